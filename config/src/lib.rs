@@ -1,0 +1,39 @@
+//! The vocabulary that both programs and every operator share: the words, the keys they are stored
+//! under, the values behind the keys, the two stores, and the programs' own files.
+//!
+//! # Layout
+//!
+//! - [`name`], [`slot`], [`address`], [`token`]: the small words
+//! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
+//! - [`health`], [`timeouts`]: parts of those values
+//! - [`strict`]: how text becomes a value, and how a mistake is named
+//! - [`key`]: where each value lives
+//! - [`status`]: what a proxy says of itself
+//! - [`store`]: the two stores behind one trait
+
+pub mod active;
+pub mod address;
+pub mod app;
+pub mod duration;
+pub mod health;
+pub mod hold;
+pub mod key;
+pub mod name;
+pub mod release;
+pub mod slot;
+pub mod status;
+pub mod store;
+pub mod strict;
+pub mod timeouts;
+pub mod token;
+
+pub use active::Active;
+pub use address::{Address, Target};
+pub use app::App;
+pub use health::Health;
+pub use name::{AppName, ProxyName};
+pub use release::Release;
+pub use slot::Slot;
+pub use strict::Mistake;
+pub use timeouts::Timeouts;
+pub use token::Token;

@@ -1,0 +1,130 @@
+//! What runs in a slot.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Target;
+use crate::health::Health;
+use crate::strict::{self, Mistake};
+use crate::timeouts::Timeouts;
+
+/// Targets of one release at most; more is a slip, and each one is probed by every proxy.
+pub const MAX_TARGETS: usize = 256;
+
+/// The value of `apps/<app>/blue` and `apps/<app>/green`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// What people call it: `1.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The image its containers run, by digest where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What its targets speak.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Where it answers.
+    pub targets: Vec<Target>,
+    /// Its health check; gaps are filled from the app's.
+    #[serde(default)]
+    pub health: Health,
+    /// Its timeouts; gaps are filled from the app's.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Who put it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was put there, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// What a target speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// HTTP/1.1 in the clear.
+    #[default]
+    #[serde(rename = "http/1.1")]
+    Http1,
+}
+
+impl Release {
+    /// Reads a stored value: JSON, or bare targets separated by commas or spaces.
+    pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
+        let text = strict::text(value)?;
+        let release = match text.starts_with(['{', '[', '"']) {
+            true => strict::json(text)?,
+            false => Self { targets: bare(text)?, ..Self::default() },
+        };
+        release.validate()?;
+        Ok(release)
+    }
+
+    /// Checks what the types alone do not.
+    pub fn validate(&self) -> Result<(), Mistake> {
+        if self.targets.is_empty() {
+            return Err(Mistake::new("`targets` is empty: name at least one `host:port`"));
+        }
+        if self.targets.len() > MAX_TARGETS {
+            let said = format!("{} targets are more than {MAX_TARGETS}", self.targets.len());
+            return Err(Mistake::new(said));
+        }
+        for (i, target) in self.targets.iter().enumerate() {
+            if self.targets[..i].iter().any(|t| t.address == target.address) {
+                return Err(Mistake::new(format!("target `{}` is named twice", target.address)));
+            }
+        }
+        self.health.validate()
+    }
+}
+
+/// `10.0.0.11:9001 10.0.0.12:9001`
+fn bare(text: &str) -> Result<Vec<Target>, Mistake> {
+    text.split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|part| !part.is_empty())
+        .map(|part| part.parse().map(Target::new))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_targets_are_a_release() {
+        let release = Release::parse(b"10.0.0.11:9001, 10.0.0.12:9001\n").unwrap();
+        assert_eq!(release.targets.len(), 2);
+        assert_eq!(release.targets[1].address.to_string(), "10.0.0.12:9001");
+    }
+
+    #[test]
+    fn json_takes_targets_with_and_without_weight() {
+        let text = br#"{"version":"1.1","targets":["a:1",{"address":"b:2","weight":2}]}"#;
+        let release = Release::parse(text).unwrap();
+        assert_eq!(release.targets[0].weight, 1);
+        assert_eq!(release.targets[1].weight, 2);
+        let written = serde_json::to_vec(&release).unwrap();
+        assert_eq!(Release::parse(&written).unwrap(), release);
+    }
+
+    #[test]
+    fn bad_releases_are_refused_with_a_reason() {
+        for (value, word) in [
+            ("", "empty"),
+            (",", "empty"),
+            ("green", "port is missing"),
+            ("{}", "missing field `targets`"),
+            (r#"{"targets":[]}"#, "empty"),
+            (r#"{"targets":["a:1","a:1"]}"#, "named twice"),
+            (r#"{"targets":["a:0"]}"#, "1 to 65535"),
+            (r#"{"targets":[{"address":"a:1","weight":0}]}"#, "1 to 1000"),
+            (r#"{"targets":[{"adress":"a:1"}]}"#, "adress"),
+            (r#"{"targets":["a:1"],"protocol":"h3"}"#, "h3"),
+            (r#"{"targets":["a:1"],"healht":{}}"#, "did you mean `health`?"),
+            (r#"{"targets":["a:1"],"health":{"fall":0}}"#, "1 to 100"),
+        ] {
+            let said = Release::parse(value.as_bytes()).unwrap_err().to_string();
+            assert!(said.contains(word), "{value}: {said}");
+        }
+    }
+}

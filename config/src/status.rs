@@ -1,0 +1,126 @@
+//! What a proxy says of itself: the values under `fleet/` and `proxies/`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::slot::Slot;
+use crate::token::Token;
+
+/// The value of `fleet/<proxy>`: a proxy that exists. Written at its start, removed at a clean stop
+/// or by `shuntctl proxy forget`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// When it was first written.
+    pub since: jiff::Timestamp,
+    /// Version of the program that wrote it.
+    pub version: String,
+}
+
+/// The value of `proxies/<proxy>/<instance>/instance`: one process that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// When the process started.
+    pub started: jiff::Timestamp,
+    /// Its version.
+    pub version: String,
+    /// Its process id on its machine.
+    pub pid: u32,
+    /// Its admin listener, if it has one.
+    pub admin: Option<String>,
+}
+
+/// The value of `proxies/<proxy>/<instance>/apps/<app>`: what this process serves for the app.
+///
+/// It is an ack: the tokens here are compared for equality with those of the keys. It is written
+/// whole, after the snapshot it speaks of went live, so no ack is ever ahead of the traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// Token of the app settings now served.
+    pub app: Option<Token>,
+    /// Token of the `active` value that is now served; `None` after it was deleted or restored.
+    pub active: Option<Token>,
+    /// The releases that new requests go to. Empty: nothing is served yet.
+    pub serving: Vec<Serving>,
+    /// Keys whose present value can never apply as written; the last good stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refusal>,
+    /// The flip that is not proved yet; the last good stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+    /// Leases (requests and tunnels not over) per release that new requests no longer go to. A
+    /// release that is neither here nor in `serving` is drained.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub draining: BTreeMap<Token, u64>,
+    /// Every target probed for this app.
+    #[serde(default)]
+    pub targets: Vec<TargetStatus>,
+    /// Whether this is served from the snapshot on disk and not yet confirmed by the store.
+    #[serde(default)]
+    pub stale: bool,
+}
+
+/// One release that new requests go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// Its slot.
+    pub slot: Slot,
+    /// Its announcement.
+    pub token: Token,
+    /// Percent of new requests, 1 to 100.
+    pub share: u8,
+    /// What people call it.
+    pub version: Option<String>,
+}
+
+/// A key whose present value can never apply as written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The key, relative to the prefix.
+    pub key: String,
+    /// Token of the refused value; `None` if the key was deleted.
+    pub token: Option<Token>,
+    /// Why, as one sentence.
+    pub reason: String,
+}
+
+/// A flip that waits for its proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Token of the `active` value that waits.
+    pub active: Option<Token>,
+    /// The releases it waits for.
+    pub tokens: Vec<Token>,
+    /// What is missing, as one sentence.
+    pub reason: String,
+    /// Since when.
+    pub since: jiff::Timestamp,
+}
+
+/// One probed target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// The release it belongs to.
+    pub token: Token,
+    /// That release's slot.
+    pub slot: Slot,
+    /// Its address as announced.
+    pub address: String,
+    /// What the probes say.
+    pub state: TargetState,
+    /// The last answer or error, as one sentence; the only field that may lag behind, since it is
+    /// written when `state` changes.
+    pub last: String,
+}
+
+/// What the probes say of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetState {
+    /// Announced and not yet passed.
+    Unproved,
+    /// Passed, and not failed since.
+    Healthy,
+    /// Failed `fall` times in a row.
+    Failing,
+}
