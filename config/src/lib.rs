@@ -7,6 +7,7 @@
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
 //! - [`health`], [`timeouts`]: parts of those values
 //! - [`strict`]: how text becomes a value, and how a mistake is named
+//! - [`document`]: how a file becomes settings, with all its mistakes named in one run
 //! - [`key`]: where each value lives
 //! - [`status`]: what a proxy says of itself
 //! - [`store`]: the two stores behind one trait
@@ -14,6 +15,7 @@
 pub mod active;
 pub mod address;
 pub mod app;
+pub mod document;
 pub mod duration;
 pub mod health;
 pub mod hold;
