@@ -1,0 +1,203 @@
+//! One app's releases and shares between two changes, with the leases claimed on it.
+//!
+//! A request claims a release before it is sent, and the lease ends when its bodies are over. A
+//! change stores the successor first and closes the epoch then, so a claim that is refused finds
+//! the successor at its next look. Between the two there is no uncounted request: a claim adds to
+//! its count and *then* looks whether the epoch is closed; closing sets the mark and *then* reads
+//! the counts. With sequentially consistent order on all four, either the closer sees the lease or
+//! the claim sees the mark.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use shunt_config::Token;
+use tokio::sync::Notify;
+
+use super::release::Release;
+
+/// A release and its percent of new requests.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// The release.
+    pub release: Arc<Release>,
+    /// Percent of new requests, 1 to 100; all shares of an epoch sum to 100.
+    pub percent: u8,
+}
+
+/// One app's releases and shares between two changes.
+#[derive(Debug)]
+pub struct Epoch {
+    shares: Box<[Share]>,
+    closed: AtomicBool,
+    /// Leases by data thread and share. A thread writes only its own row, so counting a request
+    /// contends with nobody.
+    leases: Box<[Row]>,
+    /// Told when a lease on the closed epoch ends.
+    ended: Notify,
+}
+
+/// One thread's counts, on cache lines of their own (two: adjacent lines are fetched in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Row([AtomicU64; MAX_SHARES]);
+
+/// One share per slot.
+const MAX_SHARES: usize = 2;
+
+impl Epoch {
+    /// An open epoch for `threads` data threads.
+    ///
+    /// # Panics
+    ///
+    /// If there are no shares, or more than slots: a bug in the control plane, never input.
+    pub fn new(shares: Vec<Share>, threads: usize) -> Self {
+        assert!((1..=MAX_SHARES).contains(&shares.len()), "an epoch has one share per slot");
+        Self {
+            shares: shares.into(),
+            closed: AtomicBool::new(false),
+            leases: (0..threads).map(|_| Row::default()).collect(),
+            ended: Notify::new(),
+        }
+    }
+
+    /// The releases that new requests go to.
+    pub fn shares(&self) -> &[Share] {
+        &self.shares
+    }
+
+    /// The share for the `nth` request of a thread. 61 and 100 have no common divisor, so every
+    /// hundred requests hold each share exactly, spread evenly.
+    pub(crate) fn pick(&self, nth: usize) -> usize {
+        match &*self.shares {
+            [first, _] => usize::from(nth.wrapping_mul(61) % 100 >= usize::from(first.percent)),
+            _ => 0,
+        }
+    }
+
+    /// Claims a lease on share `share` for data thread `thread`; `false` if the epoch is closed and
+    /// the caller must look for its successor.
+    ///
+    /// The caller owes one [`Self::end`]; `data::lease::Lease` is the only one and pays in `Drop`.
+    pub(crate) fn claim(&self, thread: usize, share: usize) -> bool {
+        self.leases[thread].0[share].fetch_add(1, SeqCst);
+        if self.closed.load(SeqCst) {
+            self.end(thread, share);
+            return false;
+        }
+        true
+    }
+
+    /// Ends a lease of [`Self::claim`].
+    pub(crate) fn end(&self, thread: usize, share: usize) {
+        self.leases[thread].0[share].fetch_sub(1, SeqCst);
+        if self.closed.load(SeqCst) {
+            self.ended.notify_one();
+        }
+    }
+
+    /// Refuses all further claims. The successor must already be live.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, SeqCst);
+        self.ended.notify_one();
+    }
+
+    /// Whether claims are refused.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(SeqCst)
+    }
+
+    /// Leases on the release announced as `token`, over all threads.
+    pub fn leases(&self, token: &Token) -> u64 {
+        let shares = self.shares.iter().enumerate();
+        shares.filter(|(_, s)| s.release.token == *token).map(|(i, _)| self.count(i)).sum()
+    }
+
+    /// Leases on all releases.
+    pub fn all_leases(&self) -> u64 {
+        (0..self.shares.len()).map(|share| self.count(share)).sum()
+    }
+
+    fn count(&self, share: usize) -> u64 {
+        // Leases end on the thread that claimed them, so a row never goes below zero.
+        self.leases.iter().map(|row| row.0[share].load(SeqCst)).sum()
+    }
+
+    /// Waits until a lease ends on this closed epoch (or it is closed). One waiter at a time.
+    ///
+    /// # Cancel safety
+    ///
+    /// A notice that came while nobody waited is kept for the next call.
+    pub async fn lease_ended(&self) {
+        self.ended.notified().await;
+    }
+
+    /// Waits until this epoch is closed and its last lease is over.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be cancelled and called again.
+    pub async fn drained(&self) {
+        while !self.is_closed() || self.all_leases() > 0 {
+            self.ended.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::release::tests::release;
+
+    fn two(blue: u8) -> Epoch {
+        let share = |token: &str, percent| Share { release: Arc::new(release(token)), percent };
+        Epoch::new(vec![share("b", blue), share("g", 100 - blue)], 2)
+    }
+
+    #[test]
+    fn a_closed_epoch_refuses_claims_and_forgets_the_refused_ones() {
+        let epoch = two(50);
+        assert!(epoch.claim(0, 0));
+        epoch.close();
+        assert!(!epoch.claim(1, 0));
+        assert_eq!(epoch.all_leases(), 1);
+        epoch.end(0, 0);
+        assert_eq!(epoch.all_leases(), 0);
+    }
+
+    #[tokio::test]
+    async fn drained_waits_for_the_last_lease_and_no_longer() {
+        let epoch = two(50);
+        assert!(epoch.claim(0, 0) && epoch.claim(1, 1));
+        let mut drained = Box::pin(epoch.drained());
+        epoch.close();
+        epoch.end(0, 0);
+        assert!(futures_util::poll!(&mut drained).is_pending());
+        epoch.end(1, 1);
+        drained.await;
+    }
+
+    #[test]
+    fn a_split_is_exact_over_every_hundred_requests() {
+        for percent in [1, 10, 50, 99] {
+            let epoch = two(percent);
+            let to_green = (700..800).map(|n| epoch.pick(n)).sum::<usize>();
+            assert_eq!(to_green, 100 - usize::from(percent));
+        }
+    }
+
+    #[test]
+    fn no_lease_is_missed_by_a_close_that_races_with_claims() {
+        for _ in 0..500 {
+            let epoch = two(50);
+            let (claimed, seen) = std::thread::scope(|scope| {
+                let claims = scope.spawn(|| (0..200).filter(|_| epoch.claim(0, 0)).count() as u64);
+                epoch.close();
+                let seen = epoch.all_leases();
+                (claims.join().unwrap(), seen)
+            });
+            // A claim in the act of being refused may be seen, too: never fewer than succeed.
+            assert!(claimed <= seen, "{claimed} claims succeeded, {seen} were seen at the close");
+            assert_eq!(epoch.all_leases(), claimed);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The one `ArcSwap` around the table, and the order in which a change goes live.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use arc_swap::cache::Cache;
+use shunt_config::AppName;
+
+use super::epoch::Epoch;
+use super::table::{Site, Table};
+
+/// The routing snapshot of this process. Data threads read it through a [`View`] each; the control
+/// plane alone writes it.
+#[derive(Debug, Default)]
+pub struct Router {
+    table: Arc<ArcSwap<Table>>,
+}
+
+/// One data thread's look at the snapshot: a pointer compare when nothing changed.
+pub type View = Cache<Arc<ArcSwap<Table>>, Arc<Table>>;
+
+/// One app's change.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The app as it now stands.
+    Put(Arc<Site>),
+    /// The app is gone.
+    Remove(AppName),
+}
+
+impl Router {
+    /// A look of one data thread's own.
+    pub fn view(&self) -> View {
+        Cache::new(Arc::clone(&self.table))
+    }
+
+    /// The snapshot as it stands.
+    pub fn load(&self) -> arc_swap::Guard<Arc<Table>> {
+        self.table.load()
+    }
+
+    /// Makes `changes` live together and returns the epochs they replaced, closed.
+    ///
+    /// The successor is stored before any epoch is closed: a claim refused by a closed epoch always
+    /// finds the successor. An epoch that goes on under changed routes stays open.
+    ///
+    /// One writer: the control task. Two at once would lose one's changes.
+    pub fn publish(&self, changes: Vec<Change>) -> Vec<Arc<Epoch>> {
+        let mut table = Table::clone(&self.table.load());
+        let mut replaced = Vec::new();
+        for change in changes {
+            let old = match change {
+                Change::Put(site) => table.insert(site),
+                Change::Remove(app) => table.remove(&app),
+            };
+            replaced.extend(old);
+        }
+        let closing: Vec<_> = replaced
+            .iter()
+            .filter_map(|old| {
+                let epoch = old.epoch.as_ref()?;
+                let goes_on = table.site(&old.app).and_then(|site| site.epoch.as_ref());
+                (!goes_on.is_some_and(|now| Arc::ptr_eq(now, epoch))).then(|| Arc::clone(epoch))
+            })
+            .collect();
+        self.table.store(Arc::new(table));
+        for epoch in &closing {
+            epoch.close();
+        }
+        closing
+    }
+}
