@@ -36,7 +36,7 @@ pub struct App {
     pub timeouts: Timeouts,
 }
 
-fn root() -> Vec<PathPrefix> {
+pub(crate) fn root() -> Vec<PathPrefix> {
     vec![PathPrefix("/".to_owned())]
 }
 

@@ -11,7 +11,9 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -87,6 +89,14 @@ impl<'a> Section<'a> {
     /// The value of `key`, or `default` if it is not there (or wrong, which is a mistake).
     pub fn or<T: DeserializeOwned>(&mut self, key: &str, default: T) -> T {
         self.optional(key).unwrap_or(default)
+    }
+
+    /// The duration under `key`, such as `500ms` or `2m`, or `default` if it is not there.
+    pub fn duration(&mut self, key: &str, default: Duration) -> Duration {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Text(#[serde(with = "crate::duration")] Duration);
+        self.optional(key).map_or(default, |Text(read)| read)
     }
 
     /// The table under `key`; a mistake if something else is there.
@@ -351,6 +361,15 @@ mod tests {
         let said = read_sample("app = \"web\"\nport = = 3\nunknown = 1\n").unwrap_err();
         assert_eq!(said.len(), 1, "{said:#?}");
         assert!(said[0].starts_with("sample.toml:2: "), "{said:#?}");
+    }
+
+    #[test]
+    fn a_duration_without_its_unit_is_a_mistake() {
+        let said = read("sample.toml", "warm = \"10\"", |root| {
+            Some(root.duration("warm", Duration::from_secs(1)))
+        });
+        let said = said.unwrap_err()[0].to_string();
+        assert!(said.starts_with("sample.toml:1: warm: `10` is not a duration"), "{said}");
     }
 
     #[test]

@@ -10,17 +10,21 @@
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
 //! - [`key`]: where each value lives
 //! - [`status`]: what a proxy says of itself
+//! - [`record`]: what `shuntctl` writes down of its deploys
+//! - [`deploy_file`]: the file `shunt.toml`
 //! - [`store`]: the two stores behind one trait
 
 pub mod active;
 pub mod address;
 pub mod app;
+pub mod deploy_file;
 pub mod document;
 pub mod duration;
 pub mod health;
 pub mod hold;
 pub mod key;
 pub mod name;
+pub mod record;
 pub mod release;
 pub mod slot;
 pub mod status;

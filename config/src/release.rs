@@ -31,6 +31,9 @@ pub struct Release {
     /// Its timeouts; gaps are filled from the app's.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// The deploy that started its containers; `None` where someone else runs its targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy: Option<String>,
     /// Who put it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
