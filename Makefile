@@ -1,0 +1,29 @@
+# Everything a person or a pipeline does with this repository, one word each.
+# The programs these need are installed where they are missing (tools/need says which).
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench soak
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+demo: ## Deploy, break, undo and flip a small app under load, on this machine alone
+	@tools/need build
+	cargo build --package shunt-proxy --package shunt-controller
+	@tools/run shuntctl demo
+
+test: ## All checks and all tests, with real etcd, Docker, registry and systemd
+	@tools/need build check etcd docker registry image
+	@tools/with-docker tools/test
+
+lint: ## The checks alone: format, clippy, documentation, dependencies
+	@tools/need build check
+	@tools/lint
+
+bench: ## CPU per request and flip times, side by side with other proxies
+	@tools/need build etcd bench
+	@bench/run
+
+soak: ## The long versions of the end-to-end tests, with their figures
+	@tools/need build check etcd docker registry image
+	@SHUNT_SOAK=1 tools/with-docker tools/test
