@@ -4,8 +4,11 @@
 //!
 //! - [`histogram`]: latency buckets by bit arithmetic
 //! - [`meters`]: one release's counters, in a cell per data thread
+//! - [`process`]: what belongs to no release
 
 pub mod histogram;
 pub mod meters;
+pub mod process;
 
 pub use meters::{Meters, Totals};
+pub use process::ProcessMeters;

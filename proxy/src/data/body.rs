@@ -1,0 +1,230 @@
+//! Both bodies of an exchange. Each holds the exchange, so its lease ends with the last of them.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use super::client::Client;
+use super::clock::Clock;
+use super::exchange::{Exchange, Sending};
+use super::upstream::Upstream;
+use crate::metrics::meters::Fault;
+
+/// What goes wrong in a body; it breaks the message off, and nobody reads it.
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The client's body on its way to the target.
+#[derive(Debug, Default)]
+pub(super) struct RequestBody(Option<Upload>);
+
+#[derive(Debug)]
+struct Upload {
+    incoming: Incoming,
+    exchange: Rc<Exchange>,
+}
+
+impl RequestBody {
+    /// `incoming`, or nothing at all if it is empty.
+    pub(super) fn new(incoming: Incoming, exchange: &Rc<Exchange>) -> Self {
+        if incoming.is_end_stream() {
+            return Self(None);
+        }
+        exchange.set_sending(Sending::Unsent);
+        Self(Some(Upload { incoming, exchange: Rc::clone(exchange) }))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(Upload { incoming, exchange }) = &mut self.0 else { return Poll::Ready(None) };
+        let polled = Pin::new(&mut *incoming).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => {
+                exchange.set_sending(Sending::Done);
+            }
+            Poll::Ready(Some(Ok(_))) => exchange.set_sending(Sending::Begun),
+            Poll::Ready(None) => exchange.set_sending(Sending::Done),
+            Poll::Ready(Some(Err(_))) => exchange.set_sending(Sending::Failed),
+            // A first poll makes hyper answer "100 Continue" and the client send: from here on the
+            // body is no longer untouched.
+            Poll::Pending if exchange.sending() == Sending::Unsent => {
+                exchange.set_sending(Sending::Begun);
+            }
+            Poll::Pending => {}
+        }
+        polled.map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|upload| upload.incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or(SizeHint::with_exact(0), |upload| upload.incoming.size_hint())
+    }
+}
+
+/// What the client is answered with.
+#[derive(Debug)]
+pub(super) struct ResponseBody {
+    kind: Kind,
+    client: Rc<Client>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// From the target.
+    Forward(Box<Download>),
+    /// The proxy's own words.
+    Own(Full<Bytes>),
+}
+
+/// The target's body on its way to the client.
+#[derive(Debug)]
+pub(super) struct Download {
+    incoming: Incoming,
+    /// The connection it comes on; `None` once that is driven elsewhere, pooled or gone.
+    upstream: Option<Box<Upstream>>,
+    target: usize,
+    exchange: Rc<Exchange>,
+    clock: Rc<Clock>,
+}
+
+impl ResponseBody {
+    /// The proxy's own words.
+    pub(super) fn own(text: Bytes, client: &Rc<Client>) -> Self {
+        Self { kind: Kind::Own(Full::new(text)), client: Rc::clone(client) }
+    }
+
+    /// What comes from the target.
+    pub(super) fn forward(download: Download) -> Self {
+        let client = Rc::clone(&download.exchange.client);
+        Self { kind: Kind::Forward(Box::new(download)), client }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        self.client.exchange_over();
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.kind {
+            Kind::Forward(download) => download.poll_frame(cx),
+            Kind::Own(text) => Pin::new(text).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Forward(download) => download.incoming.is_end_stream(),
+            Kind::Own(text) => text.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Forward(download) => download.incoming.size_hint(),
+            Kind::Own(text) => text.size_hint(),
+        }
+    }
+}
+
+impl Download {
+    /// The body `incoming` from target number `target`, on `upstream`.
+    pub(super) fn new(
+        incoming: Incoming,
+        upstream: Box<Upstream>,
+        target: usize,
+        exchange: Rc<Exchange>,
+        clock: &Rc<Clock>,
+    ) -> Self {
+        let idle = exchange.release().release.limits.idle;
+        exchange.client.allow(idle);
+        let mut download =
+            Self { incoming, upstream: Some(upstream), target, exchange, clock: Rc::clone(clock) };
+        if download.exchange.sending() != Sending::Done {
+            // hyper stops polling this body while the client does not read, and the upload would
+            // stall with it; so the connection moves to a task that is always polled.
+            if let Some(upstream) = download.upstream.take() {
+                upstream.detach();
+            }
+        }
+        download
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if polled.is_pending()
+            && let Some(upstream) = &mut self.upstream
+        {
+            // The poll before told the connection that a frame is wanted; now it may read one.
+            upstream.drive(cx);
+            polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.exchange.client.allow(self.exchange.release().release.limits.idle);
+                if self.incoming.is_end_stream() {
+                    self.finish(cx);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => self.broken(error.into()),
+            Poll::Ready(None) => {
+                self.finish(cx);
+                Poll::Ready(None)
+            }
+            Poll::Pending if self.exchange.client.is_overdue() => {
+                self.broken("the target sent nothing for too long".into())
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Breaks the answer off: it is never made to look complete.
+    fn broken(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.upstream = None;
+        self.exchange.failed(Fault::Body);
+        Poll::Ready(Some(Err(error)))
+    }
+
+    /// The body is over: keeps the connection if it can take another request.
+    fn finish(&mut self, cx: &mut Context<'_>) {
+        if let Some(mut upstream) = self.upstream.take()
+            && upstream.is_alive(cx)
+        {
+            self.exchange.release().pools[self.target].put(&self.clock, upstream);
+        }
+    }
+}
+
+impl Drop for Download {
+    /// hyper drops a body that says it is at its end without polling it: answers to HEAD, 204, 304.
+    fn drop(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.finish(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}

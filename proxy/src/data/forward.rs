@@ -1,0 +1,147 @@
+//! To a target and back, with at most one retry.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use hyper::body::{Body, Incoming};
+
+use super::body::{Download, RequestBody, ResponseBody};
+use super::client::Client;
+use super::error::ProxyError;
+use super::exchange::{Exchange, Sending};
+use super::headers;
+use super::local::Local;
+use super::upstream::{SendFailed, Upstream};
+use crate::metrics::meters::Retry;
+
+/// Sends `request` to a target of the release that `exchange` has claimed and returns its answer.
+///
+/// A request is sent a second time, once, on a fresh connection and to another target if there is
+/// one, only where nobody can have acted on it twice: no connection was made, or nothing was sent,
+/// or it was sent without a body on a kept connection that turned out dead before any byte of an
+/// answer, with a method that may be repeated (RFC 9110 9.2.2).
+pub(super) async fn forward(
+    local: &Local,
+    exchange: &Rc<Exchange>,
+    mut request: Request<RequestBody>,
+) -> Result<Response<ResponseBody>, ProxyError> {
+    let release = exchange.release();
+    let mut target = release.pick(None);
+    let mut first = true;
+    loop {
+        let kept = if first { kept(local, exchange, target, &request).await } else { None };
+        let reused = kept.is_some();
+        let mut upstream = match kept {
+            Some(upstream) => upstream,
+            None => match connect(exchange, target).await {
+                Ok(upstream) => upstream,
+                Err(_) if first => {
+                    exchange.retried(Retry::Connect);
+                    target = release.pick(Some(target));
+                    first = false;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let copy = (reused && is_repeatable(&request)).then(|| copy(&request));
+        if exchange.sending() == Sending::Done {
+            exchange.client.allow(release.release.limits.response);
+        }
+        let failed = match upstream.send(request, &exchange.client).await {
+            Ok(response) => return Ok(answer(local, exchange, response, upstream, target)),
+            Err(failed) => failed,
+        };
+        request = match (failed, copy) {
+            (SendFailed::Unsent(request), _) if reused => *request,
+            (SendFailed::Broken(error), Some(copy)) if !error.is_parse() => copy,
+            (failed, _) => return Err(error(exchange, target, failed)),
+        };
+        exchange.retried(Retry::Stale);
+        target = release.pick(Some(target));
+        first = false;
+    }
+}
+
+/// A kept connection to target number `target`, if there is a live one.
+async fn kept(
+    local: &Local,
+    exchange: &Exchange,
+    target: usize,
+    request: &Request<RequestBody>,
+) -> Option<Box<Upstream>> {
+    let repeatable = request.method().is_idempotent();
+    let pool = &exchange.release().pools[target];
+    poll_fn(|cx| Poll::Ready(pool.take(&local.clock, repeatable, cx))).await
+}
+
+async fn connect(exchange: &Exchange, target: usize) -> Result<Box<Upstream>, ProxyError> {
+    let release = &exchange.release().release;
+    let to = &release.targets[target];
+    let name = || to.address.to_string();
+    match within(&exchange.client, release.limits.connect, Upstream::connect(to)).await {
+        Some(Ok(upstream)) => Ok(upstream),
+        Some(Err(source)) => Err(ProxyError::Unreachable { target: name(), source }),
+        None => Err(ProxyError::ConnectTimeout { target: name() }),
+    }
+}
+
+/// `work`, if it is done within `limit`.
+async fn within<T>(client: &Client, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    client.allow(limit);
+    let mut work = pin!(work);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if client.is_overdue() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
+/// Whether the request may be sent again after it was sent.
+fn is_repeatable(request: &Request<RequestBody>) -> bool {
+    request.method().is_idempotent() && request.body().is_end_stream()
+}
+
+/// The same request again. It has no body: see [`is_repeatable`].
+fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::default());
+    *copy.method_mut() = Method::clone(request.method());
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+fn answer(
+    local: &Local,
+    exchange: &Rc<Exchange>,
+    response: Response<Incoming>,
+    upstream: Box<Upstream>,
+    target: usize,
+) -> Response<ResponseBody> {
+    let (mut head, incoming) = response.into_parts();
+    headers::forward_response(&mut head);
+    exchange.answered(head.status.as_u16());
+    let download = Download::new(incoming, upstream, target, Rc::clone(exchange), &local.clock);
+    Response::from_parts(head, ResponseBody::forward(download))
+}
+
+/// Whose fault it was that no response head came.
+fn error(exchange: &Exchange, target: usize, failed: SendFailed) -> ProxyError {
+    let target = exchange.release().release.targets[target].address.to_string();
+    let sending = exchange.sending();
+    match failed {
+        _ if sending == Sending::Failed => ProxyError::RequestBody,
+        SendFailed::Overdue if sending != Sending::Done => ProxyError::RequestTimeout,
+        SendFailed::Overdue => ProxyError::ResponseTimeout { target },
+        SendFailed::Broken(source) if source.is_parse() => ProxyError::Protocol { target, source },
+        SendFailed::Broken(source) => ProxyError::Reset { target, source },
+        SendFailed::Unsent(_) => {
+            ProxyError::Unreachable { target, source: std::io::ErrorKind::ConnectionReset.into() }
+        }
+    }
+}

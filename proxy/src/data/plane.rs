@@ -1,0 +1,128 @@
+//! The data threads as a whole, and how they end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use std::{io, thread};
+
+use tokio::sync::{oneshot, watch};
+
+use super::listener::Listener;
+use super::worker;
+use crate::metrics::ProcessMeters;
+use crate::route::Router;
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Between two requests on one connection.
+    pub idle: Duration,
+    /// For a request head, and for the first byte of a new connection.
+    pub head: Duration,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(75), head: Duration::from_secs(30) }
+    }
+}
+
+/// What the data plane needs to start.
+#[derive(Debug)]
+pub struct PlaneConfig {
+    /// Data threads, at least one.
+    pub threads: usize,
+    /// Where clients come in; each bound for `threads`.
+    pub listeners: Vec<Listener>,
+    /// How long a client may take.
+    pub client: ClientLimits,
+}
+
+/// The running data threads.
+#[derive(Debug)]
+pub struct Plane {
+    stop: watch::Sender<Option<Duration>>,
+    ended: Vec<oneshot::Receiver<usize>>,
+    connections: Arc<[AtomicUsize]>,
+    meters: Arc<ProcessMeters>,
+}
+
+/// What one thread is given.
+#[derive(Debug)]
+pub(super) struct Seat {
+    /// Its index.
+    pub(super) thread: usize,
+    /// Its own listening sockets.
+    pub(super) sockets: Vec<std::net::TcpListener>,
+    /// How long a client may take.
+    pub(super) client: ClientLimits,
+    /// The snapshot.
+    pub(super) router: Arc<Router>,
+    /// `Some(grace)` once it is to end.
+    pub(super) stop: watch::Receiver<Option<Duration>>,
+    /// Where it shows how many connections it has.
+    pub(super) connections: Arc<[AtomicUsize]>,
+    /// What belongs to no release.
+    pub(super) meters: Arc<ProcessMeters>,
+}
+
+impl Plane {
+    /// Starts the data threads. Requests are served from `router` from now on.
+    pub fn start(config: PlaneConfig, router: &Arc<Router>) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(None);
+        let connections: Arc<[AtomicUsize]> =
+            (0..config.threads).map(|_| AtomicUsize::new(0)).collect();
+        let meters = Arc::new(ProcessMeters::new(config.threads));
+        let mut sockets: Vec<Vec<_>> = (0..config.threads).map(|_| Vec::new()).collect();
+        for listener in config.listeners {
+            // More sockets than threads (a set handed over) are shared out, never dropped: a
+            // dropped one would reset the connections in its queue.
+            for (i, socket) in listener.into_sockets().into_iter().enumerate() {
+                sockets[i % config.threads].push(socket);
+            }
+        }
+        let mut ended = Vec::new();
+        for (thread, sockets) in sockets.into_iter().enumerate() {
+            let seat = Seat {
+                thread,
+                sockets,
+                client: config.client,
+                router: Arc::clone(router),
+                stop: stopped.clone(),
+                connections: Arc::clone(&connections),
+                meters: Arc::clone(&meters),
+            };
+            let (done, end) = oneshot::channel();
+            let runtime = worker::runtime()?;
+            thread::Builder::new().name(format!("data-{thread}")).spawn(move || {
+                let cut = worker::run(runtime, seat);
+                // Nobody waits for it when the process ends without a shutdown.
+                let _ = done.send(cut);
+            })?;
+            ended.push(end);
+        }
+        Ok(Self { stop, ended, connections, meters })
+    }
+
+    /// Client connections now open.
+    pub fn connections(&self) -> usize {
+        self.connections.iter().map(|n| n.load(Relaxed)).sum()
+    }
+
+    /// What is counted that belongs to no release.
+    pub fn meters(&self) -> &Arc<ProcessMeters> {
+        &self.meters
+    }
+
+    /// Stops accepting, ends idle connections, finishes what runs for at most `grace` and says how
+    /// many connections were cut after that.
+    pub async fn shutdown(self, grace: Duration) -> usize {
+        self.stop.send_replace(Some(grace));
+        let mut cut = 0;
+        for end in self.ended {
+            // A thread that panicked has cut what it had and cannot say how many.
+            cut += end.await.unwrap_or_default();
+        }
+        cut
+    }
+}

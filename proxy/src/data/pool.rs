@@ -1,0 +1,69 @@
+//! Kept connections to one target, on one thread, for one announcement.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use super::clock::{Clock, Moment};
+use super::upstream::Upstream;
+
+/// Longer than this no connection is kept idle: Node.js closes its own after 5 s, and the one that
+/// closes first must be us.
+const KEEP: Duration = Duration::from_secs(4);
+/// A request that must not be sent twice takes only a connection used this short a time ago: a
+/// target that closes idle connections had no time to.
+const FRESH: Duration = Duration::from_secs(1);
+/// Connections kept per target and thread; more are closed after use.
+const MOST: usize = 1024;
+
+/// Kept connections, the one used last at the back.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    idle: RefCell<VecDeque<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    upstream: Box<Upstream>,
+    since: Moment,
+}
+
+impl Pool {
+    /// The connection used last that is still alive; nobody polls an idle one, so it is polled here
+    /// once, which sees an end of stream and wakes `cx` from now on.
+    pub(super) fn take(
+        &self,
+        clock: &Clock,
+        repeatable: bool,
+        cx: &mut Context<'_>,
+    ) -> Option<Box<Upstream>> {
+        let oldest = if repeatable { KEEP } else { FRESH };
+        loop {
+            let Idle { mut upstream, since } = self.idle.borrow_mut().pop_back()?;
+            if clock.now().since(since) > oldest {
+                // All that is left has been idle for longer still.
+                self.idle.borrow_mut().push_back(Idle { upstream, since });
+                return None;
+            }
+            if upstream.is_alive(cx) {
+                return Some(upstream);
+            }
+        }
+    }
+
+    /// Keeps a connection whose last answer is over.
+    pub(super) fn put(&self, clock: &Clock, upstream: Box<Upstream>) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MOST {
+            idle.push_back(Idle { upstream, since: clock.now() });
+        }
+    }
+
+    /// Closes connections that are dead or idle for too long.
+    pub(super) fn sweep(&self, now: Moment) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut idle = self.idle.borrow_mut();
+        idle.retain_mut(|kept| now.since(kept.since) <= KEEP && kept.upstream.is_alive(&mut cx));
+    }
+}

@@ -1,0 +1,129 @@
+//! One data thread: accepts, ticks, sweeps, and ends.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use std::{future, io};
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::clock::TICK;
+use super::connection;
+use super::local::Local;
+use super::plane::Seat;
+
+/// Ticks between two sweeps of the pools.
+const SWEEP: u32 = 5;
+/// Pause after an accept that failed for want of descriptors or memory. What is already there goes
+/// on being served meanwhile, and frees some.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What [`run`] runs on; made by the caller, who can report why it cannot be had.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all();
+    Ok(Runtime(builder))
+}
+
+/// A recipe for a runtime: the runtime itself must be made on its thread.
+#[derive(Debug)]
+pub(super) struct Runtime(Builder);
+
+/// Serves until told to stop; returns how many connections had to be cut.
+pub(super) fn run(mut runtime: Runtime, seat: Seat) -> usize {
+    let runtime: LocalRuntime = match runtime.0.build_local(LocalOptions::default()) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(thread = seat.thread, %error, "data thread cannot start");
+            return 0;
+        }
+    };
+    runtime.block_on(serve(seat))
+}
+
+async fn serve(mut seat: Seat) -> usize {
+    let local = Rc::new(Local::new(&seat));
+    let sockets = std::mem::take(&mut seat.sockets);
+    let accepting: Vec<_> = sockets
+        .into_iter()
+        .map(|socket| tokio::task::spawn_local(accept(Rc::clone(&local), socket)))
+        .collect();
+    let ticking = tokio::task::spawn_local(tick(Rc::clone(&local), seat_counts(&seat)));
+    let grace = stopped(&mut seat).await;
+    local.leave();
+    for task in accepting {
+        // Each empties its queue before it ends: who has connected is served.
+        if let Err(error) = task.await {
+            tracing::error!(%error, "accept task failed");
+        }
+    }
+    local.clients.wake_all();
+    let cut = match timeout(grace, local.clients.gone()).await {
+        Ok(()) => 0,
+        Err(_) => local.clients.len(),
+    };
+    ticking.abort();
+    cut
+}
+
+async fn stopped(seat: &mut Seat) -> Duration {
+    match seat.stop.wait_for(Option::is_some).await {
+        Ok(grace) => grace.unwrap_or_default(),
+        // The plane was dropped without a shutdown: the process is ending by itself.
+        Err(_) => future::pending().await,
+    }
+}
+
+async fn accept(local: Rc<Local>, socket: std::net::TcpListener) {
+    let listener = match TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "listener cannot be watched"),
+    };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = local.left() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => connection::spawn(&local, stream, peer),
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                local.meters.accept_failed(local.thread);
+                local.complain(|| tracing::warn!(%error, "cannot accept"));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether an accept failed for its own connection only: accept(2) hands over errors that were
+/// already pending on the new socket.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut)
+}
+
+fn seat_counts(seat: &Seat) -> impl Fn(usize) + use<> {
+    let (connections, thread) = (seat.connections.clone(), seat.thread);
+    move |n| connections[thread].store(n, Relaxed)
+}
+
+async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
+    let started = Instant::now();
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut nth = 0u32;
+    loop {
+        ticks.tick().await;
+        local.clock.set(started.elapsed());
+        local.clients.wake_overdue();
+        show(local.clients.len());
+        nth = nth.wrapping_add(1);
+        if nth % SWEEP == 0 {
+            local.sweep();
+        }
+    }
+}
