@@ -6,27 +6,36 @@
 //! - a [`Txn`] applies whole or not at all, and a watcher sees it as one [`WatchEvent::Changed`];
 //! - every put has a [`Token`] of its own;
 //! - a leased key is gone soon after its [`Session`]'s holder is.
+//!
+//! # Layout
+//!
+//! - [`txn`]: writes, and what must hold for them
+//! - [`watch`]: what a watch tells, and the loop that keeps one going
+//! - [`config`]: which store, and how it is reached
+//! - `etcd`: etcd v3, for every installation with more than one machine
+//! - `directory`: files on one machine
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 
-use crate::strict::Mistake;
 use crate::token::Token;
+
+pub mod config;
+mod directory;
+pub mod txn;
+pub mod watch;
+
+pub use config::StoreConfig;
+pub use txn::{Condition, MAX_TXN_OPS, Op, Outcome, Txn};
+pub use watch::{Change, Watch, WatchEvent};
 
 /// Life of a lease without a sign of its holder.
 pub const LEASE_TTL: Duration = Duration::from_secs(10);
-
-/// etcd's default limit of operations in one transaction (`--max-txn-ops`).
-pub const MAX_TXN_OPS: usize = 128;
 
 /// One key and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,138 +59,6 @@ pub struct View {
     pub revision: u64,
     /// The keys, in order.
     pub entries: BTreeMap<String, Entry>,
-}
-
-/// What must hold for a [`Txn`] to apply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// The key does not exist.
-    Absent(String),
-    /// The key exists, whatever its value.
-    Exists(String),
-    /// The key's present value is this very putting.
-    Is(String, Token),
-    /// The key's present value is these bytes.
-    Value(String, Bytes),
-}
-
-/// One write of a [`Txn`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// Puts a durable value.
-    Put(String, Bytes),
-    /// Puts a value that goes with the session; only through [`Session::commit`].
-    PutLeased(String, Bytes),
-    /// Deletes a key; nothing happens if it does not exist.
-    Delete(String),
-}
-
-/// Writes that apply together if all conditions hold. No key may be written twice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Txn {
-    /// What must hold.
-    pub when: Vec<Condition>,
-    /// What is then written; at most [`MAX_TXN_OPS`].
-    pub then: Vec<Op>,
-}
-
-impl Txn {
-    /// An unconditional, empty transaction.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a condition.
-    #[must_use]
-    pub fn when(mut self, condition: Condition) -> Self {
-        self.when.push(condition);
-        self
-    }
-
-    /// Adds a durable put.
-    #[must_use]
-    pub fn put(mut self, key: impl fmt::Display, value: impl Into<Bytes>) -> Self {
-        self.then.push(Op::Put(key.to_string(), value.into()));
-        self
-    }
-
-    /// Adds a leased put.
-    #[must_use]
-    pub fn put_leased(mut self, key: impl fmt::Display, value: impl Into<Bytes>) -> Self {
-        self.then.push(Op::PutLeased(key.to_string(), value.into()));
-        self
-    }
-
-    /// Adds a delete.
-    #[must_use]
-    pub fn delete(mut self, key: impl fmt::Display) -> Self {
-        self.then.push(Op::Delete(key.to_string()));
-        self
-    }
-}
-
-/// What became of a [`Txn`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Applied; the new tokens of the keys it put.
-    Committed(BTreeMap<String, Token>),
-    /// A condition did not hold; nothing was written.
-    Refused,
-}
-
-impl Outcome {
-    /// The new token of `key`, if the transaction applied and put it.
-    pub fn token(&self, key: impl fmt::Display) -> Option<Token> {
-        match self {
-            Self::Committed(tokens) => tokens.get(&key.to_string()).cloned(),
-            Self::Refused => None,
-        }
-    }
-}
-
-/// One change of one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A value was put.
-    Put(Entry),
-    /// The key is gone.
-    Deleted(String),
-}
-
-/// What a watch tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WatchEvent {
-    /// The whole prefix as it stands: first, and after every time contact was lost.
-    Full(View),
-    /// All changes of one revision.
-    Changed(Vec<Change>),
-    /// Nothing new, and the store was just proved to be in touch (at least every 5 s).
-    Confirmed,
-    /// Contact is lost, and why; the watch goes on trying and answers with `Full`.
-    Lost(String),
-}
-
-/// A watch on a prefix. It never ends by itself; dropping it ends it.
-#[derive(Debug)]
-pub struct Watch {
-    events: mpsc::Receiver<WatchEvent>,
-}
-
-impl Watch {
-    /// A watch fed by the returned sender.
-    pub fn channel() -> (mpsc::Sender<WatchEvent>, Self) {
-        let (sender, events) = mpsc::channel(64);
-        (sender, Self { events })
-    }
-
-    /// The next event; `None` only when the store itself is gone.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancelling loses no event.
-    pub async fn next(&mut self) -> Option<WatchEvent> {
-        self.events.recv().await
-    }
 }
 
 /// Why a store did not do what it was asked.
@@ -244,104 +121,20 @@ pub trait Session: fmt::Debug + Send + Sync {
     async fn close(&self) -> Result<(), StoreError>;
 }
 
-/// Which store, as both programs' files and flags say it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreConfig {
-    /// etcd endpoints, `http://10.0.0.2:2379`; empty for the directory store.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub etcd: Vec<String>,
-    /// The directory store's path; absolute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub directory: Option<PathBuf>,
-    /// Prefix of all keys in etcd.
-    #[serde(default = "default_prefix")]
-    pub prefix: String,
-    /// etcd user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// File with the etcd user's password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password_file: Option<PathBuf>,
-    /// CA that signed etcd's certificate, PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<PathBuf>,
-    /// Client certificate, PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<PathBuf>,
-    /// Key of the client certificate, PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<PathBuf>,
-}
-
-fn default_prefix() -> String {
-    "/shunt".to_owned()
-}
-
-impl StoreConfig {
-    /// The directory store at `path`.
-    pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { directory: Some(path.into()), ..Self::etcd([]) }
+/// The store that `config` names.
+///
+/// Nothing is connected or read yet, so it succeeds while the store is down: every call then
+/// connects as it needs to.
+pub fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    if let Some(mistake) = config.mistakes().into_iter().next() {
+        let store = "settings".to_owned();
+        return Err(StoreError::Refused { store, reason: mistake.to_string() });
     }
-
-    /// etcd at `endpoints`, without TLS or password.
-    pub fn etcd(endpoints: impl IntoIterator<Item = String>) -> Self {
-        Self {
-            etcd: endpoints.into_iter().collect(),
-            directory: None,
-            prefix: default_prefix(),
-            user: None,
-            password_file: None,
-            ca: None,
-            certificate: None,
-            key: None,
-        }
-    }
-
-    /// Checks what the types alone do not; all mistakes.
-    pub fn mistakes(&self) -> Vec<Mistake> {
-        let mut found = Vec::new();
-        match (&self.directory, self.etcd.is_empty()) {
-            (Some(_), false) => found.push("name `etcd` or `directory`, not both".to_owned()),
-            (None, true) => found.push("name `etcd` or `directory`".to_owned()),
-            (Some(path), true) if !path.is_absolute() => {
-                found.push(format!("`directory`: `{}` is not absolute", path.display()));
-            }
-            _ => {}
-        }
-        for endpoint in &self.etcd {
-            let rest =
-                endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-            if rest.is_none_or(|rest| rest.parse::<crate::Address>().is_err()) {
-                found.push(format!("`etcd`: `{endpoint}` is not `http(s)://host:port`"));
-            }
-        }
-        if !self.prefix.starts_with('/') || self.prefix.ends_with('/') {
-            let said = "begins with a slash and does not end with one";
-            found.push(format!("`prefix`: `{}`: a prefix {said}", self.prefix));
-        }
-        if self.user.is_some() != self.password_file.is_some() {
-            found.push("`user` and `password_file` go together".to_owned());
-        }
-        if self.certificate.is_some() != self.key.is_some() {
-            found.push("`certificate` and `key` go together".to_owned());
-        }
-        found.into_iter().map(Mistake::new).collect()
-    }
-}
-
-impl FromStr for StoreConfig {
-    type Err = Mistake;
-
-    /// From what a flag or variable says: `http://10.0.0.2:2379,http://10.0.0.3:2379` or `/path`.
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        let config = match text.starts_with('/') {
-            true => Self::directory(text),
-            false => Self::etcd(text.split(',').map(|part| part.trim().to_owned())),
-        };
-        match config.mistakes().into_iter().next() {
-            Some(mistake) => Err(mistake),
-            None => Ok(config),
-        }
+    match &config.directory {
+        Some(path) => Ok(Arc::new(directory::Directory::new(path))),
+        None => Err(StoreError::Refused {
+            store: "etcd".to_owned(),
+            reason: "this build has no etcd store yet".to_owned(),
+        }),
     }
 }

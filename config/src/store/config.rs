@@ -1,0 +1,110 @@
+//! Which store a program uses, and how it is reached.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::strict::Mistake;
+
+/// Which store, as both programs' files and flags say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// etcd endpoints, `http://10.0.0.2:2379`; empty for the directory store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub etcd: Vec<String>,
+    /// The directory store's path; absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+    /// Prefix of all keys in etcd.
+    #[serde(default = "default_prefix")]
+    pub prefix: String,
+    /// etcd user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// File with the etcd user's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// CA that signed etcd's certificate, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// Client certificate, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// Key of the client certificate, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+fn default_prefix() -> String {
+    "/shunt".to_owned()
+}
+
+impl StoreConfig {
+    /// The directory store at `path`.
+    pub fn directory(path: impl Into<PathBuf>) -> Self {
+        Self { directory: Some(path.into()), ..Self::etcd([]) }
+    }
+
+    /// etcd at `endpoints`, without TLS or password.
+    pub fn etcd(endpoints: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            etcd: endpoints.into_iter().collect(),
+            directory: None,
+            prefix: default_prefix(),
+            user: None,
+            password_file: None,
+            ca: None,
+            certificate: None,
+            key: None,
+        }
+    }
+
+    /// Checks what the types alone do not; all mistakes.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut found = Vec::new();
+        match (&self.directory, self.etcd.is_empty()) {
+            (Some(_), false) => found.push("name `etcd` or `directory`, not both".to_owned()),
+            (None, true) => found.push("name `etcd` or `directory`".to_owned()),
+            (Some(path), true) if !path.is_absolute() => {
+                found.push(format!("`directory`: `{}` is not absolute", path.display()));
+            }
+            _ => {}
+        }
+        for endpoint in &self.etcd {
+            let rest =
+                endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
+            if rest.is_none_or(|rest| rest.parse::<crate::Address>().is_err()) {
+                found.push(format!("`etcd`: `{endpoint}` is not `http(s)://host:port`"));
+            }
+        }
+        if !self.prefix.starts_with('/') || self.prefix.ends_with('/') {
+            let said = "begins with a slash and does not end with one";
+            found.push(format!("`prefix`: `{}`: a prefix {said}", self.prefix));
+        }
+        if self.user.is_some() != self.password_file.is_some() {
+            found.push("`user` and `password_file` go together".to_owned());
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            found.push("`certificate` and `key` go together".to_owned());
+        }
+        found.into_iter().map(Mistake::new).collect()
+    }
+}
+
+impl FromStr for StoreConfig {
+    type Err = Mistake;
+
+    /// From what a flag or variable says: `http://10.0.0.2:2379,http://10.0.0.3:2379` or `/path`.
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        let config = match text.starts_with('/') {
+            true => Self::directory(text),
+            false => Self::etcd(text.split(',').map(|part| part.trim().to_owned())),
+        };
+        match config.mistakes().into_iter().next() {
+            Some(mistake) => Err(mistake),
+            None => Ok(config),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The store's directory itself, and the paths in it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::store::{Entry, StoreError, Txn, View};
+
+/// Name of the store's own directory below the root; the dot keeps it from being a key.
+const OWN: &str = ".shunt";
+
+/// The store's directory.
+#[derive(Debug)]
+pub(super) struct Root {
+    path: PathBuf,
+    /// Whether it has been there since this process began. One that vanished is a fault, and
+    /// must not be answered by making an empty store in its place.
+    seen: AtomicBool,
+    /// Whether what a dead writer left behind was cleared away.
+    pub(super) swept: AtomicBool,
+    /// Views and changes handed out, for people.
+    count: AtomicU64,
+    /// The newest time given to a file, so that no two files get the same; nanoseconds.
+    pub(super) newest: Mutex<i128>,
+}
+
+impl Root {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            seen: AtomicBool::new(false),
+            swept: AtomicBool::new(false),
+            count: AtomicU64::new(0),
+            newest: Mutex::new(0),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("directory {}", self.path.display())
+    }
+
+    /// A failed call, as the trait says it.
+    pub(super) fn unreachable(&self, reason: &io::Error) -> StoreError {
+        StoreError::Unreachable { store: self.name(), reason: reason.to_string() }
+    }
+
+    /// Refuses a transaction that could not be applied.
+    pub(super) fn check(&self, txn: &Txn, in_session: bool) -> Result<(), StoreError> {
+        txn.check(in_session).map_err(|mistake| StoreError::Refused {
+            store: self.name(),
+            reason: mistake.to_string(),
+        })
+    }
+
+    /// A view of `entries`.
+    pub(super) fn view(&self, entries: BTreeMap<String, Entry>) -> View {
+        View { store: self.name(), revision: self.counted(), entries }
+    }
+
+    /// The next number for people.
+    pub(super) fn counted(&self) -> u64 {
+        self.count.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The path of `key`; the empty key is the root itself.
+    pub(super) fn path(&self, key: &str) -> PathBuf {
+        if key.is_empty() { self.path.clone() } else { self.path.join(key) }
+    }
+
+    /// The path of one of the store's own files.
+    pub(super) fn own(&self, name: &str) -> PathBuf {
+        self.path.join(OWN).join(name)
+    }
+
+    /// Device and inode: whether the directory is still the one it was.
+    pub(super) fn identity(&self) -> io::Result<(u64, u64)> {
+        let meta = fs::metadata(&self.path).map_err(|e| at(&self.path, &e))?;
+        Ok((meta.dev(), meta.ino()))
+    }
+
+    /// Makes the directory if it was never there, and the store's own one below it.
+    pub(super) fn ensure(&self) -> io::Result<()> {
+        if !self.path.is_dir() {
+            if self.seen.load(Ordering::Relaxed) {
+                let gone = io::Error::new(ErrorKind::NotFound, "the directory is gone");
+                return Err(at(&self.path, &gone));
+            }
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(&self.path)
+                .map_err(|e| at(&self.path, &e))?;
+        }
+        self.seen.store(true, Ordering::Relaxed);
+        let own = self.path.join(OWN);
+        if !own.is_dir() {
+            self.make(&own)?;
+            sync(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// What files of the store may be opened by.
+    pub(super) fn file_permissions(&self) -> io::Result<Permissions> {
+        Ok(Permissions::from_mode((self.mode()? & 0o666) | 0o600))
+    }
+
+    /// The root's mode: what the store makes in it is as open to others as it is itself, so that
+    /// an installer says once who may use the store.
+    fn mode(&self) -> io::Result<u32> {
+        let meta = fs::metadata(&self.path).map_err(|e| at(&self.path, &e))?;
+        Ok(meta.permissions().mode() & 0o7777)
+    }
+
+    fn make(&self, path: &Path) -> io::Result<()> {
+        match fs::create_dir(path) {
+            Ok(()) => fs::set_permissions(path, Permissions::from_mode(self.mode()?)),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(e),
+        }
+        .map_err(|e| at(path, &e))
+    }
+
+    /// Makes the directories above `key`.
+    pub(super) fn make_parents(&self, key: &str) -> io::Result<()> {
+        let parents = key.match_indices('/').map(|(end, _)| self.path.join(&key[..end]));
+        parents.filter(|path| !path.is_dir()).try_for_each(|path| self.make(&path))
+    }
+
+    /// Makes renames and removals of `keys` durable: syncs every directory above them.
+    pub(super) fn sync_parents<'a>(&self, keys: impl Iterator<Item = &'a str>) -> io::Result<()> {
+        let mut parents: Vec<&str> = keys
+            .flat_map(|key| key.match_indices('/').map(|(end, _)| &key[..end]).chain([""]))
+            .collect();
+        parents.sort_unstable();
+        parents.dedup();
+        parents.into_iter().rev().try_for_each(|parent| sync(&self.path(parent)))
+    }
+
+    /// Syncs the store's own directory.
+    pub(super) fn sync_own(&self) -> io::Result<()> {
+        sync(&self.path.join(OWN))
+    }
+
+    /// Removes the directories above `key` that are empty now.
+    pub(super) fn prune_parents(&self, key: &str) {
+        for (end, _) in key.rmatch_indices('/') {
+            if fs::remove_dir(self.path.join(&key[..end])).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Syncs a directory; one that is gone needs none.
+fn sync(directory: &Path) -> io::Result<()> {
+    match File::open(directory).and_then(|file| file.sync_all()) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(at(directory, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// The same error, with the path it is about.
+pub(super) fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
