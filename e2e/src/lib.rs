@@ -1,1 +1,18 @@
-//! placeholder
+//! Real parts for the end-to-end tests: etcd, a Docker engine, a registry, and our own programs as
+//! processes.
+//!
+//! Everything here fails the test it is used in by a panic that says what was waited for and shows
+//! the logs of the parts involved, and everything that is started goes with its handle.
+
+// A part that does not do what the test needs is a failure of the test: that is what a panic says.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::print_stderr)]
+
+pub mod etcd;
+pub mod port;
+pub mod process;
+pub mod wait;
+
+pub use etcd::Etcd;
+pub use port::Port;
+pub use process::Process;
+pub use wait::until;

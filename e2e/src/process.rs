@@ -1,0 +1,123 @@
+//! A program that runs while its handle lives.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal};
+use tokio::process::{Child, Command};
+
+use crate::until;
+
+/// Lines of a log shown when the test fails.
+const SHOWN: usize = 60;
+
+/// A process whose output goes to a file. It is killed when this is dropped; when the test is
+/// failing then, the end of its log is shown.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`, its output appended to `NAME.log` in `directory`.
+    pub fn start(name: &str, mut command: Command, directory: &Path) -> Self {
+        let path = directory.join(format!("{name}.log"));
+        let log = File::options().create(true).append(true).open(&path).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|e| panic!("could not start {name}: {e}"));
+        Self { name: name.to_owned(), child, log: path }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap_or_else(|| panic!("{} has ended", self.name))
+    }
+
+    /// What it has written, over all its starts with this log.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// Waits for a line that begins with `start`, and returns the rest of the last such line.
+    pub async fn said(&mut self, start: &str) -> String {
+        let what = format!("{} says `{start}`", self.name);
+        until(&what, async || {
+            let log = self.log();
+            let found = log.lines().rev().find_map(|line| line.strip_prefix(start));
+            let found = found.map(|rest| rest.trim().to_owned());
+            if found.is_none() {
+                let ended = self.child.try_wait().unwrap();
+                assert!(ended.is_none(), "{} ended instead: {ended:?}\n{log}", self.name);
+            }
+            found
+        })
+        .await
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub async fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Kills it and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let waiting = tokio::time::timeout(crate::wait::PATIENCE, self.child.wait());
+        waiting.await.unwrap_or_else(|_| panic!("{} does not end", self.name)).unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let from = lines.len().saturating_sub(SHOWN);
+            eprintln!("--- log of {}\n{}\n---", self.name, lines[from..].join("\n"));
+        }
+    }
+}
+
+/// A program of ours, built into the same directory as the test.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join(name);
+    assert!(path.exists(), "{} is not built: `cargo build` does it", path.display());
+    path
+}
+
+/// Runs a tool to its end and returns what it wrote, or fails with it.
+pub async fn tool(program: &str, arguments: &[&str]) -> String {
+    let (status, output) = attempt(program, arguments).await;
+    assert!(status.success(), "{program} {arguments:?}: {status}\n{output}");
+    output
+}
+
+/// Runs a tool to its end, whatever comes of it; returns all it wrote.
+pub async fn attempt(program: &str, arguments: &[&str]) -> (ExitStatus, String) {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).env("ETCDCTL_API", "3").kill_on_drop(true);
+    let output = command.output().await.unwrap_or_else(|e| panic!("could not run {program}: {e}"));
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    (output.status, text)
+}

@@ -1,0 +1,6 @@
+//! Promises of the whole, with real parts.
+
+// Helpers outside of test functions may fail the test as well.
+#![allow(clippy::unwrap_used)]
+
+mod parts;
