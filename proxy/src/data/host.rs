@@ -43,23 +43,20 @@ pub(super) fn host<'a>(
 /// `authority` without its port; `None` if it is no `uri-host [":" port]` of RFC 9110 7.2. User
 /// information is refused: nobody sends it to a server but to deceive one.
 fn name(authority: &str) -> Option<&str> {
-    let (name, rest) = match authority.strip_prefix('[') {
-        Some(bracketed) => {
-            let (name, rest) = bracketed.split_once(']')?;
-            name.parse::<std::net::Ipv6Addr>().ok()?;
-            (name, rest)
+    let (name, rest) = if let Some(bracketed) = authority.strip_prefix('[') {
+        let (name, rest) = bracketed.split_once(']')?;
+        name.parse::<std::net::Ipv6Addr>().ok()?;
+        (name, rest)
+    } else {
+        let colon = authority.find(':').unwrap_or(authority.len());
+        let (name, rest) = authority.split_at(colon);
+        // Unreserved and sub-delims of RFC 3986 3.2.2, without percent-encoding: no host name of
+        // an app has any of it, so nothing is lost by refusing.
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b);
+        if !name.bytes().all(allowed) {
+            return None;
         }
-        None => {
-            let colon = authority.find(':').unwrap_or(authority.len());
-            let (name, rest) = authority.split_at(colon);
-            // Unreserved and sub-delims of RFC 3986 3.2.2, without percent-encoding: no host name
-            // of an app has any of it, so nothing is lost by refusing.
-            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b);
-            if !name.bytes().all(allowed) {
-                return None;
-            }
-            (name.strip_suffix('.').unwrap_or(name), rest)
-        }
+        (name.strip_suffix('.').unwrap_or(name), rest)
     };
     let port = rest.strip_prefix(':').unwrap_or(rest);
     let sound =

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{io, thread};
 
@@ -82,6 +83,7 @@ impl Plane {
             }
         }
         let mut ended = Vec::new();
+        let (starting, started) = mpsc::channel();
         for (thread, sockets) in sockets.into_iter().enumerate() {
             let seat = Seat {
                 thread,
@@ -93,13 +95,16 @@ impl Plane {
                 meters: Arc::clone(&meters),
             };
             let (done, end) = oneshot::channel();
-            let runtime = worker::runtime()?;
+            let starting = starting.clone();
             thread::Builder::new().name(format!("data-{thread}")).spawn(move || {
-                let cut = worker::run(runtime, seat);
+                let cut = worker::run(seat, &starting);
                 // Nobody waits for it when the process ends without a shutdown.
                 let _ = done.send(cut);
             })?;
             ended.push(end);
+        }
+        for _ in 0..config.threads {
+            started.recv().map_err(io::Error::other)??;
         }
         Ok(Self { stop, ended, connections, meters })
     }

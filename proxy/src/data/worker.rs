@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{future, io};
 
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::clock::TICK;
@@ -20,27 +21,19 @@ const SWEEP: u32 = 5;
 /// on being served meanwhile, and frees some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What [`run`] runs on; made by the caller, who can report why it cannot be had.
-pub(super) fn runtime() -> io::Result<Runtime> {
-    let mut builder = Builder::new_current_thread();
-    builder.enable_all();
-    Ok(Runtime(builder))
-}
-
-/// A recipe for a runtime: the runtime itself must be made on its thread.
-#[derive(Debug)]
-pub(super) struct Runtime(Builder);
-
-/// Serves until told to stop; returns how many connections had to be cut.
-pub(super) fn run(mut runtime: Runtime, seat: Seat) -> usize {
-    let runtime: LocalRuntime = match runtime.0.build_local(LocalOptions::default()) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(thread = seat.thread, %error, "data thread cannot start");
-            return 0;
-        }
+/// Serves until told to stop; returns how many connections had to be cut. `started` is told once
+/// whether the thread can work at all.
+pub(super) fn run(seat: Seat, started: &mpsc::Sender<io::Result<()>>) -> usize {
+    let built = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let (told, runtime) = match built {
+        Ok(runtime) => (started.send(Ok(())), Some(runtime)),
+        Err(error) => (started.send(Err(error)), None),
     };
-    runtime.block_on(serve(seat))
+    match (told, runtime) {
+        (Ok(()), Some(runtime)) => runtime.block_on(serve(seat)),
+        // Whoever started it has given up, or will.
+        _ => 0,
+    }
 }
 
 async fn serve(mut seat: Seat) -> usize {
@@ -122,7 +115,7 @@ async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
         local.clients.wake_overdue();
         show(local.clients.len());
         nth = nth.wrapping_add(1);
-        if nth % SWEEP == 0 {
+        if nth.is_multiple_of(SWEEP) {
             local.sweep();
         }
     }
