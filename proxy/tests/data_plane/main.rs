@@ -1,0 +1,13 @@
+//! The data plane's promises, on real sockets: raw bytes in, raw bytes out, with the routing
+//! snapshot put together by hand.
+
+mod backend;
+mod client;
+mod proxy;
+
+mod bodies;
+mod claims;
+mod clients;
+mod errors;
+mod forwarding;
+mod retries;

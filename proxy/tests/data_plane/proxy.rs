@@ -1,0 +1,110 @@
+//! A data plane with a snapshot put together by hand.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shunt_config::timeouts::Limits;
+use shunt_config::{AppName, Release as Spec, Slot, Timeouts};
+use shunt_proxy::data::{ClientLimits, Listener, Plane, PlaneConfig};
+use shunt_proxy::metrics::Meters;
+use shunt_proxy::route::router::Change;
+use shunt_proxy::route::{Epoch, Release, Router, Share, Site};
+
+use crate::client::{Client, within};
+
+const THREADS: usize = 2;
+
+/// A running data plane.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    pub(crate) router: Arc<Router>,
+    pub(crate) plane: Plane,
+    limits: Limits,
+}
+
+/// Limits no test runs into unless it says so.
+pub(crate) fn limits() -> Limits {
+    Timeouts::default().over(&Timeouts::default())
+}
+
+impl Proxy {
+    /// A proxy without apps.
+    pub(crate) fn start() -> Self {
+        Self::with(limits(), ClientLimits::default())
+    }
+
+    pub(crate) fn with(limits: Limits, client: ClientLimits) -> Self {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), THREADS).unwrap();
+        let address = listener.local_addr();
+        let router = Arc::new(Router::default());
+        let config = PlaneConfig { threads: THREADS, listeners: vec![listener], client };
+        let plane = Plane::start(config, &router).unwrap();
+        Self { address, router, plane, limits }
+    }
+
+    /// A proxy whose app `web` is served by `targets`.
+    pub(crate) fn serving(targets: &[SocketAddr]) -> Self {
+        let proxy = Self::start();
+        proxy.flip(&proxy.release("first", targets));
+        proxy
+    }
+
+    /// A release of `web`, proved.
+    pub(crate) fn release(&self, token: &str, targets: &[SocketAddr]) -> Arc<Release> {
+        let text: Vec<_> = targets.iter().map(ToString::to_string).collect();
+        let spec = Spec::parse(text.join(" ").as_bytes()).unwrap();
+        let meters = Arc::new(Meters::new(THREADS));
+        let release = Release::new(&app(), Slot::Blue, token.into(), &spec, self.limits, meters);
+        release.targets.iter().for_each(|target| target.set_usable(true));
+        Arc::new(release)
+    }
+
+    /// Sends all new requests to `release`; returns the epoch that this closed.
+    pub(crate) fn flip(&self, release: &Arc<Release>) -> Option<Arc<Epoch>> {
+        let share = Share { release: Arc::clone(release), percent: 100 };
+        self.publish(Some(Arc::new(Epoch::new(vec![share], THREADS))), "*", "/", false)
+    }
+
+    /// Puts app `web` live under one route.
+    pub(crate) fn publish(
+        &self,
+        epoch: Option<Arc<Epoch>>,
+        host: &str,
+        prefix: &str,
+        strip_prefix: bool,
+    ) -> Option<Arc<Epoch>> {
+        let routes = vec![(host.parse().unwrap(), prefix.parse().unwrap())];
+        let site = Site { app: app(), routes, strip_prefix, epoch };
+        self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+}
+
+fn app() -> AppName {
+    "web".parse().unwrap()
+}
+
+/// Limits with one of them short.
+pub(crate) fn short(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = limits();
+    change(&mut limits);
+    limits
+}
+
+/// Short enough to wait for.
+pub(crate) const SHORT: Duration = Duration::from_millis(200);
+
+/// Polls until `done`, or fails naming `what`.
+pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
+    within(what, async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
