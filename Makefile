@@ -14,7 +14,7 @@ demo: ## Deploy, break, undo and flip a small app under load, on this machine al
 
 test: ## All checks and all tests, with real etcd, Docker, registry and systemd
 	@tools/need build check etcd docker registry image
-	@tools/with-docker tools/test
+	@tools/test
 
 lint: ## The checks alone: format, clippy, documentation, dependencies
 	@tools/need build check
@@ -26,4 +26,4 @@ bench: ## CPU per request and flip times, side by side with other proxies
 
 soak: ## The long versions of the end-to-end tests, with their figures
 	@tools/need build check etcd docker registry image
-	@SHUNT_SOAK=1 tools/with-docker tools/test
+	@SHUNT_SOAK=1 tools/test

@@ -39,6 +39,11 @@ impl Port {
         self.number
     }
 
+    /// Its place among those that are handed out here, from 0 to 9999.
+    pub fn place(&self) -> u16 {
+        self.number - RANGE.start
+    }
+
     /// On the loopback address.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.number).into()

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
@@ -105,19 +105,31 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// Runs a tool to its end and returns what it wrote, or fails with it.
+/// Runs a tool to its end and returns what it wrote to its standard output, or fails with all it
+/// wrote.
 pub async fn tool(program: &str, arguments: &[&str]) -> String {
-    let (status, output) = attempt(program, arguments).await;
-    assert!(status.success(), "{program} {arguments:?}: {status}\n{output}");
-    output
+    let output = run(program, arguments).await;
+    let status = output.status;
+    assert!(status.success(), "{program} {arguments:?}: {status}\n{}", all_of(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Runs a tool to its end, whatever comes of it; returns all it wrote.
 pub async fn attempt(program: &str, arguments: &[&str]) -> (ExitStatus, String) {
+    let output = run(program, arguments).await;
+    (output.status, all_of(&output))
+}
+
+async fn run(program: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).env("ETCDCTL_API", "3").kill_on_drop(true);
-    let output = command.output().await.unwrap_or_else(|e| panic!("could not run {program}: {e}"));
+    // Two of the tools want to be told: etcdctl which API, docker that there is no BuildKit.
+    command.env("ETCDCTL_API", "3").env("DOCKER_BUILDKIT", "0");
+    let output = command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    output.unwrap_or_else(|e| panic!("could not run {program}: {e}"))
+}
+
+fn all_of(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    (output.status, text)
+    text
 }
