@@ -27,6 +27,7 @@ use crate::token::Token;
 
 pub mod config;
 mod directory;
+mod etcd;
 pub mod txn;
 pub mod watch;
 
@@ -130,11 +131,8 @@ pub fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
         let store = "settings".to_owned();
         return Err(StoreError::Refused { store, reason: mistake.to_string() });
     }
-    match &config.directory {
-        Some(path) => Ok(Arc::new(directory::Directory::new(path))),
-        None => Err(StoreError::Refused {
-            store: "etcd".to_owned(),
-            reason: "this build has no etcd store yet".to_owned(),
-        }),
-    }
+    Ok(match &config.directory {
+        Some(path) => Arc::new(directory::Directory::new(path)),
+        None => Arc::new(etcd::Etcd::new(config)),
+    })
 }

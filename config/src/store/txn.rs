@@ -101,9 +101,11 @@ impl Outcome {
 impl Txn {
     /// Checks what both stores hold a transaction to, so that what one takes the other takes too.
     pub(super) fn check(&self, in_session: bool) -> Result<(), Mistake> {
-        if self.then.len() > MAX_TXN_OPS {
-            let count = self.then.len();
-            return Err(Mistake::new(format!("{count} writes in one transaction, at most 128")));
+        let count = self.then.len().max(self.when.len());
+        if count > MAX_TXN_OPS {
+            return Err(Mistake::new(format!(
+                "{count} writes or conditions in one transaction, at most {MAX_TXN_OPS} of each"
+            )));
         }
         let mut written = BTreeSet::new();
         for op in &self.then {
