@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::{attempt, tool};
+use crate::process::{attempt, feed, tool};
 use crate::{Port, Process, until};
 
 /// etcd servers that form one cluster. Each keeps its data and its ports over its restarts.
@@ -136,9 +136,10 @@ impl Etcd {
     }
 
     /// `etcdctl put`.
-    pub async fn put(&self, key: &str, value: &str) {
-        // A value may begin with a dash.
-        self.ctl(&["put", "--", key, value]).await;
+    pub async fn put(&self, key: &str, value: impl AsRef<[u8]>) {
+        // By standard input, which takes what an argument cannot: nothing, NUL, half a megabyte.
+        let endpoints = self.endpoints().join(",");
+        feed("etcdctl", &["--endpoints", &endpoints, "put", "--", key], value.as_ref()).await;
     }
 
     /// `etcdctl del`, with a prefix if the key ends with a slash.

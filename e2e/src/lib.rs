@@ -7,15 +7,23 @@
 // A part that does not do what the test needs is a failure of the test: that is what a panic says.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::print_stderr)]
 
+pub mod ask;
 pub mod engine;
 pub mod etcd;
+
 mod image;
 pub mod port;
 pub mod process;
+pub mod proxy;
+pub mod shuntctl;
+pub mod store;
 pub mod wait;
 
 pub use engine::Engine;
 pub use etcd::Etcd;
 pub use port::Port;
 pub use process::Process;
+pub use proxy::Proxy;
+pub use shuntctl::{shuntctl, start_shuntctl};
+pub use store::Store;
 pub use wait::until;

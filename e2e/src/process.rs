@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 use crate::until;
@@ -108,7 +109,12 @@ pub fn program(name: &str) -> PathBuf {
 /// Runs a tool to its end and returns what it wrote to its standard output, or fails with all it
 /// wrote.
 pub async fn tool(program: &str, arguments: &[&str]) -> String {
-    let output = run(program, arguments).await;
+    feed(program, arguments, &[]).await
+}
+
+/// The same with something to read.
+pub async fn feed(program: &str, arguments: &[&str], input: &[u8]) -> String {
+    let output = run(program, arguments, input).await;
     let status = output.status;
     assert!(status.success(), "{program} {arguments:?}: {status}\n{}", all_of(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -116,16 +122,22 @@ pub async fn tool(program: &str, arguments: &[&str]) -> String {
 
 /// Runs a tool to its end, whatever comes of it; returns all it wrote.
 pub async fn attempt(program: &str, arguments: &[&str]) -> (ExitStatus, String) {
-    let output = run(program, arguments).await;
+    let output = run(program, arguments, &[]).await;
     (output.status, all_of(&output))
 }
 
-async fn run(program: &str, arguments: &[&str]) -> Output {
+async fn run(program: &str, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = Command::new(program);
     // Two of the tools want to be told: etcdctl which API, docker that there is no BuildKit.
     command.env("ETCDCTL_API", "3").env("DOCKER_BUILDKIT", "0");
-    let output = command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await;
-    output.unwrap_or_else(|e| panic!("could not run {program}: {e}"))
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let spawned = command.kill_on_drop(true).spawn();
+    let mut child = spawned.unwrap_or_else(|e| panic!("could not run {program}: {e}"));
+    let mut pipe = child.stdin.take().unwrap();
+    // A tool that does not read all of it has its reasons, and says them by its exit code.
+    let _ = pipe.write_all(input).await;
+    drop(pipe);
+    child.wait_with_output().await.unwrap()
 }
 
 fn all_of(output: &Output) -> String {

@@ -1,0 +1,151 @@
+//! A proxy, as a process of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use http::StatusCode;
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::ask::{self, Answer};
+use crate::process::program;
+use crate::{Port, Process, Store, until};
+
+/// A proxy that keeps its name, its addresses and its snapshot over its restarts.
+#[derive(Debug)]
+pub struct Proxy {
+    name: String,
+    http: Port,
+    admin: Port,
+    process: Option<Process>,
+    directory: TempDir,
+}
+
+impl Proxy {
+    /// Starts a proxy on `store`, and waits until it can serve.
+    pub async fn start(name: &str, store: &Store) -> Self {
+        Self::start_with(name, store, "").await
+    }
+
+    /// The same with more `settings`: TOML that stands before the sections of the file.
+    pub async fn start_with(name: &str, store: &Store, settings: &str) -> Self {
+        let mut proxy = Self::configured(name, store, settings);
+        proxy.run();
+        proxy.ready().await;
+        proxy
+    }
+
+    /// A proxy that does not run yet.
+    pub fn configured(name: &str, store: &Store, settings: &str) -> Self {
+        let (http, admin) = (Port::free(), Port::free());
+        let directory = TempDir::with_prefix("shunt-proxy-").unwrap();
+        let text = format!(
+            "name = {name:?}\nthreads = 2\n{settings}\n[[listen]]\naddress = \"{}\"\n\
+             [admin]\naddress = \"{}\"\n[state]\ndirectory = {:?}\n{}",
+            http.address(),
+            admin.address(),
+            directory.path().join("state"),
+            store.section(),
+        );
+        std::fs::write(directory.path().join("proxy.toml"), text).unwrap();
+        Self { name: name.to_owned(), http, admin, process: None, directory }
+    }
+
+    /// Starts the process; does not wait.
+    pub fn run(&mut self) {
+        assert!(self.process.is_none(), "{} runs already", self.name);
+        let mut command = Command::new(program("shunt-proxy"));
+        command.arg("run").arg("--config").arg(self.file());
+        self.process = Some(Process::start(&self.name, command, self.directory.path()));
+    }
+
+    /// Its `proxy.toml`.
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("proxy.toml")
+    }
+
+    /// Where its snapshot is kept.
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where clients come in.
+    pub fn address(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// Where operators ask.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Waits until it says that it can serve.
+    pub async fn ready(&self) {
+        until(&format!("{} is ready", self.name), async || {
+            let answer = self.ask("/readyz").await.ok()?;
+            (answer.status == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+
+    /// GET from its admin listener.
+    pub async fn ask(&self, path: &str) -> Result<Answer, String> {
+        ask::get(self.admin(), "localhost", path).await
+    }
+
+    /// Its `/status`.
+    pub async fn status(&self) -> serde_json::Value {
+        self.ask("/status").await.unwrap().json()
+    }
+
+    /// The value of one line of its `/metrics`, named with its labels as it stands there; `None`
+    /// if there is no such line.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let metrics = self.ask("/metrics").await.unwrap().body;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
+    }
+
+    /// The release that answers GET / for `host`, or the status.
+    pub async fn release(&self, host: &str) -> String {
+        ask::get(self.address(), host, "/").await.map_or_else(|e| e, |answer| answer.release())
+    }
+
+    /// Waits until `release` answers for `host`.
+    pub async fn serves(&self, host: &str, release: &str) {
+        let what = format!("{} serves release {release} for {host}", self.name);
+        until(&what, async || (self.release(host).await == release).then_some(())).await;
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.running().log()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.running().signal(signal);
+    }
+
+    /// Its process.
+    pub fn running(&self) -> &Process {
+        self.process.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name))
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.process.take().unwrap().kill().await;
+    }
+
+    /// Asks it to stop, and waits until it has; fails unless it says that all went well.
+    pub async fn stop(&mut self) {
+        let status = self.process.take().unwrap().stop().await;
+        assert!(status.success(), "{}: {status}", self.name);
+    }
+}
