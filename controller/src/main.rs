@@ -1,1 +1,25 @@
-fn main() {}
+//! The command line `shuntctl`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use shunt_controller::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SHUNT_LOG");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| "error".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(cli.run());
+            // A pull or a watch may still be on its way; nobody waits for it any more.
+            runtime.shutdown_background();
+            ExitCode::from(exit.code())
+        }
+        Err(error) => shunt_controller::cli::no_runtime(&error),
+    }
+}

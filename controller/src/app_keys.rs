@@ -1,0 +1,197 @@
+//! All that the store holds for one app, read at one moment or kept up by a watch.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use shunt_config::hold::Hold;
+use shunt_config::key::{AppKey, Key};
+use shunt_config::record::{Deploy, Draining, History, Lock};
+use shunt_config::store::{Change, Condition, Entry, Store, StoreError, View};
+use shunt_config::{Active, App, AppName, Mistake, Release, Slot, Token};
+
+/// A value under its key: as it was written, and as it reads.
+#[derive(Clone, Debug)]
+pub struct Kept<T> {
+    /// Identity of this putting of it.
+    pub token: Token,
+    /// As it was written.
+    pub raw: Bytes,
+    /// As it reads.
+    pub value: Result<T, Mistake>,
+}
+
+impl<T> Kept<T> {
+    fn new(entry: &Entry, parse: fn(&[u8]) -> Result<T, Mistake>) -> Self {
+        let value = parse(&entry.value);
+        Self { token: entry.token.clone(), raw: entry.value.clone(), value }
+    }
+
+    /// The value, if it can be read.
+    pub fn ok(&self) -> Option<&T> {
+        self.value.as_ref().ok()
+    }
+
+    /// As it was written, for people and for putting it back.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.raw).into_owned()
+    }
+}
+
+/// All that the store holds for one app.
+#[derive(Clone, Debug)]
+pub struct AppKeys {
+    /// The app.
+    pub name: AppName,
+    /// `app`
+    pub app: Option<Kept<App>>,
+    /// `active`
+    pub active: Option<Kept<Active>>,
+    /// `hold`
+    pub hold: Option<Kept<Hold>>,
+    /// `lock`
+    pub lock: Option<Kept<Lock>>,
+    /// `deploy`
+    pub deploy: Option<Kept<Deploy>>,
+    /// `draining/…`
+    pub draining: BTreeMap<Token, Kept<Draining>>,
+    /// `history/…`
+    pub history: BTreeMap<String, Kept<History>>,
+    /// Keys that are none.
+    pub unknown: BTreeMap<String, Mistake>,
+    slots: [Option<Kept<Release>>; 2],
+}
+
+impl AppKeys {
+    /// No keys at all.
+    pub fn empty(name: AppName) -> Self {
+        Self {
+            name,
+            app: None,
+            active: None,
+            hold: None,
+            lock: None,
+            deploy: None,
+            draining: BTreeMap::new(),
+            history: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+            slots: [None, None],
+        }
+    }
+
+    /// The prefix of an app's keys.
+    pub fn prefix(name: &AppName) -> String {
+        format!("apps/{name}/")
+    }
+
+    /// The keys as they stand now.
+    pub async fn read(store: &dyn Store, name: &AppName) -> Result<Self, StoreError> {
+        Ok(Self::of(name.clone(), &store.read(&Self::prefix(name)).await?))
+    }
+
+    /// The keys of `name` in `view`.
+    pub fn of(name: AppName, view: &View) -> Self {
+        let mut keys = Self::empty(name);
+        view.entries.values().for_each(|entry| keys.put(entry));
+        keys
+    }
+
+    /// Takes a change over; one of another app changes nothing.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(entry) => self.put(entry),
+            Change::Deleted(key) => self.delete(key),
+        }
+    }
+
+    /// What is in `slot`.
+    pub fn slot(&self, slot: Slot) -> Option<&Kept<Release>> {
+        self.slots[slot as usize].as_ref()
+    }
+
+    /// Where `active` sends new requests, if it can be read.
+    pub fn active(&self) -> Option<Active> {
+        self.active.as_ref().and_then(Kept::ok).copied()
+    }
+
+    /// The running or last deploy's record, if it can be read.
+    pub fn record(&self) -> Option<&Deploy> {
+        self.deploy.as_ref().and_then(Kept::ok)
+    }
+
+    /// Whether there is no key of the app but its history.
+    pub fn is_gone(&self) -> bool {
+        self.app.is_none()
+            && self.active.is_none()
+            && self.slots.iter().all(Option::is_none)
+            && self.draining.is_empty()
+            && self.deploy.is_none()
+    }
+
+    /// The condition that the key of `kind` stands as it was seen here.
+    pub fn unchanged(&self, kind: &AppKey) -> Condition {
+        let token = match kind {
+            AppKey::App => self.app.as_ref().map(|kept| &kept.token),
+            AppKey::Active => self.active.as_ref().map(|kept| &kept.token),
+            AppKey::Hold => self.hold.as_ref().map(|kept| &kept.token),
+            AppKey::Lock => self.lock.as_ref().map(|kept| &kept.token),
+            AppKey::Deploy => self.deploy.as_ref().map(|kept| &kept.token),
+            AppKey::Slot(slot) => self.slot(*slot).map(|kept| &kept.token),
+            AppKey::Draining(token) => self.draining.get(token).map(|kept| &kept.token),
+            AppKey::History(id) => self.history.get(id).map(|kept| &kept.token),
+        };
+        let key = kind.clone().of(&self.name).to_string();
+        match token {
+            Some(token) => Condition::Is(key, token.clone()),
+            None => Condition::Absent(key),
+        }
+    }
+
+    fn put(&mut self, entry: &Entry) {
+        let kind = match Key::parse(&entry.key) {
+            Ok(Key::App(name, kind)) if name == self.name => kind,
+            Ok(_) => return,
+            Err(mistake) => {
+                if entry.key.starts_with(&Self::prefix(&self.name)) {
+                    self.unknown.insert(entry.key.clone(), mistake);
+                }
+                return;
+            }
+        };
+        match kind {
+            AppKey::App => self.app = Some(Kept::new(entry, App::parse)),
+            AppKey::Active => self.active = Some(Kept::new(entry, Active::parse)),
+            AppKey::Hold => self.hold = Some(Kept::new(entry, Hold::parse)),
+            AppKey::Lock => self.lock = Some(Kept::new(entry, Lock::parse)),
+            AppKey::Deploy => self.deploy = Some(Kept::new(entry, Deploy::parse)),
+            AppKey::Slot(slot) => {
+                self.slots[slot as usize] = Some(Kept::new(entry, Release::parse));
+            }
+            AppKey::Draining(token) => {
+                self.draining.insert(token, Kept::new(entry, Draining::parse));
+            }
+            AppKey::History(id) => {
+                self.history.insert(id, Kept::new(entry, History::parse));
+            }
+        }
+    }
+
+    fn delete(&mut self, key: &str) {
+        let kind = match Key::parse(key) {
+            Ok(Key::App(name, kind)) if name == self.name => kind,
+            _ => {
+                self.unknown.remove(key);
+                return;
+            }
+        };
+        match kind {
+            AppKey::App => self.app = None,
+            AppKey::Active => self.active = None,
+            AppKey::Hold => self.hold = None,
+            AppKey::Lock => self.lock = None,
+            AppKey::Deploy => self.deploy = None,
+            AppKey::Slot(slot) => self.slots[slot as usize] = None,
+            AppKey::Draining(token) => drop(self.draining.remove(&token)),
+            AppKey::History(id) => drop(self.history.remove(&id)),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use shunt_config::duration;
+use shunt_config::store::StoreConfig;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::report::Report;
+use crate::verb;
+
+const ABOUT: &str = "\
+Deploys web applications behind shunt-proxy without losing a request: starts the new release next
+to the old one, proves it healthy, flips one key, waits until every proxy has applied the flip and
+let go of the old release, and only then retires that.";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done as asked
+  2  a wrong flag, name or file, or nothing to do it with; nothing was changed
+  3  the new release is not healthy, or no proxy could prove it; traffic was never touched
+  4  another deploy of the app holds the lock; nothing was changed
+  5  flipped, but not acknowledged (or let go of) by every proxy in time; nothing was stopped
+  6  undone: refused by a proxy, or stopped by `undo` or a signal; traffic is as it was
+  7  store or engine not reachable, or lost on the way; `shuntctl resume` goes on
+  8  superseded: someone else changed the same keys meanwhile, and theirs stay
+
+Start here:
+  shuntctl init                                       # writes a shunt.toml to fill in
+  shuntctl deploy --tag 1.1                           # with Docker
+  shuntctl announce web green 10.0.0.12:9001 && shuntctl flip web   # with your own script
+  shuntctl undo web";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "shuntctl", version, about = ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The store: etcd endpoints, separated by commas, or the directory store's path. By default
+    /// the one in the deploy file
+    #[arg(long, global = true, env = "SHUNT_STORE", value_name = "URL|/PATH")]
+    store: Option<StoreConfig>,
+    /// The deploy file [default: shunt.toml]
+    #[arg(short, long, global = true, value_name = "PATH")]
+    file: Option<PathBuf>,
+    /// Writes JSON, one object per line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Writes a commented shunt.toml to begin with
+    #[command(
+        after_help = "Example:\n  shuntctl init --app web --image registry.example.com/acme/web"
+    )]
+    Init(verb::init::Init),
+    /// Checks the deploy file; names all its mistakes in one run
+    #[command(after_help = "Example:\n  shuntctl check --file staging.toml")]
+    Check,
+    /// Puts a release that you run yourself into a slot, and waits until the proxies have proved it
+    #[command(after_help = "Example:\n  shuntctl announce web green 10.0.0.11:9001 10.0.0.12:9001")]
+    Announce(verb::announce::Announce),
+    /// Sends new requests to the other slot, and waits until every live proxy does
+    #[command(
+        after_help = "Examples:\n  shuntctl flip web\n  shuntctl flip web blue --wait drained --timeout 5m\n  shuntctl flip web blue:90,green:10"
+    )]
+    Flip(verb::flip::Flip),
+    /// Goes back to the previous release; it still runs, so this takes well under a second
+    #[command(after_help = "Example:\n  shuntctl undo web")]
+    Undo(verb::undo::Undo),
+    /// Shows what is served, by whom, and what is half done
+    #[command(after_help = "Examples:\n  shuntctl status\n  shuntctl status web --watch")]
+    Status(verb::status::Status),
+    /// Lists the apps in the store
+    #[command(after_help = "Example:\n  shuntctl list --json")]
+    List,
+    /// Lists finished deploys, flips and undos, the last first
+    #[command(after_help = "Example:\n  shuntctl history web --limit 10")]
+    History(verb::history::History),
+    /// Lists the proxies, or forgets one that will not come back
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  shuntctl proxy list\n  shuntctl proxy forget lb2"
+    )]
+    Proxy(verb::proxy::Proxy),
+    /// Writes a completion script for a shell
+    #[command(
+        after_help = "Example:\n  shuntctl completions bash > /etc/bash_completion.d/shuntctl"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    /// Does what was asked, and says how it went.
+    pub async fn run(self) -> Exit {
+        let Global { store, file, json } = self.global;
+        let context = Context::new(Report::new(json), store, file);
+        let result = match self.verb {
+            Verb::Init(init) => init.run(&context),
+            Verb::Check => verb::check::run(&context),
+            Verb::Announce(announce) => announce.run(&context).await,
+            Verb::Flip(flip) => flip.run(&context).await,
+            Verb::Undo(undo) => undo.run(&context).await,
+            Verb::Status(status) => status.run(&context).await,
+            Verb::List => verb::list::run(&context).await,
+            Verb::History(history) => history.run(&context).await,
+            Verb::Proxy(proxy) => proxy.run(&context).await,
+            Verb::Completions { shell } => {
+                let mut command = <Self as clap::CommandFactory>::command();
+                clap_complete::generate(shell, &mut command, "shuntctl", &mut std::io::stdout());
+                return Exit::Ok;
+            }
+        };
+        context.report.finish(result)
+    }
+}
+
+/// A duration as flags take it: `30s`, `5m`.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+}
+
+/// Says that not even a runtime could be had.
+#[expect(clippy::print_stderr, reason = "there is no report yet")]
+pub fn no_runtime(error: &std::io::Error) -> ExitCode {
+    eprintln!("error: no runtime: {error}");
+    ExitCode::from(Exit::Unreachable.code())
+}

@@ -1,0 +1,82 @@
+//! What every verb works with: the store, the deploy file, the output.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shunt_config::AppName;
+use shunt_config::deploy_file::{DeployFile, FILE_NAME};
+use shunt_config::store::{self, Store, StoreConfig};
+
+use crate::exit::{Exit, Failure};
+use crate::report::Report;
+
+/// What every verb works with.
+#[derive(Debug)]
+pub struct Context {
+    /// Where output goes.
+    pub report: Report,
+    /// The store as a flag or variable names it.
+    store: Option<StoreConfig>,
+    /// The deploy file as a flag names it.
+    file: Option<PathBuf>,
+}
+
+impl Context {
+    /// A context from the flags every verb has.
+    pub fn new(report: Report, store: Option<StoreConfig>, file: Option<PathBuf>) -> Self {
+        Self { report, store, file }
+    }
+
+    /// Where the deploy file is looked for.
+    pub fn file_path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new(FILE_NAME))
+    }
+
+    /// The deploy file; all its mistakes if it has any.
+    pub fn file(&self) -> Result<DeployFile, Failure> {
+        let path = self.file_path();
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Failure::usage(format!("{shown}: {e}"))
+                .hint("`shuntctl init` writes one to begin with, `--file` names another")
+        })?;
+        DeployFile::parse(&shown, &text).map_err(|mistakes| {
+            let count = mistakes.len();
+            let said = format!("{shown} has {count} mistake{}", if count == 1 { "" } else { "s" });
+            Failure::mistakes(said, &mistakes)
+        })
+    }
+
+    /// The app a verb is about: as given, or the deploy file's.
+    pub fn app(&self, given: Option<AppName>) -> Result<AppName, Failure> {
+        match given {
+            Some(app) => Ok(app),
+            None if self.file.is_none() && !self.file_path().exists() => {
+                Err(Failure::usage("which app? name it, or run this beside its `shunt.toml`"))
+            }
+            None => Ok(self.file()?.app),
+        }
+    }
+
+    /// The store: the flag's or variable's, else the deploy file's.
+    pub fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        let config = match &self.store {
+            Some(config) => config.clone(),
+            None => self.file_store()?,
+        };
+        store::open(&config).map_err(Failure::from)
+    }
+
+    fn file_store(&self) -> Result<StoreConfig, Failure> {
+        let unknown = || {
+            Failure::new(Exit::Usage, "no store is named").hint(
+                "use `--store http://10.0.0.2:2379` or `--store /var/lib/shunt/store`, \
+                 SHUNT_STORE, or [store] in shunt.toml",
+            )
+        };
+        if self.file.is_none() && !self.file_path().exists() {
+            return Err(unknown());
+        }
+        self.file()?.store.ok_or_else(unknown)
+    }
+}

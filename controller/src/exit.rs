@@ -1,0 +1,93 @@
+//! How a run ends: its exit code, and what went wrong.
+
+use serde::Serialize;
+use shunt_config::Mistake;
+use shunt_config::store::StoreError;
+
+use crate::engine::EngineError;
+
+/// The exit codes; scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exit {
+    /// Done as asked.
+    Ok = 0,
+    /// A wrong flag, name or file, or nothing to do what was asked with. Nothing was changed.
+    Usage = 2,
+    /// The new release is not healthy. Traffic was never touched.
+    Unhealthy = 3,
+    /// Another deploy of the app holds the lock. Nothing was changed.
+    Locked = 4,
+    /// The flip was written, but not every proxy acknowledged it in time.
+    Unacknowledged = 5,
+    /// What was begun was taken back: refused by a proxy, `undo`, or a signal.
+    Undone = 6,
+    /// The store or the engine was not reachable, or was lost on the way.
+    Unreachable = 7,
+    /// Someone else changed the same keys meanwhile; theirs stay.
+    Superseded = 8,
+}
+
+impl Exit {
+    /// The number a shell sees.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// What went wrong, in words for people, and the exit code for scripts.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{said}")]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened, as one sentence.
+    pub said: String,
+    /// What is known beyond that: health answers, log lines, one per line.
+    pub details: Vec<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure described by `said`.
+    pub fn new(exit: Exit, said: impl Into<String>) -> Self {
+        Self { exit, said: said.into(), details: Vec::new(), hint: None }
+    }
+
+    /// What was asked for cannot be done as asked.
+    pub fn usage(said: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, said)
+    }
+
+    /// The same with a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with more to know.
+    #[must_use]
+    pub fn details(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(details);
+        self
+    }
+
+    /// All mistakes of a file or value.
+    pub fn mistakes(said: impl Into<String>, mistakes: &[Mistake]) -> Self {
+        Self::usage(said).details(mistakes.iter().map(ToString::to_string))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(Exit::Unreachable, error.to_string())
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self::new(Exit::Unreachable, error.to_string())
+    }
+}

@@ -1,0 +1,303 @@
+//! The proxies, and what they say of one app.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shunt_config::key::{AppKey, Key};
+use shunt_config::status::{self, AppStatus, TargetState};
+use shunt_config::store::{Change, Entry, Store, StoreError};
+use shunt_config::{AppName, ProxyName, Release, Token, key, strict};
+
+use crate::app_keys::AppKeys;
+
+/// The proxies, and what they say of one app.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    app: Option<AppName>,
+    proxies: BTreeMap<ProxyName, Proxy>,
+}
+
+/// One proxy: known by its fleet key, live by the leased keys of its processes.
+#[derive(Clone, Debug, Default)]
+pub struct Proxy {
+    /// The value of its fleet key; `None` if it was forgotten (or the key cannot be read).
+    pub fleet: Option<status::Fleet>,
+    /// Whether the fleet key is there.
+    pub known: bool,
+    /// Its running processes: one, or two while it is being replaced.
+    pub processes: BTreeMap<String, Process>,
+}
+
+/// One running proxy process.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// What it says of itself.
+    pub instance: Option<status::Instance>,
+    /// What it says of the app.
+    pub status: Option<AppStatus>,
+}
+
+/// What the keys ask the proxies to serve, by identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Token of `active`.
+    pub active: Token,
+    /// Token of `app`.
+    pub app: Option<Token>,
+    /// The releases that are to get new requests.
+    pub serving: BTreeSet<Token>,
+}
+
+/// What a proxy says to what is expected of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// It serves exactly that.
+    Applied,
+    /// Not yet, and why.
+    Waiting(String),
+    /// It cannot, and why.
+    Refused(String),
+    /// It gives no sign of life.
+    Lost,
+}
+
+impl Expected {
+    /// What `keys` ask for; `None` where they ask for nothing that could be served.
+    pub fn of(keys: &AppKeys) -> Option<Self> {
+        let active = keys.active.as_ref()?;
+        let shares = active.ok()?.shares();
+        let serving = shares
+            .map(|(slot, _)| Some(keys.slot(slot)?.token.clone()))
+            .collect::<Option<BTreeSet<_>>>()?;
+        let app = keys.app.as_ref().map(|kept| kept.token.clone());
+        Some(Self { active: active.token.clone(), app, serving })
+    }
+
+    fn names(&self, token: &Token) -> bool {
+        self.active == *token || self.app.as_ref() == Some(token) || self.serving.contains(token)
+    }
+}
+
+impl Fleet {
+    /// All proxies as they stand now, and what they say of `app`.
+    pub async fn read(store: &dyn Store, app: Option<&AppName>) -> Result<Self, StoreError> {
+        let mut fleet = Self { app: app.cloned(), ..Self::default() };
+        // Fleet keys first: a proxy that comes up in between is then seen as live at least.
+        for prefix in [key::FLEET, key::PROXIES] {
+            store.read(prefix).await?.entries.values().for_each(|entry| fleet.put(entry));
+        }
+        Ok(fleet)
+    }
+
+    /// No proxies, to be filled by a watch.
+    pub fn of(app: &AppName) -> Self {
+        Self { app: Some(app.clone()), ..Self::default() }
+    }
+
+    /// Forgets what `prefix` (one of the two) said, before a full view is put in its place.
+    pub fn clear(&mut self, prefix: &str) {
+        for proxy in self.proxies.values_mut() {
+            if prefix == key::FLEET {
+                (proxy.known, proxy.fleet) = (false, None);
+            } else {
+                proxy.processes.clear();
+            }
+        }
+        self.tidy();
+    }
+
+    /// Takes a change over.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(entry) => self.put(entry),
+            Change::Deleted(key) => self.delete(key),
+        }
+    }
+
+    /// Takes a key over.
+    pub fn put(&mut self, entry: &Entry) {
+        let text = strict::text(&entry.value);
+        match Key::parse(&entry.key) {
+            Ok(Key::Fleet(name)) => {
+                let proxy = self.proxies.entry(name).or_default();
+                proxy.known = true;
+                proxy.fleet = text.ok().and_then(|text| strict::json(text).ok());
+            }
+            Ok(Key::Instance(name, id)) => {
+                let process = self.process(name, id);
+                process.instance = text.ok().and_then(|text| strict::json(text).ok());
+            }
+            Ok(Key::Status(name, id, app)) if self.app.as_ref() == Some(&app) => {
+                let process = self.process(name, id);
+                process.status = text.ok().and_then(|text| strict::json(text).ok());
+            }
+            // Another app's status still shows that the process lives.
+            Ok(Key::Status(name, id, _)) => drop(self.process(name, id)),
+            _ => {}
+        }
+    }
+
+    fn delete(&mut self, key: &str) {
+        match Key::parse(key) {
+            Ok(Key::Fleet(name)) => {
+                if let Some(proxy) = self.proxies.get_mut(&name) {
+                    (proxy.known, proxy.fleet) = (false, None);
+                }
+            }
+            Ok(Key::Instance(name, id)) => {
+                if let Some(proxy) = self.proxies.get_mut(&name) {
+                    proxy.processes.remove(&id);
+                }
+            }
+            Ok(Key::Status(name, id, app)) if self.app.as_ref() == Some(&app) => {
+                let process = self.proxies.get_mut(&name).and_then(|p| p.processes.get_mut(&id));
+                if let Some(process) = process {
+                    process.status = None;
+                }
+            }
+            _ => {}
+        }
+        self.tidy();
+    }
+
+    fn process(&mut self, name: ProxyName, id: String) -> &mut Process {
+        self.proxies.entry(name).or_default().processes.entry(id).or_default()
+    }
+
+    fn tidy(&mut self) {
+        self.proxies.retain(|_, proxy| proxy.known || !proxy.processes.is_empty());
+    }
+
+    /// Every proxy: known, or live although forgotten.
+    pub fn all(&self) -> impl Iterator<Item = (&ProxyName, &Proxy)> {
+        self.proxies.iter()
+    }
+
+    /// The proxies that give a sign of life.
+    pub fn live(&self) -> impl Iterator<Item = (&ProxyName, &Proxy)> {
+        self.all().filter(|(_, proxy)| proxy.is_live())
+    }
+
+    /// The known proxies that give none.
+    pub fn lost(&self) -> impl Iterator<Item = &ProxyName> {
+        self.all().filter(|(_, proxy)| !proxy.is_live()).map(|(name, _)| name)
+    }
+
+    /// Whether there is no proxy at all.
+    pub fn is_empty(&self) -> bool {
+        self.proxies.is_empty()
+    }
+
+    /// What each proxy says to `expected`.
+    pub fn acks(&self, expected: &Expected) -> BTreeMap<ProxyName, Ack> {
+        self.all().map(|(name, proxy)| (name.clone(), proxy.ack(expected))).collect()
+    }
+
+    /// Leases on `token` per live proxy that has not let go of it: `None` where it still sends new
+    /// requests there, or has said nothing yet.
+    pub fn holding(&self, token: &Token) -> BTreeMap<ProxyName, Option<u64>> {
+        let mut holding = BTreeMap::new();
+        for (name, process) in self.processes() {
+            let leases = match &process.status {
+                // Without a word it may serve anything from its snapshot.
+                None => None,
+                Some(s) if s.serving.iter().any(|serving| serving.token == *token) => None,
+                Some(s) => match s.draining.get(token) {
+                    Some(leases) => Some(*leases),
+                    None => continue,
+                },
+            };
+            let sum = holding.entry(name.clone()).or_insert(Some(0));
+            *sum = sum.zip(leases).map(|(a, b): (u64, u64)| a + b);
+        }
+        holding
+    }
+
+    fn processes(&self) -> impl Iterator<Item = (&ProxyName, &Process)> {
+        self.all().flat_map(|(name, proxy)| proxy.processes.values().map(move |p| (name, p)))
+    }
+
+    /// The targets of `release`, announced as `token`, that a live proxy has not proved: which
+    /// proxy, which target, and what it says of it.
+    pub fn unproved(&self, token: &Token, release: &Release) -> Vec<(ProxyName, String, String)> {
+        let mut missing = Vec::new();
+        for (name, process) in self.processes() {
+            for target in &release.targets {
+                let address = target.address.to_string();
+                let mut seen = process.status.iter().flat_map(|status| &status.targets);
+                let found = seen.find(|t| t.token == *token && t.address == address);
+                match found {
+                    Some(t) if t.state == TargetState::Healthy => {}
+                    Some(t) => missing.push((name.clone(), address, t.last.clone())),
+                    None => missing.push((name.clone(), address, "not probed yet".to_owned())),
+                }
+            }
+        }
+        missing
+    }
+
+    /// Why a proxy refuses the value that was put as `token` under the key of `kind`, if one does.
+    pub fn refusal(&self, kind: &AppKey, token: &Token) -> Option<(ProxyName, String)> {
+        let key = kind.clone().of(self.app.as_ref()?).to_string();
+        self.live().find_map(|(name, proxy)| {
+            let mut all = proxy.statuses().flat_map(|status| &status.refused);
+            let refusal = all.find(|r| r.key == key && r.token.as_ref() == Some(token))?;
+            Some((name.clone(), refusal.reason.clone()))
+        })
+    }
+
+    /// Proxies that still have something of the app.
+    pub fn having(&self) -> BTreeSet<ProxyName> {
+        let has = |status: &AppStatus| {
+            !status.serving.is_empty() || !status.draining.is_empty() || status.app.is_some()
+        };
+        let having = self.live().filter(|(_, proxy)| proxy.statuses().any(has));
+        having.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Proxy {
+    /// Whether a process of it lives.
+    pub fn is_live(&self) -> bool {
+        !self.processes.is_empty()
+    }
+
+    /// What its processes say of the app.
+    pub fn statuses(&self) -> impl Iterator<Item = &AppStatus> {
+        self.processes.values().filter_map(|process| process.status.as_ref())
+    }
+
+    /// What it says to `expected`: the least of what its processes say.
+    pub fn ack(&self, expected: &Expected) -> Ack {
+        let said = self.processes.values().map(|process| process.ack(expected));
+        let rank = |ack: &Ack| match ack {
+            Ack::Applied => 0,
+            Ack::Waiting(_) => 1,
+            Ack::Refused(_) => 2,
+            Ack::Lost => 3,
+        };
+        said.max_by_key(rank).unwrap_or(Ack::Lost)
+    }
+}
+
+impl Process {
+    fn ack(&self, expected: &Expected) -> Ack {
+        let Some(status) = &self.status else {
+            return Ack::Waiting("says nothing of the app yet".to_owned());
+        };
+        let serving: BTreeSet<Token> = status.serving.iter().map(|s| s.token.clone()).collect();
+        if serving == expected.serving
+            && status.app == expected.app
+            && status.active.as_ref() == Some(&expected.active)
+        {
+            return Ack::Applied;
+        }
+        let named = |token: &Option<Token>| token.as_ref().is_some_and(|t| expected.names(t));
+        if let Some(refusal) = status.refused.iter().find(|refusal| named(&refusal.token)) {
+            return Ack::Refused(refusal.reason.clone());
+        }
+        match &status.pending {
+            Some(pending) => Ack::Waiting(pending.reason.clone()),
+            None => Ack::Waiting("has not applied it yet".to_owned()),
+        }
+    }
+}

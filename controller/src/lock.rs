@@ -1,0 +1,108 @@
+//! The deploy lock: one deploy per app at a time, by a lease that dies with its holder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shunt_config::key::AppKey;
+use shunt_config::record::{self, Who};
+use shunt_config::store::{Condition, LEASE_TTL, Session, Store, StoreError, Txn};
+use shunt_config::{AppName, Token};
+use tokio::time::{Instant, sleep_until};
+
+use crate::app_keys::AppKeys;
+use crate::exit::{Exit, Failure};
+use crate::report::{Report, distance, show};
+
+/// The deploy lock of one app, held. Every write compares its token, so that one that lost it
+/// changes nothing more.
+#[derive(Clone, Debug)]
+pub struct Held {
+    session: Arc<dyn Session>,
+    key: String,
+    token: Token,
+}
+
+impl Held {
+    /// The condition that it is still held.
+    pub fn condition(&self) -> Condition {
+        Condition::Is(self.key.clone(), self.token.clone())
+    }
+
+    /// Waits until it is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be cancelled and called again.
+    pub async fn lost(&self) {
+        self.session.lost().await;
+    }
+
+    /// Lets go of it.
+    pub async fn release(self) -> Result<(), StoreError> {
+        self.session.close().await
+    }
+}
+
+/// Takes the lock of `app` for `verb`; waits up to `wait` for another holder to let go.
+pub async fn take(
+    store: &dyn Store,
+    app: &AppName,
+    verb: &str,
+    wait: Duration,
+    report: &Report,
+) -> Result<Held, Failure> {
+    let session = store.session(LEASE_TTL).await?;
+    let key = AppKey::Lock.of(app).to_string();
+    let value = record::Lock { who: who(), since: Timestamp::now(), verb: verb.to_owned() };
+    let value = serde_json::to_vec(&value).map_err(|e| Failure::usage(e.to_string()))?;
+    let deadline = Instant::now() + wait;
+    let mut watch = None;
+    loop {
+        let txn = Txn::new().when(Condition::Absent(key.clone())).put_leased(&key, value.clone());
+        if let Some(token) = session.commit(txn).await?.token(&key) {
+            return Ok(Held { session, key, token });
+        }
+        let said = holder(&AppKeys::read(store, app).await?);
+        if Instant::now() >= deadline {
+            session.close().await?;
+            return Err(locked(app, &said));
+        }
+        report.progress(&said, &format!("waiting: {said}"));
+        let watch = watch.get_or_insert_with(|| store.watch(&AppKeys::prefix(app)));
+        tokio::select! {
+            _ = watch.next() => {}
+            () = sleep_until(deadline) => {}
+        }
+    }
+}
+
+/// The failure of one who found the lock held.
+pub fn locked(app: &AppName, holder: &str) -> Failure {
+    let hint = "wait for it with `--lock-wait 10m`; if its holder has died, the lock goes within \
+                seconds";
+    Failure::new(Exit::Locked, format!("`{app}` is locked: {holder}")).hint(hint)
+}
+
+/// Who holds the lock, in words.
+pub fn holder(keys: &AppKeys) -> String {
+    match keys.lock.as_ref().map(|kept| &kept.value) {
+        Some(Ok(lock)) => {
+            let since = show(distance(lock.since));
+            format!("{} holds it for `{}` since {since}", lock.who, lock.verb)
+        }
+        Some(Err(mistake)) => format!("its value cannot be read: {mistake}"),
+        None => "it was just let go of".to_owned(),
+    }
+}
+
+/// Who runs this process.
+pub fn who() -> Who {
+    let named = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    Who {
+        user: named(["USER", "LOGNAME"]).unwrap_or_else(|| "unknown".to_owned()),
+        host: host.map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned()),
+        pid: std::process::id(),
+    }
+}

@@ -1,0 +1,244 @@
+//! What a person, a pipe or a script gets to read.
+//!
+//! A terminal shows the running step with its progress; a pipe gets one line per step, when it is
+//! over; `--json` gets one JSON object per line, the last one with `"event":"end"`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where output is made")]
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+
+use crate::exit::{Exit, Failure};
+
+/// A pipe is told what a step waits for only if that lasts.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where output goes, and in which form.
+#[derive(Debug)]
+pub struct Report {
+    json: bool,
+    colour: bool,
+    terminal: bool,
+    step: Mutex<Option<Running>>,
+}
+
+/// The step that runs now.
+#[derive(Debug)]
+struct Running {
+    name: String,
+    began: Instant,
+    bar: Option<ProgressBar>,
+    /// What it was last said to wait for.
+    waits: String,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As it should.
+    Done,
+    /// There was nothing to do.
+    Skipped,
+    /// Not as it should.
+    Failed,
+}
+
+impl Report {
+    /// For this process's standard output: JSON lines if `json`, otherwise for people.
+    pub fn new(json: bool) -> Self {
+        let terminal = stdout().is_terminal() && !json;
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { json, colour: terminal && !plain, terminal, step: Mutex::new(None) }
+    }
+
+    /// Whether output is JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person watches.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// A step begins: its name, and what it is about to do.
+    pub fn begin(&self, name: &str, what: &str) {
+        self.event("step", json!({ "step": name, "state": "running", "what": what }));
+        let bar = self.terminal.then(|| {
+            let bar = ProgressBar::new_spinner().with_prefix(format!("{name:<12}"));
+            let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed:.dim}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        let running =
+            Running { name: name.to_owned(), began: Instant::now(), bar, waits: String::new() };
+        *self.running() = Some(running);
+    }
+
+    /// What the running step waits for: `key` changes only when that changes, `text` may count.
+    pub fn progress(&self, key: &str, text: &str) {
+        let mut step = self.running();
+        let Some(running) = step.as_mut() else { return };
+        if let Some(bar) = &running.bar {
+            bar.set_message(text.to_owned());
+        }
+        if running.waits == key {
+            return;
+        }
+        if self.json {
+            let name = running.name.clone();
+            self.event("progress", json!({ "step": name, "text": text }));
+        } else if self.terminal || running.began.elapsed() < PATIENCE {
+            return;
+        } else {
+            println!("  …  {:<12} {text}", running.name);
+        }
+        key.clone_into(&mut running.waits);
+    }
+
+    /// The running step is over.
+    pub fn end(&self, ended: Ended, said: &str) {
+        let Some(running) = self.running().take() else { return };
+        if let Some(bar) = &running.bar {
+            bar.finish_and_clear();
+        }
+        let elapsed = running.began.elapsed();
+        let state = match ended {
+            Ended::Done => "done",
+            Ended::Skipped => "skipped",
+            Ended::Failed => "failed",
+        };
+        if self.json {
+            let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+            let event = json!({ "step": running.name, "state": state, "said": said, "ms": ms });
+            return self.event("step", event);
+        }
+        let mark = match ended {
+            Ended::Done => self.paint("ok  ", "32"),
+            Ended::Skipped => self.paint("-   ", "2"),
+            Ended::Failed => self.paint("FAIL", "31"),
+        };
+        println!("{mark} {:<12} {said}  {}", running.name, self.paint(&show(elapsed), "2"));
+    }
+
+    /// Something worth knowing, beside the steps.
+    pub fn note(&self, text: &str) {
+        self.event("note", json!({ "text": text }));
+        if !self.json {
+            self.line(text);
+        }
+    }
+
+    /// A line for people only.
+    pub fn line(&self, text: &str) {
+        if self.json {
+            return;
+        }
+        match self.running().as_ref().and_then(|running| running.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+
+    /// A value as a line of its own, for scripts only.
+    pub fn value(&self, value: &Value) {
+        if self.json {
+            println!("{value}");
+        }
+    }
+
+    /// A line of JSON with what happened.
+    pub fn event(&self, event: &str, fields: Value) {
+        if !self.json {
+            return;
+        }
+        let mut line = Map::new();
+        line.insert("event".to_owned(), event.into());
+        if let Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        println!("{}", Value::Object(line));
+    }
+
+    /// The last word of a run, and its exit code.
+    pub fn finish(&self, result: Result<(), Failure>) -> Exit {
+        let failure = match result {
+            Ok(()) => {
+                self.event("end", json!({ "exit": 0, "outcome": Exit::Ok }));
+                return Exit::Ok;
+            }
+            Err(failure) => failure,
+        };
+        self.end(Ended::Failed, "");
+        if self.json {
+            let Failure { exit, said, details, hint } = &failure;
+            let code = exit.code();
+            let event = json!({ "exit": code, "outcome": exit, "error": said,
+                "details": details, "hint": hint });
+            self.event("end", event);
+            return failure.exit;
+        }
+        let colour = stderr().is_terminal() && self.colour;
+        eprintln!("{}: {}", if colour { "\x1b[31merror\x1b[0m" } else { "error" }, failure.said);
+        for line in &failure.details {
+            eprintln!("  {line}");
+        }
+        if let Some(hint) = &failure.hint {
+            eprintln!("\nhint: {hint}");
+        }
+        failure.exit
+    }
+
+    /// `text` in a colour, where there are colours.
+    pub fn paint(&self, text: &str, code: &str) -> String {
+        match self.colour {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+        // A poisoned lock only means that another thread panicked while it printed.
+        self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A duration to read: `12 ms`, `3.4 s`, `2m 5s`.
+pub fn show(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{:.1} s", duration.as_secs_f64()),
+        secs => humantime::format_duration(Duration::from_secs(secs)).to_string(),
+    }
+}
+
+/// How long ago `then` was, or how long until it comes.
+pub fn distance(then: jiff::Timestamp) -> Duration {
+    then.duration_since(jiff::Timestamp::now()).unsigned_abs()
+}
+
+/// Rows under a heading, each column as wide as its widest cell.
+pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let all = || {
+        std::iter::once(heading.iter().map(ToString::to_string).collect())
+            .chain(rows.iter().cloned())
+    };
+    let widths: Vec<usize> = (0..heading.len())
+        .map(|i| {
+            all()
+                .map(|row: Vec<String>| row.get(i).map_or(0, |c| c.chars().count()))
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let line = |row: Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    all().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,133 @@
+//! `shuntctl announce`
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+use shunt_config::key::AppKey;
+use shunt_config::{AppName, Release, Slot, Token};
+
+use crate::announce::announce;
+use crate::app_keys::AppKeys;
+use crate::cli::time;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::flip::unlocked;
+use crate::lock::{holder, locked, who};
+use crate::prove::{Proved, proved};
+use crate::report::Ended;
+use crate::sight::Sight;
+
+/// Flags of `announce`.
+#[derive(Debug, Args)]
+pub struct Announce {
+    /// The app
+    app: AppName,
+    /// The slot: blue or green
+    slot: Slot,
+    /// Where the release answers, `HOST:PORT` or `unix:/PATH`; or its JSON
+    #[arg(required = true)]
+    targets: Vec<String>,
+    /// What people call the release
+    #[arg(long, value_name = "NAME")]
+    release: Option<String>,
+    /// How long the proxies may take to prove the targets
+    #[arg(long, value_parser = time, default_value = "60s")]
+    timeout: Duration,
+    /// Does not wait until the proxies have proved the targets
+    #[arg(long)]
+    no_wait: bool,
+    /// Allows a slot that gets requests now
+    #[arg(long)]
+    force: bool,
+}
+
+impl Announce {
+    /// Puts the release into the slot, and waits for its proof.
+    pub async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let report = &context.report;
+        let store = context.store()?;
+        let release = self.release()?;
+        report.begin("announce", &format!("{} {}", self.app, self.slot));
+        let mut sight = Sight::open(&*store, &self.app).await?;
+        self.refuse_a_serving_slot(&sight.keys)?;
+        let (txn, _) = announce(&sight.keys, self.slot, &release, None)?;
+        let key = AppKey::Slot(self.slot).of(&self.app);
+        let Some(token) = store.commit(txn.when(unlocked(&sight.keys))).await?.token(&key) else {
+            return Err(changed_meanwhile(&AppKeys::read(&*store, &self.app).await?));
+        };
+        let count = release.targets.len();
+        report.end(Ended::Done, &format!("{count} target(s) in `{}` of `{}`", self.slot, self.app));
+        report.event("announced", json!({ "app": self.app, "slot": self.slot, "token": token }));
+        match self.no_wait {
+            true => Ok(()),
+            false => self.wait(context, &mut sight, &token, &release).await,
+        }
+    }
+
+    async fn wait(
+        &self,
+        context: &Context,
+        sight: &mut Sight,
+        token: &Token,
+        release: &Release,
+    ) -> Result<(), Failure> {
+        let report = &context.report;
+        if sight.fleet.live().next().is_none() || sight.keys.app.is_none() {
+            let why = match sight.keys.app {
+                None => format!("`{}` has no settings yet", AppKey::App.of(&self.app)),
+                Some(_) => "no proxy is running".to_owned(),
+            };
+            report.note(&format!("not proved yet: {why}"));
+            return Ok(());
+        }
+        report.begin("prove", "by every live proxy");
+        let mut tell = |key: &str, text: &str| report.progress(key, text);
+        let slot = self.slot;
+        match proved(sight, slot, token, release, self.timeout, &mut tell).await {
+            Proved::Healthy(by) => {
+                report.end(Ended::Done, &format!("all targets healthy, by {by}"));
+                Ok(())
+            }
+            Proved::Superseded => {
+                let said = format!("`{slot}` of `{}` was put again by someone else", self.app);
+                Err(Failure::new(Exit::Superseded, said))
+            }
+            Proved::Unhealthy(said, details) => Err(Failure::new(Exit::Unhealthy, said)
+                .details(details)
+                .hint("the release stays announced; traffic is as it was")),
+        }
+    }
+
+    fn release(&self) -> Result<Release, Failure> {
+        let text = self.targets.join(" ");
+        let mut release =
+            Release::parse(text.as_bytes()).map_err(|e| Failure::usage(e.to_string()))?;
+        release.version = self.release.clone().or(release.version);
+        release.by = release.by.or_else(|| Some(who().user));
+        release.at = release.at.or_else(|| Some(Timestamp::now()));
+        Ok(release)
+    }
+
+    fn refuse_a_serving_slot(&self, keys: &AppKeys) -> Result<(), Failure> {
+        let serves = keys.active().is_some_and(|active| active.share(self.slot) > 0);
+        if !serves || self.force {
+            return Ok(());
+        }
+        let said = format!("`{}` of `{}` gets requests now", self.slot, self.app);
+        let other = self.slot.other();
+        Err(Failure::usage(said)
+            .hint(format!("announce into `{other}` and flip, or use `--force`")))
+    }
+}
+
+/// The failure of a transaction by hand that was refused: by a deploy that runs, or by a change
+/// that came in between.
+pub(crate) fn changed_meanwhile(keys: &AppKeys) -> Failure {
+    if keys.lock.is_some() {
+        return locked(&keys.name, &holder(keys));
+    }
+    let said = format!("the keys of `{}` were changed at the same moment", keys.name);
+    Failure::new(Exit::Superseded, said).hint("look at `shuntctl status`, then try again")
+}

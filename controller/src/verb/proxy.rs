@@ -1,0 +1,76 @@
+//! `shuntctl proxy`
+
+use clap::Subcommand;
+use serde_json::json;
+use shunt_config::ProxyName;
+use shunt_config::key::Key;
+use shunt_config::store::Txn;
+
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::fleet::Fleet;
+use crate::report::{distance, show, table};
+
+/// What to do with proxies.
+#[derive(Debug, Subcommand)]
+pub enum Proxy {
+    /// Lists the proxies known to the store
+    List,
+    /// Forgets a proxy that will not come back: nothing waits for it any more
+    Forget {
+        /// The proxy
+        name: ProxyName,
+    },
+}
+
+impl Proxy {
+    /// Lists or forgets.
+    pub async fn run(&self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::List => list(context).await,
+            Self::Forget { name } => forget(context, name).await,
+        }
+    }
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let store = context.store()?;
+    let fleet = Fleet::read(&*store, None).await?;
+    let mut rows = Vec::new();
+    for (name, proxy) in fleet.all() {
+        let instances: Vec<_> =
+            proxy.processes.values().filter_map(|p| p.instance.as_ref()).collect();
+        let state = if proxy.is_live() { "live" } else { "lost" };
+        context.report.value(&json!({
+            "proxy": name, "state": state, "known": proxy.known, "instances": instances,
+        }));
+        let last = instances.iter().max_by_key(|instance| instance.started);
+        let uptime = last.map_or_else(String::new, |i| show(distance(i.started)));
+        let version = last.map(|i| i.version.clone());
+        let version = version.or_else(|| Some(proxy.fleet.as_ref()?.version.clone()));
+        let admin = last.and_then(|i| i.admin.clone()).unwrap_or_default();
+        rows.push(vec![name.to_string(), state.into(), version.unwrap_or_default(), uptime, admin]);
+    }
+    let heading = ["PROXY", "STATE", "VERSION", "UP FOR", "ADMIN"];
+    let none = || "no proxy is known to this store".to_owned();
+    let text = if rows.is_empty() { none() } else { table(&heading, &rows) };
+    context.report.line(&text);
+    Ok(())
+}
+
+async fn forget(context: &Context, name: &ProxyName) -> Result<(), Failure> {
+    let store = context.store()?;
+    let fleet = Fleet::read(&*store, None).await?;
+    let Some((_, proxy)) = fleet.all().find(|(known, _)| *known == name) else {
+        let hint = "`shuntctl proxy list` shows those that are";
+        return Err(Failure::usage(format!("no proxy `{name}` is known")).hint(hint));
+    };
+    if proxy.is_live() {
+        let said = format!("`{name}` is live: it would go on serving while nothing waits for it");
+        return Err(Failure::new(Exit::Usage, said).hint("stop it first; a clean stop forgets it"));
+    }
+    store.commit(Txn::new().delete(Key::Fleet(name.clone()))).await?;
+    context.report.value(&json!({ "forgotten": name }));
+    context.report.line(&format!("`{name}` is forgotten"));
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! `shuntctl undo`
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use shunt_config::AppName;
+use shunt_config::key::AppKey;
+use shunt_config::store::Store;
+
+use crate::app_keys::AppKeys;
+use crate::cli::time;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::fleet::Expected;
+use crate::report::Ended;
+use crate::sight::Sight;
+use crate::undo::{self, undo};
+use crate::verb::flip::wait_applied;
+
+/// Another writer at the same moment is tried again; this often in a row is no coincidence.
+const ATTEMPTS: u32 = 10;
+
+/// Flags of `undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The app [default: the deploy file's]
+    app: Option<AppName>,
+    /// How long the proxies may take to acknowledge
+    #[arg(long, value_parser = time, default_value = "75s")]
+    timeout: Duration,
+}
+
+impl Undo {
+    /// Goes back, and waits until every live proxy has.
+    pub async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let report = &context.report;
+        let app = context.app(self.app.clone())?;
+        let store = context.store()?;
+        report.begin("undo", &format!("`{app}`"));
+        match commit(&*store, &app).await? {
+            Done::Back { said, expected } => {
+                report.end(Ended::Done, &said);
+                report.event("undone", json!({ "app": app, "said": said }));
+                let mut sight = Sight::open(&*store, &app).await?;
+                wait_applied(report, &mut sight, &expected, self.timeout).await
+            }
+            Done::Asked(said) => {
+                report.end(Ended::Done, said);
+                Ok(())
+            }
+        }
+    }
+}
+
+enum Done {
+    Back { said: String, expected: Expected },
+    Asked(&'static str),
+}
+
+async fn commit(store: &dyn Store, app: &AppName) -> Result<Done, Failure> {
+    for _ in 0..ATTEMPTS {
+        let keys = AppKeys::read(store, app).await?;
+        let (txn, to, from) = match undo(&keys)? {
+            undo::Undo::Back { txn, to, from } => (txn, to, from),
+            undo::Undo::Stop(txn) => match store.commit(txn).await?.token(AppKey::Deploy.of(app)) {
+                Some(_) => {
+                    return Ok(Done::Asked("nothing was flipped yet; the deploy is told to stop"));
+                }
+                None => continue,
+            },
+            undo::Undo::Already => return Ok(Done::Asked("it is being taken back already")),
+        };
+        let outcome = store.commit(txn).await?;
+        let Some(active) = outcome.token(AppKey::Active.of(app)) else { continue };
+        let mut expected = super::flip::expected(&keys, active, to);
+        if let Some(token) = outcome.token(AppKey::App.of(app)) {
+            expected.app = Some(token);
+        }
+        let undone = from.map_or_else(String::new, |version| format!(" (undid {version})"));
+        let said = format!("`{app}` goes back to {to}{undone}");
+        return Ok(Done::Back { said, expected });
+    }
+    let said = format!("the keys of `{app}` changed at every one of {ATTEMPTS} attempts");
+    Err(Failure::new(Exit::Superseded, said))
+}
