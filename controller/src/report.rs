@@ -1,11 +1,13 @@
 //! What a person, a pipe or a script gets to read.
 //!
 //! A terminal shows the running step with its progress; a pipe gets one line per step, when it is
-//! over; `--json` gets one JSON object per line, the last one with `"event":"end"`.
+//! over; `--json` gets one JSON object per line. A run that reports events ends with
+//! `"event":"end"`; a question is answered with its answer alone, or with the end of a failed run.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where output is made")]
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,6 +25,8 @@ pub struct Report {
     colour: bool,
     terminal: bool,
     step: Mutex<Option<Running>>,
+    /// Whether an event was written.
+    events: AtomicBool,
 }
 
 /// The step that runs now.
@@ -51,7 +55,8 @@ impl Report {
     pub fn new(json: bool) -> Self {
         let terminal = stdout().is_terminal() && !json;
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { json, colour: terminal && !plain, terminal, step: Mutex::new(None) }
+        let (step, events) = (Mutex::new(None), AtomicBool::new(false));
+        Self { json, colour: terminal && !plain, terminal, step, events }
     }
 
     /// Whether output is JSON.
@@ -157,6 +162,7 @@ impl Report {
         if !self.json {
             return;
         }
+        self.events.store(true, Ordering::Relaxed);
         let mut line = Map::new();
         line.insert("event".to_owned(), event.into());
         if let Value::Object(fields) = fields {
@@ -168,6 +174,7 @@ impl Report {
     /// The last word of a run, and its exit code.
     pub fn finish(&self, result: Result<(), Failure>) -> Exit {
         let failure = match result {
+            Ok(()) if !self.events.load(Ordering::Relaxed) => return Exit::Ok,
             Ok(()) => {
                 self.event("end", json!({ "exit": 0, "outcome": Exit::Ok }));
                 return Exit::Ok;
