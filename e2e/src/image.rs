@@ -1,6 +1,6 @@
 //! Images to deploy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -20,12 +20,27 @@ impl Engine {
         let text =
             format!("FROM scratch\nCOPY app /app\nENV {environment}\nENTRYPOINT [\"/app\"]\n");
         std::fs::write(directory.path().join("Dockerfile"), text).unwrap();
-        self.docker(&["build", "--quiet", "--tag", &name, directory.path().to_str().unwrap()])
-            .await;
+        self.build(&name, directory.path(), &[]).await;
         name
     }
 
-    /// The same, pushed to the registry and removed here, so that a deploy has to pull it.
+    /// Imports a Debian system with systemd, Python and curl; returns its name.
+    pub async fn import_debian(&self) -> &'static str {
+        let name = "test/debian";
+        self.docker(&["import", debian().to_str().unwrap(), name]).await;
+        name
+    }
+
+    /// Builds an image from a Dockerfile and the files beside it in `directory`.
+    pub async fn build(&self, name: &str, directory: &Path, arguments: &[&str]) {
+        let arguments = arguments.iter().flat_map(|argument| ["--build-arg", argument]);
+        let mut all = vec!["build", "--quiet", "--tag", name];
+        all.extend(arguments);
+        all.push(directory.to_str().unwrap());
+        self.docker(&all).await;
+    }
+
+    /// The demo app's image, pushed to the registry and removed here, so that a deploy has to pull it.
     pub async fn publish_demo(&self, version: &str, settings: &[&str]) -> String {
         let name = self.build_demo(version, settings).await;
         self.docker(&["push", &name]).await;
@@ -41,5 +56,14 @@ fn static_demo() -> PathBuf {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let path = target.join("static").join(triple).join("debug/shunt-demo-app");
     assert!(path.exists(), "{} is not built: `tools/build` does it", path.display());
+    path
+}
+
+/// The Debian system that `tools/base-image` has made.
+fn debian() -> PathBuf {
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap();
+    let path = cache.join("shunt/debian-bookworm-1.tar");
+    assert!(path.exists(), "{} is not there: `tools/base-image` makes it", path.display());
     path
 }

@@ -42,10 +42,10 @@ impl Proxy {
         let directory = TempDir::with_prefix("shunt-proxy-").unwrap();
         let text = format!(
             "name = {name:?}\nthreads = 2\n{settings}\n[[listen]]\naddress = \"{}\"\n\
-             [admin]\naddress = \"{}\"\n[state]\ndirectory = {:?}\n{}",
+             [admin]\naddress = \"{}\"\n[state]\ndirectory = '{}'\n{}",
             http.address(),
             admin.address(),
-            directory.path().join("state"),
+            directory.path().join("state").display(),
             store.section(),
         );
         std::fs::write(directory.path().join("proxy.toml"), text).unwrap();

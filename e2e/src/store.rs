@@ -32,7 +32,7 @@ impl Store {
     /// The `[store]` section that names it.
     pub fn section(&self) -> String {
         match self {
-            Self::Directory(path) => format!("[store]\ndirectory = {:?}\n", path.path()),
+            Self::Directory(path) => format!("[store]\ndirectory = '{}'\n", path.path().display()),
             Self::Etcd(etcd) => format!("[store]\netcd = {:?}\n", etcd.endpoints()),
         }
     }

@@ -1,0 +1,51 @@
+# An image with shunt-proxy (its entry point) and shuntctl.
+#
+#   docker build --tag shunt .
+#   docker run --publish 80:8080 --volume ./proxy.toml:/etc/shunt/proxy.toml:ro shunt
+#
+# Works with the legacy builder as well as with BuildKit.
+
+# Anything with rustup or the toolchain of rust-toolchain.toml, a C compiler and apt-get.
+ARG RUST=rust:1.95-bookworm
+# Anything with glibc 2.36 or later.
+ARG RUNTIME=debian:bookworm-slim
+
+FROM ${RUST} AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends protobuf-compiler libprotobuf-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /shunt
+
+# The dependencies alone, against empty crates: this layer changes with Cargo.lock only.
+COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
+COPY config/Cargo.toml config/
+COPY proxy/Cargo.toml proxy/
+COPY controller/Cargo.toml controller/
+COPY demo/Cargo.toml demo/
+COPY e2e/Cargo.toml e2e/
+RUN for crate in config proxy controller demo e2e; do \
+        mkdir -p $crate/src $crate/tests; \
+        touch $crate/src/lib.rs; \
+        echo 'fn main() {}' | tee $crate/src/main.rs > $crate/tests/main.rs; \
+    done \
+    && cargo build --release --locked --package shunt-proxy --package shunt-controller \
+    && rm -rf config proxy controller demo e2e
+
+COPY . .
+# Copied files are older than what was just built from the empty ones; cargo goes by time.
+RUN find . -name '*.rs' -not -path './target/*' -exec touch {} + \
+    && cargo build --release --locked --package shunt-proxy --package shunt-controller \
+    && mkdir /programs \
+    && cp target/release/shunt-proxy target/release/shuntctl /programs/
+
+FROM ${RUNTIME}
+COPY --from=build /programs/ /usr/bin/
+# By number, so that nothing has to exist in the base image. It may not bind ports below 1024, and
+# need not: publish 80 to 8080.
+RUN mkdir -p /etc/shunt /var/lib/shunt /var/lib/shunt-proxy \
+    && chown -R 65532:65532 /var/lib/shunt /var/lib/shunt-proxy
+USER 65532:65532
+VOLUME /var/lib/shunt-proxy
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/shunt-proxy"]
+CMD ["run", "--config", "/etc/shunt/proxy.toml"]
