@@ -1,5 +1,6 @@
 //! etcd: one server, or a cluster.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
@@ -47,6 +48,11 @@ impl Etcd {
     /// The URLs at which clients reach it.
     pub fn endpoints(&self) -> Vec<String> {
         self.members.iter().map(|member| member.client.url()).collect()
+    }
+
+    /// The address at which clients reach the `index`-th server.
+    pub fn address(&self, index: usize) -> SocketAddr {
+        self.members[index].client.address()
     }
 
     /// Starts every server that does not run, and waits until a write goes through.

@@ -25,28 +25,23 @@ pub struct Proxy {
 impl Proxy {
     /// Starts a proxy on `store`, and waits until it can serve.
     pub async fn start(name: &str, store: &Store) -> Self {
-        Self::start_with(name, store, "").await
-    }
-
-    /// The same with more `settings`: TOML that stands before the sections of the file.
-    pub async fn start_with(name: &str, store: &Store, settings: &str) -> Self {
-        let mut proxy = Self::configured(name, store, settings);
+        let mut proxy = Self::configured(name, "", &store.section());
         proxy.run();
         proxy.ready().await;
         proxy
     }
 
-    /// A proxy that does not run yet.
-    pub fn configured(name: &str, store: &Store, settings: &str) -> Self {
+    /// A proxy that does not run yet: `settings` is TOML for the top of its file, `store` the
+    /// section that names its store.
+    pub fn configured(name: &str, settings: &str, store: &str) -> Self {
         let (http, admin) = (Port::free(), Port::free());
         let directory = TempDir::with_prefix("shunt-proxy-").unwrap();
         let text = format!(
             "name = {name:?}\nthreads = 2\n{settings}\n[[listen]]\naddress = \"{}\"\n\
-             [admin]\naddress = \"{}\"\n[state]\ndirectory = '{}'\n{}",
+             [admin]\naddress = \"{}\"\n[state]\ndirectory = '{}'\n{store}",
             http.address(),
             admin.address(),
             directory.path().join("state").display(),
-            store.section(),
         );
         std::fs::write(directory.path().join("proxy.toml"), text).unwrap();
         Self { name: name.to_owned(), http, admin, process: None, directory }
@@ -106,10 +101,10 @@ impl Proxy {
 
     /// The value of one line of its `/metrics`, named with its labels as it stands there; `None`
     /// if there is no such line.
-    pub async fn metric(&self, series: &str) -> Option<f64> {
+    pub async fn metric(&self, series: &str) -> Option<String> {
         let metrics = self.ask("/metrics").await.unwrap().body;
         let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value.map(|value| value.parse().unwrap())
+        value.map(str::to_owned)
     }
 
     /// The release that answers GET / for `host`, or the status.

@@ -7,6 +7,7 @@ mod bad_values;
 mod dockerfile;
 mod early_response;
 mod flips;
+mod outages;
 mod parts;
 mod site;
 mod systemd;

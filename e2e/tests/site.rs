@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use demo::app::{App, Running};
 use demo::load::{Load, Report, Work};
-use e2e::{Proxy, Store, until};
+use e2e::{Proxy, Relay, Store, until};
 
 /// The app's host name.
 pub(crate) const HOST: &str = "www.example.com";
@@ -30,13 +30,24 @@ impl Site {
 
     /// The same with more settings of the proxy.
     pub(crate) async fn with(store: Store, settings: &str) -> Self {
+        let section = store.section();
+        Self::new(store, Proxy::configured("lb1", settings, &section)).await
+    }
+
+    /// The same with a relay between proxy and etcd.
+    pub(crate) async fn through(store: Store, relay: &Relay) -> Self {
+        let section = format!("[store]\netcd = [\"http://{}\"]\n", relay.address());
+        Self::new(store, Proxy::configured("lb1", "", &section)).await
+    }
+
+    async fn new(store: Store, mut proxy: Proxy) -> Self {
         let blue = App::new("1").start(LOOPBACK).await.unwrap();
         let green = App::new("2").start(LOOPBACK).await.unwrap();
         store.put("apps/web/app", format!(r#"{{"hosts":["{HOST}"]}}"#)).await;
         store.put("apps/web/blue", release("1", &blue)).await;
         store.put("apps/web/green", release("2", &green)).await;
         store.put("apps/web/active", "blue").await;
-        let proxy = Proxy::start_with("lb1", &store, settings).await;
+        proxy.run();
         proxy.serves(HOST, "1").await;
         Self { blue, green, proxy, store }
     }
