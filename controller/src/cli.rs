@@ -9,7 +9,8 @@ use shunt_config::duration;
 use shunt_config::store::StoreConfig;
 
 use crate::context::Context;
-use crate::exit::Exit;
+use crate::demo;
+use crate::exit::{Exit, Failure};
 use crate::report::Report;
 use crate::verb;
 
@@ -21,6 +22,7 @@ let go of the old release, and only then retires that.";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done as asked
+  1  `demo` only: a request was lost, or something was not as it should be
   2  a wrong flag, name or file, or nothing to do it with; nothing was changed
   3  the new release is not healthy, or no proxy could prove it; traffic was never touched
   4  another deploy of the app holds the lock; nothing was changed
@@ -95,6 +97,17 @@ enum Verb {
         after_help = "Examples:\n  shuntctl proxy list\n  shuntctl proxy forget lb2"
     )]
     Proxy(verb::proxy::Proxy),
+    /// Deploys, breaks, undoes and flips a small app under load, on this machine alone
+    Demo,
+    /// One release of the demo, as the process that it is
+    #[command(hide = true)]
+    DemoRelease {
+        /// Its version
+        version: String,
+        /// Makes its health check fail
+        #[arg(long)]
+        broken: bool,
+    },
     /// Writes a completion script for a shell
     #[command(
         after_help = "Example:\n  shuntctl completions bash > /etc/bash_completion.d/shuntctl"
@@ -120,6 +133,10 @@ impl Cli {
             Verb::List => verb::list::run(&context).await,
             Verb::History(history) => history.run(&context).await,
             Verb::Proxy(proxy) => proxy.run(&context).await,
+            Verb::Demo => demo::run(&context.report).await,
+            Verb::DemoRelease { version, broken } => demo::serve(&version, broken)
+                .await
+                .map_err(|e| Failure::new(Exit::Unreachable, e.to_string())),
             Verb::Completions { shell } => {
                 let mut command = <Self as clap::CommandFactory>::command();
                 clap_complete::generate(shell, &mut command, "shuntctl", &mut std::io::stdout());

@@ -12,6 +12,8 @@ use crate::engine::EngineError;
 pub enum Exit {
     /// Done as asked.
     Ok = 0,
+    /// The demo lost a request, or showed something that should not be.
+    Failed = 1,
     /// A wrong flag, name or file, or nothing to do what was asked with. Nothing was changed.
     Usage = 2,
     /// The new release is not healthy. Traffic was never touched.

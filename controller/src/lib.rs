@@ -10,11 +10,13 @@
 //! - [`announce`], [`flip`], [`undo`]: the transactions, and waiting for what the proxies say
 //! - [`lock`], [`history`]: who may deploy, and what was deployed
 //! - [`engine`]: where containers run
+//! - [`demo`]: all of it under load, with a proxy and releases of its own
 
 pub mod announce;
 pub mod app_keys;
 pub mod cli;
 pub mod context;
+pub mod demo;
 pub mod engine;
 pub mod exit;
 pub mod fleet;
