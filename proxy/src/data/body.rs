@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -95,6 +95,8 @@ pub(super) struct Download {
     incoming: Incoming,
     /// The connection it comes on; `None` once that is driven elsewhere, pooled or gone.
     upstream: Option<Box<Upstream>>,
+    /// Whether the target keeps that connection.
+    keep: bool,
     target: usize,
     exchange: Rc<Exchange>,
     clock: Rc<Clock>,
@@ -149,18 +151,25 @@ impl Body for ResponseBody {
 }
 
 impl Download {
-    /// The body `incoming` from target number `target`, on `upstream`.
+    /// The body `incoming` from target number `target`, on `upstream`, which the target means to
+    /// `keep` open.
     pub(super) fn new(
         incoming: Incoming,
-        upstream: Box<Upstream>,
+        (upstream, keep): (Box<Upstream>, bool),
         target: usize,
         exchange: Rc<Exchange>,
         clock: &Rc<Clock>,
     ) -> Self {
         let idle = exchange.release().release.limits.idle;
         exchange.client.allow(idle);
-        let mut download =
-            Self { incoming, upstream: Some(upstream), target, exchange, clock: Rc::clone(clock) };
+        let mut download = Self {
+            incoming,
+            upstream: Some(upstream),
+            keep,
+            target,
+            exchange,
+            clock: Rc::clone(clock),
+        };
         if download.exchange.sending() != Sending::Done {
             // hyper stops polling this body while the client does not read, and the upload would
             // stall with it; so the connection moves to a task that is always polled.
@@ -187,13 +196,13 @@ impl Download {
             Poll::Ready(Some(Ok(frame))) => {
                 self.exchange.client.allow(self.exchange.release().release.limits.idle);
                 if self.incoming.is_end_stream() {
-                    self.finish(cx);
+                    self.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => self.broken(error.into()),
             Poll::Ready(None) => {
-                self.finish(cx);
+                self.finish();
                 Poll::Ready(None)
             }
             Poll::Pending if self.exchange.client.is_overdue() => {
@@ -210,10 +219,12 @@ impl Download {
         Poll::Ready(Some(Err(error)))
     }
 
-    /// The body is over: keeps the connection if it can take another request.
-    fn finish(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut upstream) = self.upstream.take()
-            && upstream.is_alive(cx)
+    /// The body is over: keeps the connection, if the target keeps it. Whether it can take another
+    /// request is seen when it is taken: looking now would make hyper prepare a read buffer while
+    /// the last piece of the body still occupies the old one.
+    fn finish(&mut self) {
+        if let Some(upstream) = self.upstream.take()
+            && self.keep
         {
             self.exchange.release().pools[self.target].put(&self.clock, upstream);
         }
@@ -224,7 +235,7 @@ impl Drop for Download {
     /// hyper drops a body that says it is at its end without polling it: answers to HEAD, 204, 304.
     fn drop(&mut self) {
         if self.incoming.is_end_stream() {
-            self.finish(&mut Context::from_waker(Waker::noop()));
+            self.finish();
         }
     }
 }

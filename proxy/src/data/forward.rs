@@ -124,9 +124,10 @@ fn answer(
     target: usize,
 ) -> Response<ResponseBody> {
     let (mut head, incoming) = response.into_parts();
-    headers::forward_response(&mut head);
+    let keep = headers::forward_response(&mut head);
     exchange.answered(head.status.as_u16());
-    let download = Download::new(incoming, upstream, target, Rc::clone(exchange), &local.clock);
+    let download =
+        Download::new(incoming, (upstream, keep), target, Rc::clone(exchange), &local.clock);
     Response::from_parts(head, ResponseBody::forward(download))
 }
 

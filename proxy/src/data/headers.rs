@@ -1,8 +1,8 @@
 //! What is taken off a message and what is added before it is forwarded.
 
 use http::header::{
-    CONNECTION, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::PathAndQuery;
 use http::{Uri, Version, request, response};
@@ -16,31 +16,45 @@ const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-pref
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Fields that speak of one connection only, beside those that `Connection` names (RFC 9110 7.6.1).
-/// How the body is framed is decided anew on each side.
-const HOP_BY_HOP: [HeaderName; 7] =
-    [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+/// Whether a field speaks of one connection only, beside those that `Connection` names (RFC 9110
+/// 7.6.1). How the body is framed is decided anew on each side.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    // Compared one by one: two known names compare as one byte, and a hash costs more than all of
+    // them together.
+    const KNOWN: [HeaderName; 5] = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    KNOWN.contains(name) || *name == KEEP_ALIVE || *name == PROXY_CONNECTION
+}
 
 /// Removes what speaks of one connection only.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    // Most messages have no Connection field, and then nothing is nominated.
-    if headers.contains_key(CONNECTION) {
-        let nominated: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| name.trim().parse().ok())
-            // What tells where a message belongs or ends is not a sender's to take away.
-            .filter(|name: &HeaderName| !matches!(name.as_str(), "host" | "content-length"))
-            .collect();
-        for name in nominated {
+    // Most heads have none of these fields, or only `Connection: keep-alive`.
+    let mut found: [Option<HeaderName>; 7] = Default::default();
+    let names = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
+    found.iter_mut().zip(names).for_each(|(place, name)| *place = Some(name));
+    if found.contains(&Some(CONNECTION)) {
+        for name in nominated(headers) {
             headers.remove(name);
         }
     }
-    for name in HOP_BY_HOP {
+    for name in found.into_iter().flatten() {
         headers.remove(name);
     }
+}
+
+/// The fields that `Connection` names, in all of its lines.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        // Options, not fields; the most frequent ones, and a name takes an allocation.
+        .filter(|name| !["keep-alive", "close"].iter().any(|o| name.eq_ignore_ascii_case(o)))
+        .filter_map(|name| name.parse().ok())
+        // What tells where a message belongs or ends is not a sender's to take away.
+        .filter(|name: &HeaderName| *name != HOST && *name != CONTENT_LENGTH)
+        .collect()
 }
 
 /// Makes the client's request head the one that is forwarded, and returns the request's id.
@@ -134,11 +148,19 @@ fn new_id() -> HeaderValue {
     HeaderValue::from_bytes(&hex).unwrap_or(HeaderValue::from_static("-"))
 }
 
-/// Makes the target's response head the one the client gets.
-pub(super) fn forward_response(head: &mut response::Parts) {
+/// Makes the target's response head the one the client gets, and returns whether the target keeps
+/// its connection open (RFC 9112 9.3).
+pub(super) fn forward_response(head: &mut response::Parts) -> bool {
+    let says_close = |value: &HeaderValue| {
+        let mut options = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
+        options.any(|option| option.eq_ignore_ascii_case(b"close"))
+    };
+    let keep = head.version == Version::HTTP_11
+        && !head.headers.get_all(CONNECTION).iter().any(says_close);
     remove_hop_by_hop(&mut head.headers);
     // The version is the connection's own affair: hyper answers in the client's.
     head.version = Version::HTTP_11;
+    keep
 }
 
 #[cfg(test)]

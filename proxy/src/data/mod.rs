@@ -18,6 +18,7 @@
 //! - `forward`: to a target and back, with at most one retry
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
+//! - `gather`: writes of several buffers
 //! - `error`: everything that can go wrong, its status and its side
 //! - `respond`: answers of the proxy's own
 
@@ -28,6 +29,7 @@ mod connection;
 mod error;
 mod exchange;
 mod forward;
+mod gather;
 mod headers;
 mod host;
 pub mod listener;

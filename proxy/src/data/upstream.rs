@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::body::RequestBody;
 use super::client::Client;
+use super::gather;
 use crate::route::Target;
 
 /// A connection to a target. Both halves are in one place: the task that waits for the answer also
@@ -175,7 +176,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        either!(self, stream => gather::poll_write(Pin::new(stream), cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
