@@ -12,6 +12,7 @@
 //! - [`status`]: what a proxy says of itself
 //! - [`record`]: what `shuntctl` writes down of its deploys
 //! - [`deploy_file`]: the file `shunt.toml`
+//! - [`proxy_file`]: the file `proxy.toml`
 //! - [`store`]: the two stores behind one trait
 
 pub mod active;
@@ -24,6 +25,7 @@ pub mod health;
 pub mod hold;
 pub mod key;
 pub mod name;
+pub mod proxy_file;
 pub mod record;
 pub mod release;
 pub mod slot;
