@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::slot::Slot;
 use crate::strict::{self, Mistake};
 
@@ -89,6 +91,18 @@ impl fmt::Display for Active {
             Some(slot) => f.pad(slot.as_str()),
             None => write!(f, "blue:{},green:{}", self.blue, 100 - self.blue),
         }
+    }
+}
+
+impl Serialize for Active {
+    fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
+        ser.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Active {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        String::deserialize(de)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -2,10 +2,14 @@
 //!
 //! # Layout
 //!
+//! - [`control`]: what the store asks for, and what of it is served
+//! - [`health`]: whether targets can answer
 //! - [`route`]: where a request goes: the snapshot, epochs and claims
-//! - [`data`]: the data threads and the walk of a request
+//! - [`data`]: the data threads: clients' requests to targets and back
 //! - [`metrics`]: what is counted
 
+pub mod control;
 pub mod data;
+pub mod health;
 pub mod metrics;
 pub mod route;

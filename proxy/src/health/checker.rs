@@ -1,0 +1,231 @@
+//! One target checked again and again, and its name resolved.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shunt_config::health::Check;
+use shunt_config::status::TargetState;
+use shunt_config::{Address, AppName, Token};
+use tokio::net::lookup_host;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::counter::Counter;
+use super::probe::{Outcome, probe};
+use crate::route::Target;
+
+/// Time between two checks of a target that is not proved yet, at most: a flip may wait for it.
+const UNPROVED_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a resolved name is used.
+const NAME_AGE: Duration = Duration::from_secs(5);
+/// Checks under way at once, over all targets: each holds a file descriptor.
+pub const AT_ONCE: usize = 1024;
+
+/// One target of one announcement, to be checked.
+#[derive(Debug)]
+pub struct Checker {
+    /// The app.
+    pub app: AppName,
+    /// The announcement.
+    pub token: Token,
+    /// Its place among the announcement's targets.
+    pub index: usize,
+    /// What data threads read the verdict from.
+    pub target: Arc<Target>,
+    /// How to check.
+    pub check: Check,
+    /// What is known already.
+    pub state: TargetState,
+}
+
+/// What the checks of a target say now; told when it differs from what was told before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The app.
+    pub app: AppName,
+    /// The announcement.
+    pub token: Token,
+    /// Which of its targets.
+    pub index: usize,
+    /// The verdict.
+    pub state: TargetState,
+    /// The last answer or error.
+    pub last: String,
+}
+
+impl Checker {
+    /// Begins to check: at once, and then for ever, until the handle is aborted.
+    pub fn spawn(self, reports: mpsc::Sender<Report>, at_once: Arc<Semaphore>) -> AbortHandle {
+        tokio::spawn(self.run(reports, at_once)).abort_handle()
+    }
+
+    async fn run(self, reports: mpsc::Sender<Report>, at_once: Arc<Semaphore>) {
+        let mut counter = Counter::new(self.state, self.check.rise, self.check.fall);
+        let mut name = Name::new(&self.target);
+        let mut told: Option<Report> = None;
+        loop {
+            let begun = Instant::now();
+            let Ok(permit) = at_once.acquire().await else { return };
+            let outcome = match name.refresh(&self.target).await {
+                Ok(()) => probe(&self.target.address, &self.target.addresses(), &self.check).await,
+                Err(reason) => Outcome::Failed(reason),
+            };
+            drop(permit);
+            let last = match outcome {
+                Outcome::Passed(said) => {
+                    counter.count(true);
+                    said
+                }
+                Outcome::Failed(said) => {
+                    counter.count(false);
+                    said
+                }
+                Outcome::Unasked(said) => format!("not asked: {said}"),
+            };
+            self.target.set_usable(counter.state() == TargetState::Healthy);
+            let report = self.report(counter.state(), last);
+            if told.as_ref() != Some(&report) {
+                if reports.send(report.clone()).await.is_err() {
+                    return;
+                }
+                told = Some(report);
+            }
+            sleep_until(begun + self.pause(counter.state())).await;
+        }
+    }
+
+    fn report(&self, state: TargetState, last: String) -> Report {
+        let (app, token) = (self.app.clone(), self.token.clone());
+        Report { app, token, index: self.index, state, last }
+    }
+
+    /// Ten percent more or less, so that proxies and targets that began together spread out.
+    fn pause(&self, state: TargetState) -> Duration {
+        let interval = match state {
+            TargetState::Unproved => self.check.interval.min(UNPROVED_INTERVAL),
+            TargetState::Healthy | TargetState::Failing => self.check.interval,
+        };
+        interval.mul_f64(0.9 + 0.2 * fastrand::f64())
+    }
+}
+
+/// The name of a target, if it has one.
+struct Name {
+    host: Option<(String, u16)>,
+    resolved: Option<Instant>,
+}
+
+impl Name {
+    fn new(target: &Target) -> Self {
+        let host = match &target.address {
+            Address::Tcp { host, port } if host.parse::<std::net::IpAddr>().is_err() => {
+                Some((host.clone(), *port))
+            }
+            _ => None,
+        };
+        Self { host, resolved: None }
+    }
+
+    /// Resolves the name if that is due. While it cannot be resolved, the last addresses stay; an
+    /// error means that there are none.
+    async fn refresh(&mut self, target: &Target) -> Result<(), String> {
+        let Some((host, port)) = &self.host else { return Ok(()) };
+        if self.resolved.is_some_and(|at| at.elapsed() < NAME_AGE) {
+            return Ok(());
+        }
+        let reason = match timeout(NAME_AGE, lookup_host((host.as_str(), *port))).await {
+            Ok(Ok(found)) => {
+                let mut all: Vec<SocketAddr> = found.collect();
+                all.dedup();
+                if !all.is_empty() {
+                    if *target.addresses() != all {
+                        target.set_addresses(all);
+                    }
+                    self.resolved = Some(Instant::now());
+                    return Ok(());
+                }
+                "it stands for no address".to_owned()
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        };
+        match target.addresses().is_empty() {
+            true => Err(format!("name `{host}` is not resolved: {reason}")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shunt_config::Health;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    fn checker(address: &str, health: &str) -> Checker {
+        let health: Health = shunt_config::strict::json(health).unwrap();
+        let target = shunt_config::Target::new(address.parse().unwrap());
+        Checker {
+            app: "web".parse().unwrap(),
+            token: "t".into(),
+            index: 0,
+            target: Arc::new(Target::new(&target)),
+            check: health.over(&Health::default()),
+            state: TargetState::Unproved,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_target_is_proved_fails_and_recovers_and_each_is_told_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let serve = |listener: TcpListener| {
+            tokio::spawn(async move {
+                while let Ok((mut stream, _)) = listener.accept().await {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                }
+            })
+        };
+        let server = serve(listener);
+        let name = format!("localhost:{}", at.port());
+        let checker = checker(&name, r#"{"interval":"5ms","fall":2}"#);
+        let target = Arc::clone(&checker.target);
+        let (sender, mut reports) = mpsc::channel(8);
+        let handle = checker.spawn(sender, Arc::new(Semaphore::new(1)));
+
+        let first = reports.recv().await.unwrap();
+        assert_eq!((first.state, first.last.as_str()), (TargetState::Healthy, "200 OK"));
+        assert!(target.is_usable());
+        assert!(target.addresses().contains(&at), "{:?}", target.addresses());
+
+        server.abort();
+        let failing = loop {
+            let report = reports.recv().await.unwrap();
+            if report.state == TargetState::Failing {
+                break report;
+            }
+            assert!(target.is_usable());
+        };
+        assert_eq!(failing.last, "connection refused");
+        assert!(!target.is_usable());
+
+        serve(TcpListener::bind(at).await.unwrap());
+        while reports.recv().await.unwrap().state != TargetState::Healthy {}
+        assert!(target.is_usable());
+        handle.abort();
+    }
+
+    #[tokio::test]
+    async fn a_name_that_stands_for_nothing_is_told_with_the_reason() {
+        let checker = checker("no-such-host.invalid:80", "{}");
+        let (sender, mut reports) = mpsc::channel(8);
+        let handle = checker.spawn(sender, Arc::new(Semaphore::new(1)));
+        let report = reports.recv().await.unwrap();
+        assert_eq!(report.state, TargetState::Unproved);
+        assert!(report.last.starts_with("name `no-such-host.invalid` is not resolved"), "{report:?}");
+        handle.abort();
+    }
+}

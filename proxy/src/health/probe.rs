@@ -1,0 +1,318 @@
+//! One check of one target.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use shunt_config::Address;
+use shunt_config::health::{Check, CheckKind, CheckMethod};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+/// How long a connection must stay open to count: a forwarder with nobody behind it accepts, and
+/// closes at once.
+const STAYS_OPEN: Duration = Duration::from_millis(100);
+/// How much of an answer's body is read, and for how long: enough that the app is not cut off in
+/// the middle of a small one.
+const BODY_MAX: usize = 64 * 1024;
+const BODY_WAIT: Duration = Duration::from_secs(1);
+/// How much of a bad answer's body is shown.
+const SHOWN_MAX: usize = 160;
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The target answered as it should; its answer.
+    Passed(String),
+    /// It did not; what it did instead.
+    Failed(String),
+    /// This machine could not even ask: no verdict on the target.
+    Unasked(String),
+}
+
+/// Checks the target at `address`, which stands for `resolved`, once. Ends within the check's
+/// timeout.
+pub async fn probe(address: &Address, resolved: &[SocketAddr], check: &Check) -> Outcome {
+    let limit = check.timeout;
+    timeout(limit, ask(address, resolved, check)).await.unwrap_or_else(|_| {
+        let limit = shunt_config::duration::show(limit);
+        Outcome::Failed(format!("no answer within {limit}"))
+    })
+}
+
+async fn ask(address: &Address, resolved: &[SocketAddr], check: &Check) -> Outcome {
+    match address {
+        Address::Unix(path) => match UnixStream::connect(path).await {
+            Ok(stream) => on(stream, address, check).await,
+            Err(error) => no_connection(&error),
+        },
+        Address::Tcp { .. } => {
+            let with_port = |a: &SocketAddr| SocketAddr::new(a.ip(), check.port.unwrap_or(a.port()));
+            let all: Vec<_> = resolved.iter().map(with_port).collect();
+            match TcpStream::connect(&*all).await {
+                Ok(stream) => on(stream, address, check).await,
+                Err(error) => no_connection(&error),
+            }
+        }
+    }
+}
+
+async fn on(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: &Address,
+    check: &Check,
+) -> Outcome {
+    match check.kind {
+        CheckKind::Tcp => stays_open(stream).await,
+        CheckKind::Http => match answer(stream, address, check).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_parse() => Outcome::Failed(format!("no HTTP answer: {error}")),
+            Err(error) if error.is_incomplete_message() || error.is_canceled() => {
+                Outcome::Failed("connection closed before the answer".to_owned())
+            }
+            Err(error) => Outcome::Failed(innermost(&error)),
+        },
+    }
+}
+
+async fn stays_open(mut stream: impl AsyncRead + Unpin) -> Outcome {
+    match timeout(STAYS_OPEN, stream.read(&mut [0])).await {
+        // A server that speaks first is open, too.
+        Err(_) | Ok(Ok(1..)) => Outcome::Passed("connection open".to_owned()),
+        Ok(Ok(0)) => Outcome::Failed("connection accepted and closed at once".to_owned()),
+        Ok(Err(error)) => Outcome::Failed(sentence(&error)),
+    }
+}
+
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: &Address,
+    check: &Check,
+) -> hyper::Result<Outcome> {
+    let request = match request(address, check) {
+        Ok(request) => request,
+        Err(error) => return Ok(Outcome::Unasked(error.to_string())),
+    };
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let exchange = async move {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = beginning(response).await;
+        Ok(match check.status.contains(status.as_u16()) {
+            true => Outcome::Passed(status.to_string()),
+            false => Outcome::Failed(format!("{status}{}", shown(&body))),
+        })
+    };
+    driven(exchange, connection).await
+}
+
+/// Runs `exchange` to its end while its connection is polled beside it.
+async fn driven<T>(exchange: impl Future<Output = T>, connection: impl Future) -> T {
+    let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));
+    let mut open = true;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut exchange => return done,
+            // Whatever ended it, the exchange is told so by its own means.
+            _ = &mut connection, if open => open = false,
+        }
+    }
+}
+
+fn request(address: &Address, check: &Check) -> http::Result<Request<Empty<Bytes>>> {
+    let method = match check.method {
+        CheckMethod::Get => http::Method::GET,
+        CheckMethod::Head => http::Method::HEAD,
+        CheckMethod::Options => http::Method::OPTIONS,
+    };
+    let host = match (&check.host, address) {
+        (Some(host), _) => host.clone(),
+        (None, Address::Unix(_)) => "localhost".to_owned(),
+        (None, tcp) => tcp.to_string(),
+    };
+    Request::builder()
+        .method(method)
+        .uri(&check.path)
+        .header(header::HOST, host)
+        .header(header::USER_AGENT, "shunt-health")
+        .header(header::ACCEPT, "*/*")
+        .header(header::CONNECTION, "close")
+        .body(Empty::new())
+}
+
+/// The beginning of the body, as far as it comes in time.
+async fn beginning(response: Response<Incoming>) -> Vec<u8> {
+    let mut body = response.into_body();
+    let mut read = Vec::new();
+    let reading = async {
+        while read.len() < BODY_MAX
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            read.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        }
+    };
+    // An endless body is no failure: the status said what was asked.
+    let _ = timeout(BODY_WAIT, reading).await;
+    read
+}
+
+/// The first line of a text, for the operator.
+fn shown(body: &[u8]) -> String {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let plain = !line.starts_with('<') && !line.chars().any(char::is_control);
+    match plain && !line.is_empty() {
+        true => format!(": {}", line.chars().take(SHOWN_MAX).collect::<String>()),
+        false => String::new(),
+    }
+}
+
+fn no_connection(error: &io::Error) -> Outcome {
+    // ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL, ENOBUFS: errno(3).
+    match error.raw_os_error() {
+        Some(12 | 23 | 24 | 99 | 105) => Outcome::Unasked(sentence(error)),
+        _ => Outcome::Failed(sentence(error)),
+    }
+}
+
+/// `connection refused` instead of `Connection refused (os error 111)`.
+fn sentence(error: &io::Error) -> String {
+    let kind = error.kind().to_string();
+    let vague = kind == "uncategorized error" || kind == "other error";
+    if vague { error.to_string() } else { kind }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.downcast_ref().map_or_else(|| innermost.to_string(), sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shunt_config::Health;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, UnixListener};
+
+    fn check(text: &str) -> Check {
+        let health: Health = shunt_config::strict::json(text).unwrap();
+        health.over(&Health::default())
+    }
+
+    /// A listener that answers its first connection with `answer` and returns what it was asked.
+    async fn answering(
+        answer: &'static str,
+    ) -> (Address, SocketAddr, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let read = stream.read_buf(&mut asked).await.unwrap();
+                assert!(read > 0, "closed before a whole request");
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(asked).unwrap()
+        });
+        (at.to_string().parse().unwrap(), at, task)
+    }
+
+    #[tokio::test]
+    async fn a_healthy_answer_passes_and_the_request_names_itself() {
+        let (address, at, asked) = answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+        let check = check(r#"{"path":"/ready?deep=1","host":"www.example.com"}"#);
+        let outcome = probe(&address, &[at], &check).await;
+        assert_eq!(outcome, Outcome::Passed("204 No Content".into()));
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("GET /ready?deep=1 HTTP/1.1\r\nhost: www.example.com\r\n"));
+        assert!(asked.contains("user-agent: shunt-health\r\n"), "{asked}");
+        assert!(asked.contains("connection: close\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_bad_status_fails_with_the_status_and_the_first_line_of_the_answer() {
+        let (address, at, _) = answering(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 14\r\n\r\n\nno database\n!",
+        )
+        .await;
+        let outcome = probe(&address, &[at], &check("{}")).await;
+        assert_eq!(outcome, Outcome::Failed("503 Service Unavailable: no database".into()));
+    }
+
+    #[tokio::test]
+    async fn the_wanted_statuses_decide() {
+        let (address, at, _) = answering("HTTP/1.1 404 Not Found\r\n\r\n").await;
+        let outcome = probe(&address, &[at], &check(r#"{"status":"404"}"#)).await;
+        assert!(matches!(outcome, Outcome::Passed(_)), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http_and_what_closes_without_an_answer_fails() {
+        let (address, at, _) = answering("SSH-2.0-OpenSSH_9.2\r\n").await;
+        let outcome = probe(&address, &[at], &check("{}")).await;
+        assert!(matches!(&outcome, Outcome::Failed(said) if said.starts_with("no HTTP answer")));
+        let (address, at, _) = answering("").await;
+        let outcome = probe(&address, &[at], &check("{}")).await;
+        assert_eq!(outcome, Outcome::Failed("connection closed before the answer".into()));
+    }
+
+    #[tokio::test]
+    async fn a_target_that_is_not_there_or_does_not_answer_fails_with_the_reason() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let address: Address = at.to_string().parse().unwrap();
+        let silent = probe(&address, &[at], &check(r#"{"timeout":"50ms"}"#)).await;
+        assert_eq!(silent, Outcome::Failed("no answer within 50ms".into()));
+        drop(listener);
+        let refused = probe(&address, &[at], &check("{}")).await;
+        assert_eq!(refused, Outcome::Failed("connection refused".into()));
+    }
+
+    #[tokio::test]
+    async fn a_tcp_check_wants_the_connection_to_stay_open() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let address: Address = at.to_string().parse().unwrap();
+        let tcp = check(r#"{"kind":"tcp"}"#);
+        let held = probe(&address, &[at], &tcp).await;
+        assert_eq!(held, Outcome::Passed("connection open".into()));
+        let closing = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        let closed = probe(&address, &[at], &tcp).await;
+        assert_eq!(closed, Outcome::Failed("connection accepted and closed at once".into()));
+        closing.abort();
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_is_asked_on_its_path_and_another_port_on_that_port() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("web.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        });
+        let outcome = probe(&Address::Unix(path), &[], &check("{}")).await;
+        assert_eq!(outcome, Outcome::Passed("200 OK".into()));
+
+        let (_, at, asked) = answering("HTTP/1.1 200 OK\r\n\r\n").await;
+        let elsewhere = SocketAddr::new(at.ip(), 1);
+        let check = check(&format!(r#"{{"port":{}}}"#, at.port()));
+        let outcome = probe(&elsewhere.to_string().parse().unwrap(), &[elsewhere], &check).await;
+        assert_eq!(outcome, Outcome::Passed("200 OK".into()));
+        assert!(asked.await.unwrap().contains("host: 127.0.0.1:1\r\n"));
+    }
+}
