@@ -69,10 +69,9 @@ impl ProxyFile {
         document::read(file, text, |root| {
             let name = name(root, host);
             let threads = threads(root);
-            let seconds = Duration::from_secs;
-            let flip_timeout = root.duration("flip_timeout", seconds(60));
-            let lost_after = root.duration("lost_after", seconds(15 * 60));
-            let grace = root.duration("grace", seconds(30));
+            let flip_timeout = root.duration("flip_timeout", Duration::from_mins(1));
+            let lost_after = root.duration("lost_after", Duration::from_mins(15));
+            let grace = root.duration("grace", Duration::from_secs(30));
             let listen = listen(root);
             refuse_tls(root);
             let store = store(root);
@@ -193,7 +192,7 @@ mod tests {
         assert_eq!(file.name.as_str(), "lb1");
         assert_eq!(file.listen.len(), 1);
         assert_eq!(file.admin.to_string(), "127.0.0.1:9180");
-        assert_eq!(file.flip_timeout, Duration::from_secs(60));
+        assert_eq!(file.flip_timeout, Duration::from_mins(1));
         assert!(file.threads >= 1);
     }
 
@@ -211,7 +210,7 @@ mod tests {
                     [admin]\naddress = \"0.0.0.0:81\"\n[state]\ndirectory = \"/srv/shunt\"\n";
         let file = parse(&format!("{text}{SMALLEST}")).unwrap();
         assert_eq!((file.name.as_str(), file.threads), ("lb2", 3));
-        assert_eq!(file.lost_after, Duration::from_secs(60));
+        assert_eq!(file.lost_after, Duration::from_mins(1));
         assert_eq!(file.client.head, Duration::from_secs(6));
         assert_eq!(file.admin.port(), 81);
         assert_eq!(file.state, Path::new("/srv/shunt"));

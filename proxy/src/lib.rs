@@ -2,14 +2,21 @@
 //!
 //! # Layout
 //!
+//! - [`cli`], [`run`](mod@run): the command line, and one proxy from its start to its end
 //! - [`control`]: what the store asks for, and what of it is served
 //! - [`health`]: whether targets can answer
+//! - [`saved`]: the last good state on disk
 //! - [`route`]: where a request goes: the snapshot, epochs and claims
-//! - [`data`]: the data threads: clients' requests to targets and back
+//! - [`data`]: the data threads and the walk of a request
 //! - [`metrics`]: what is counted
+//! - [`admin`]: where all that is shown
 
+pub mod admin;
+pub mod cli;
 pub mod control;
 pub mod data;
 pub mod health;
 pub mod metrics;
 pub mod route;
+pub mod run;
+pub mod saved;

@@ -1,1 +1,76 @@
-fn main() {}
+//! `shunt-proxy`: see the library of the same name.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use shunt_config::proxy_file::ProxyFile;
+use shunt_proxy::cli::{Cli, Command, LogFormat, Run};
+use shunt_proxy::run::run;
+use tracing_subscriber::EnvFilter;
+
+/// A request allocates and frees a dozen small blocks on one thread; this one is best at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit code for a file or a command line with mistakes.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(options) => serve(&options),
+        Command::Check(options) => check(&options.config),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn check(path: &Path) -> anyhow::Result<ExitCode> {
+    if load(path).is_none() {
+        return Ok(ExitCode::from(USAGE));
+    }
+    writeln!(io::stdout(), "{}: no mistakes", path.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(options: &Run) -> anyhow::Result<ExitCode> {
+    let Some(file) = load(&options.file.config) else { return Ok(ExitCode::from(USAGE)) };
+    log(options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(run(&options.file.config, file));
+    // Name look-ups and the like that are under way may take long, and nobody waits for them.
+    runtime.shutdown_background();
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+fn load(path: &Path) -> Option<ProxyFile> {
+    match ProxyFile::load(path) {
+        Ok(file) => Some(file),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                complain(&mistake.to_string());
+            }
+            None
+        }
+    }
+}
+
+fn log(options: &Run) -> anyhow::Result<()> {
+    let level = &options.log_level;
+    let filter = EnvFilter::try_new(level).with_context(|| format!("log level `{level}`"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match options.log {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).with_target(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn complain(line: &str) {
+    // A closed stderr leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}

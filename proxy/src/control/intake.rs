@@ -21,6 +21,7 @@ pub struct Intake {
     /// Another store that is not believed, as it stands.
     other: Option<View>,
     fault: Option<String>,
+    read: bool,
 }
 
 /// What a change of the store concerns.
@@ -49,6 +50,11 @@ impl Intake {
     /// Identity of the store that is believed.
     pub fn store(&self) -> Option<&str> {
         self.store.as_deref()
+    }
+
+    /// Whether a full view was believed since this process began.
+    pub fn is_read(&self) -> bool {
+        self.read
     }
 
     /// Why what the store tells is not believed in full.
@@ -122,7 +128,7 @@ impl Intake {
         let gone = running.keys().filter(|app| self.desired.app(app).is_none());
         concerned.apps.extend(gone.cloned());
         self.store = Some(view.store);
-        self.other = None;
+        self.read = true;
         self.look_at_fault();
         concerned
     }
@@ -144,7 +150,11 @@ impl Intake {
             format!(
                 "all keys were gone at once: {} served on as they were ({shown}{more}); put their \
                  keys again, or put the `app` key and delete it alone to let an app go",
-                if names.len() == 1 { "1 app is".into() } else { format!("{} apps are", names.len()) }
+                if names.len() == 1 {
+                    "1 app is".into()
+                } else {
+                    format!("{} apps are", names.len())
+                }
             )
         });
     }

@@ -1,5 +1,31 @@
-//! The control plane.
+//! The control plane: what the store asks for, and what of it is served.
+//!
+//! One task owns all of it and is the only writer of the routing snapshot; what it knows is shown
+//! in an [`Overview`], so that nobody waits for it. Nothing on the way of a request comes here.
+//!
+//! # Layout, in the order of a change
+//!
+//! - [`intake`]: what the store tells, and what of it is believed
+//! - [`desired`]: the keys, parsed
+//! - [`ownership`]: which app a host belongs to
+//! - [`serving`]: one app's state machine, pure
+//! - [`live`]: one announcement under probes
+//! - [`app`]: one app as it runs
+//! - [`drain`]: what requests may still be on
+//! - [`task`]: the task itself
+//! - [`overview`]: what it shows
+//! - [`report`]: what the store is told
+
+pub mod app;
 pub mod desired;
+pub mod drain;
 pub mod intake;
+pub mod live;
+pub mod overview;
 pub mod ownership;
+pub mod report;
 pub mod serving;
+pub mod task;
+
+pub use overview::Overview;
+pub use task::{Control, ControlConfig};

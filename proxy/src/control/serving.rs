@@ -163,7 +163,8 @@ impl State {
     fn settings(&mut self, look: &Look<'_>, verdict: &mut Verdict) {
         match &look.wanted.app {
             None if look.wanted.doubted && self.served.is_some() => {
-                let said = "gone at once with all other keys, which looks like a fault of the store";
+                let said =
+                    "gone at once with all other keys, which looks like a fault of the store";
                 verdict.refuse(look.app, AppKey::App, None, said);
             }
             None => *self = Self::default(),
@@ -174,7 +175,7 @@ impl State {
                     self.served = Some(Served { settings, flip });
                 }
                 (Ok(_), Some(mistake)) | (Err(mistake), _) => {
-                    verdict.refuse(look.app, AppKey::App, Some(&value.token), mistake);
+                    verdict.refuse(look.app, AppKey::App, Some(&value.token), mistake.to_string());
                 }
             },
         }
@@ -255,12 +256,13 @@ impl State {
         match active {
             Some(value) => {
                 if let Err(mistake) = &value.read {
-                    verdict.refuse(app, AppKey::Active, Some(&value.token), mistake);
+                    verdict.refuse(app, AppKey::Active, Some(&value.token), mistake.to_string());
                 }
             }
             None => {
                 if let Some(flip) = self.flip() {
-                    let said = format!("deleted while the app serves; `{}` stays", flip.active.value);
+                    let said =
+                        format!("deleted while the app serves; `{}` stays", flip.active.value);
                     verdict.refuse(app, AppKey::Active, None, said);
                 }
             }
@@ -269,7 +271,12 @@ impl State {
             match look.wanted.slot(slot) {
                 Some(value) => {
                     if let Err(mistake) = &value.read {
-                        verdict.refuse(app, AppKey::Slot(slot), Some(&value.token), mistake);
+                        verdict.refuse(
+                            app,
+                            AppKey::Slot(slot),
+                            Some(&value.token),
+                            mistake.to_string(),
+                        );
                     }
                 }
                 None if self.release_in(slot).is_some() => {
@@ -358,9 +365,15 @@ struct Missing {
 }
 
 impl Verdict {
-    fn refuse(&mut self, app: &AppName, key: AppKey, token: Option<&Token>, why: impl ToString) {
+    fn refuse(
+        &mut self,
+        app: &AppName,
+        key: AppKey,
+        token: Option<&Token>,
+        why: impl Into<String>,
+    ) {
         let key = key.of(app).to_string();
-        self.refused.push(Refusal { key, token: token.cloned(), reason: why.to_string() });
+        self.refused.push(Refusal { key, token: token.cloned(), reason: why.into() });
     }
 }
 

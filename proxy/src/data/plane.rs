@@ -114,6 +114,11 @@ impl Plane {
         self.connections.iter().map(|n| n.load(Relaxed)).sum()
     }
 
+    /// Where the number of open client connections is kept, by thread.
+    pub fn connection_counts(&self) -> &Arc<[AtomicUsize]> {
+        &self.connections
+    }
+
     /// What is counted that belongs to no release.
     pub fn meters(&self) -> &Arc<ProcessMeters> {
         &self.meters

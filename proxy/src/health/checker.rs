@@ -32,6 +32,8 @@ pub struct Checker {
     pub token: Token,
     /// Its place among the announcement's targets.
     pub index: usize,
+    /// Tells its reports from those of an earlier checker of the same target.
+    pub round: u64,
     /// What data threads read the verdict from.
     pub target: Arc<Target>,
     /// How to check.
@@ -49,6 +51,8 @@ pub struct Report {
     pub token: Token,
     /// Which of its targets.
     pub index: usize,
+    /// The checker's own.
+    pub round: u64,
     /// The verdict.
     pub state: TargetState,
     /// The last answer or error.
@@ -98,7 +102,7 @@ impl Checker {
 
     fn report(&self, state: TargetState, last: String) -> Report {
         let (app, token) = (self.app.clone(), self.token.clone());
-        Report { app, token, index: self.index, state, last }
+        Report { app, token, index: self.index, round: self.round, state, last }
     }
 
     /// Ten percent more or less, so that proxies and targets that began together spread out.
@@ -172,6 +176,7 @@ mod tests {
             app: "web".parse().unwrap(),
             token: "t".into(),
             index: 0,
+            round: 1,
             target: Arc::new(Target::new(&target)),
             check: health.over(&Health::default()),
             state: TargetState::Unproved,
@@ -225,7 +230,10 @@ mod tests {
         let handle = checker.spawn(sender, Arc::new(Semaphore::new(1)));
         let report = reports.recv().await.unwrap();
         assert_eq!(report.state, TargetState::Unproved);
-        assert!(report.last.starts_with("name `no-such-host.invalid` is not resolved"), "{report:?}");
+        assert!(
+            report.last.starts_with("name `no-such-host.invalid` is not resolved"),
+            "{report:?}"
+        );
         handle.abort();
     }
 }

@@ -56,7 +56,8 @@ async fn ask(address: &Address, resolved: &[SocketAddr], check: &Check) -> Outco
             Err(error) => no_connection(&error),
         },
         Address::Tcp { .. } => {
-            let with_port = |a: &SocketAddr| SocketAddr::new(a.ip(), check.port.unwrap_or(a.port()));
+            let with_port =
+                |a: &SocketAddr| SocketAddr::new(a.ip(), check.port.unwrap_or(a.port()));
             let all: Vec<_> = resolved.iter().map(with_port).collect();
             match TcpStream::connect(&*all).await {
                 Ok(stream) => on(stream, address, check).await,
@@ -192,7 +193,7 @@ fn sentence(error: &io::Error) -> String {
     if vague { error.to_string() } else { kind }
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -5,10 +5,14 @@
 //! - [`histogram`]: latency buckets by bit arithmetic
 //! - [`meters`]: one release's counters, in a cell per data thread
 //! - [`process`]: what belongs to no release
+//! - `families`, [`collector`]: what `/metrics` shows
 
+pub mod collector;
+mod families;
 pub mod histogram;
 pub mod meters;
 pub mod process;
 
+pub use collector::{Collector, PlaneCounts};
 pub use meters::{Meters, Totals};
 pub use process::ProcessMeters;

@@ -33,6 +33,9 @@ pub struct Release {
     retired: AtomicBool,
 }
 
+/// The next [`Release::id`].
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 impl Release {
     /// The release `spec`, announced as `token` in `slot` of `app`.
     pub fn new(
@@ -43,7 +46,6 @@ impl Release {
         limits: Limits,
         meters: Arc<Meters>,
     ) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             app: app.clone(),
@@ -53,6 +55,23 @@ impl Release {
             targets: spec.targets.iter().map(|t| Arc::new(Target::new(t))).collect(),
             limits,
             meters,
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    /// The same announcement under other limits: targets, what is known of them and counters stay,
+    /// connections do not.
+    #[must_use]
+    pub fn with_limits(&self, limits: Limits) -> Self {
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            app: self.app.clone(),
+            slot: self.slot,
+            token: self.token.clone(),
+            version: self.version.clone(),
+            targets: self.targets.clone(),
+            limits,
+            meters: Arc::clone(&self.meters),
             retired: AtomicBool::new(false),
         }
     }

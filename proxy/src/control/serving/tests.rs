@@ -7,7 +7,7 @@ use shunt_config::store::Entry;
 use super::*;
 use crate::control::desired::Desired;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One app's keys, its state and what is proved.
 struct Bench {

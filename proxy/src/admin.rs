@@ -1,0 +1,242 @@
+//! The admin listener: `/healthz`, `/readyz`, `/metrics` and `/status`. Off the data threads.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use prometheus::{Registry, TextEncoder};
+use serde::Serialize;
+use shunt_config::status::AppStatus;
+use shunt_config::{App, AppName, Slot};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use crate::control::ControlConfig;
+use crate::control::overview::{AppView, Overview, Shown};
+use crate::control::report::Identity;
+
+/// Connections served at once; more wait their turn in the kernel.
+const CONNECTIONS: usize = 64;
+/// Time for a request head.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// What the admin listener answers from.
+#[derive(Debug)]
+pub struct Admin {
+    /// Who this process is.
+    pub identity: Identity,
+    /// The store, as a person would call it.
+    pub store: String,
+    /// What the control task shows.
+    pub shown: Shown,
+    /// Settings that may change.
+    pub config: watch::Receiver<ControlConfig>,
+    /// Whether this process was told to stop.
+    pub stopping: watch::Receiver<bool>,
+    /// What is shown under `/metrics`.
+    pub registry: Registry,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl Admin {
+    /// Serves on `listener` until it is dropped.
+    pub async fn run(self: Arc<Self>, listener: TcpListener) {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!("admin listener: {error}");
+                    // For want of descriptors: the next accept would fail at once, too.
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let admin = Arc::clone(&self);
+            tokio::spawn(async move {
+                let service = service_fn(|request| {
+                    let admin = Arc::clone(&admin);
+                    async move { Ok::<_, Infallible>(admin.answer(request).await) }
+                });
+                let mut server = http1::Builder::new();
+                server.timer(TokioTimer::new()).header_read_timeout(HEAD);
+                if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+                    debug!("admin connection: {error}");
+                }
+                drop(slot);
+            });
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path();
+        if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status") {
+            return text(StatusCode::NOT_FOUND, "not found\n");
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n");
+            answer
+                .headers_mut()
+                .insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match path {
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" => match self.is_ready() {
+                Ok(()) => text(StatusCode::OK, "ready\n"),
+                Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+            },
+            path => {
+                let metrics = path == "/metrics";
+                // With ten thousand apps this takes a while, and flips must not wait for it.
+                let written = tokio::task::spawn_blocking(move || match metrics {
+                    true => self.metrics(),
+                    false => self.status(),
+                });
+                written.await.unwrap_or_else(|error| internal(&error))
+            }
+        }
+    }
+
+    fn is_ready(&self) -> Result<(), String> {
+        if *self.stopping.borrow() {
+            return Err("stopping".to_owned());
+        }
+        self.shown.load().is_ready(self.config.borrow().lost_after)
+    }
+
+    fn metrics(&self) -> Answer {
+        match TextEncoder::new().encode_to_string(&self.registry.gather()) {
+            Ok(body) => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body),
+            Err(error) => internal(&error),
+        }
+    }
+
+    fn status(&self) -> Answer {
+        let view = self.shown.load();
+        let status = Status::of(self, &view);
+        match serde_json::to_vec_pretty(&status) {
+            Ok(mut body) => {
+                body.push(b'\n');
+                typed(StatusCode::OK, "application/json", body)
+            }
+            Err(error) => internal(&error),
+        }
+    }
+}
+
+/// The body of `/status`.
+#[derive(Debug, Serialize)]
+struct Status<'a> {
+    proxy: &'a str,
+    instance: &'a str,
+    version: &'a str,
+    pid: u32,
+    started: Timestamp,
+    /// `None` if this proxy is ready, otherwise why not.
+    not_ready: Option<String>,
+    store: StoreStatus<'a>,
+    /// Whether the snapshot on disk is served and the store has not confirmed it.
+    stale: bool,
+    /// Files of the snapshot that were refused at the start.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    snapshot_refused: &'a [String],
+    /// Keys that belong to no app, and what is wrong with them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    refused: BTreeMap<&'a str, &'a str>,
+    apps: BTreeMap<&'a AppName, OneApp<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreStatus<'a> {
+    name: &'a str,
+    id: Option<&'a str>,
+    connected: bool,
+    last_confirmed: Option<Timestamp>,
+    /// Why contact is lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<&'a str>,
+    /// Why what it tells is not believed in full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneApp<'a> {
+    #[serde(flatten)]
+    status: &'a AppStatus,
+    settings: Option<&'a App>,
+    /// Requests and tunnels that are not over.
+    in_flight: BTreeMap<Slot, u64>,
+    /// Requests answered since this process began.
+    requests: BTreeMap<Slot, u64>,
+}
+
+impl<'a> Status<'a> {
+    fn of(admin: &'a Admin, view: &'a Overview) -> Self {
+        let about = &admin.identity.about;
+        Self {
+            proxy: admin.identity.proxy.as_str(),
+            instance: &admin.identity.instance,
+            version: &about.version,
+            pid: about.pid,
+            started: about.started,
+            not_ready: admin.is_ready().err(),
+            store: StoreStatus {
+                name: &admin.store,
+                id: view.store.id.as_deref(),
+                connected: view.store.connected,
+                last_confirmed: view.store.confirmed.map(|(_, at)| at),
+                lost: view.store.lost.as_deref(),
+                fault: view.store.fault.as_deref(),
+            },
+            stale: view.is_stale(),
+            snapshot_refused: &view.snapshot_refused,
+            refused: view.strays.iter().map(|(key, why)| (key.as_str(), why.as_str())).collect(),
+            apps: view.apps.iter().map(|(name, app)| (name, OneApp::of(app))).collect(),
+        }
+    }
+}
+
+impl<'a> OneApp<'a> {
+    fn of(app: &'a AppView) -> Self {
+        let per_slot = |count: &dyn Fn(Slot) -> u64| {
+            Slot::BOTH.into_iter().map(|slot| (slot, count(slot))).collect()
+        };
+        Self {
+            status: &app.status,
+            settings: app.settings.as_deref(),
+            in_flight: per_slot(&|slot| app.in_flight(slot)),
+            requests: per_slot(&|slot| app.totals(slot).requests()),
+        }
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+fn typed(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    answer
+}
+
+fn internal(error: &dyn std::error::Error) -> Answer {
+    warn!("admin: {error}");
+    text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
+}

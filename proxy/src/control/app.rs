@@ -1,0 +1,301 @@
+//! One app as it runs: its state, its announcements under probes, its site and its drains.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shunt_config::status::{AppStatus, Refusal, Serving};
+use shunt_config::{App, AppName, Mistake, Slot, Token};
+use tracing::{info, warn};
+
+use super::desired::Wanted;
+use super::drain::Drain;
+use super::live::{Checks, Live};
+use super::ownership;
+use super::serving::{Look, Moment, Put, Served, State, Verdict};
+use crate::health::Report;
+use crate::route::router::Change;
+use crate::route::{Epoch, Release, Share, Site};
+use crate::saved::SavedApp;
+
+/// What every app's work needs.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// How checks begin.
+    pub checks: Checks,
+    /// Data threads.
+    pub threads: usize,
+    /// How long a flip may wait for its proof.
+    pub flip_timeout: Duration,
+}
+
+/// Flips since this process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flips {
+    /// Taken over.
+    pub applied: u64,
+    /// Refused, for whatever reason.
+    pub refused: u64,
+}
+
+/// One app as it runs.
+#[derive(Debug)]
+pub struct AppRun {
+    name: AppName,
+    state: State,
+    verdict: Verdict,
+    lives: Vec<Live>,
+    /// The site as published, and the settings it was made of.
+    site: Option<(Arc<Site>, Token)>,
+    /// Drains of this app.
+    pub drain: Drain,
+    /// Flips of this app.
+    pub flips: Flips,
+}
+
+impl AppRun {
+    /// An app nothing is known of.
+    pub fn new(name: AppName) -> Self {
+        Self {
+            name,
+            state: State::default(),
+            verdict: Verdict::default(),
+            lives: Vec::new(),
+            site: None,
+            drain: Drain::default(),
+            flips: Flips::default(),
+        }
+    }
+
+    /// An app as it was saved: it is served at once, and checked again meanwhile.
+    pub fn restored(name: AppName, saved: SavedApp, context: &Context) -> (Self, Option<Change>) {
+        let mut app = Self::new(name);
+        app.state = State::restored(saved.served, saved.refused);
+        if let Some(served) = app.state.served() {
+            let releases = served.flip.iter().flat_map(|flip| &flip.releases);
+            let settings = &served.settings.value;
+            let begin = |(slot, put): &(Slot, Put<_>)| {
+                let (threads, checks) = (context.threads, &context.checks);
+                Live::begin(&app.name, *slot, put, settings, threads, true, checks)
+            };
+            app.lives = releases.map(begin).collect();
+        }
+        let change = app.change(context.threads);
+        (app, change)
+    }
+
+    /// Looks at the keys. Returns what changes for requests.
+    pub fn look(
+        &mut self,
+        wanted: &Wanted,
+        conflict: Option<&Mistake>,
+        now: Moment,
+        context: &Context,
+    ) -> Option<Change> {
+        let before = self.active_token();
+        let lives = &self.lives;
+        let proof = |token: &Token| match lives.iter().find(|live| live.token() == token) {
+            Some(live) => live.proof(),
+            None => Err("not checked yet".to_owned()),
+        };
+        let verdict = self.state.step(&Look {
+            app: &self.name,
+            wanted,
+            conflict,
+            proof: &proof,
+            now,
+            flip_timeout: context.flip_timeout,
+        });
+        self.tell(&verdict, before.as_ref());
+        self.verdict = verdict;
+        self.probe_what_is_announced(wanted, context);
+        self.change(context.threads)
+    }
+
+    /// Takes in what a checker says. `None` if nothing came of it, otherwise whether the verdict
+    /// itself changed.
+    pub fn take(&mut self, report: &Report) -> Option<bool> {
+        let live = self.lives.iter_mut().find(|live| *live.token() == report.token)?;
+        live.take(report)
+    }
+
+    /// Lets go of what is drained.
+    pub fn settle(&mut self) {
+        self.drain.settle(&self.lives);
+    }
+
+    /// The status as it is to be shown; `None` when there is nothing left to say.
+    pub fn status(&self, stale: bool) -> Option<AppStatus> {
+        let served = self.state.served();
+        let mut draining = self.drain.leases();
+        let flip = self.state.flip();
+        let serving = |(slot, put): &(Slot, Put<shunt_config::Release>)| Serving {
+            slot: *slot,
+            token: put.token.clone(),
+            share: flip.map_or(0, |flip| flip.active.value.share(*slot)),
+            version: put.value.version.clone(),
+        };
+        let serving: Vec<_> =
+            flip.into_iter().flat_map(|flip| &flip.releases).map(serving).collect();
+        for release in &serving {
+            draining.remove(&release.token);
+        }
+        let Verdict { refused, pending, .. } = &self.verdict;
+        if served.is_none() && refused.is_empty() && draining.is_empty() {
+            return None;
+        }
+        Some(AppStatus {
+            app: served.map(|served| served.settings.token.clone()),
+            active: self.active_token(),
+            serving,
+            refused: refused.clone(),
+            pending: pending.clone(),
+            draining,
+            targets: self.lives.iter().flat_map(Live::targets).collect(),
+            stale,
+        })
+    }
+
+    /// What a restart serves; `None` if nothing.
+    pub fn saved(&self) -> Option<SavedApp> {
+        let served: Served = self.state.served()?.clone();
+        let refused = self.state.given_up().map(|(goal, why)| (goal.clone(), why.to_owned()));
+        Some(SavedApp { served, refused })
+    }
+
+    /// Its settings as served.
+    pub fn settings(&self) -> Option<&Arc<App>> {
+        self.state.served().map(|served| &served.settings.value)
+    }
+
+    /// Whether requests reach a release of it.
+    pub fn serves(&self) -> bool {
+        self.state.flip().is_some()
+    }
+
+    /// Whether a flip waits for its proof.
+    pub fn is_pending(&self) -> bool {
+        self.verdict.pending.is_some()
+    }
+
+    /// When to look again even if nothing happens.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.verdict.deadline
+    }
+
+    /// Whether a target still waits for its first answer.
+    pub fn is_unseen(&self) -> bool {
+        self.lives.iter().any(Live::is_unseen)
+    }
+
+    /// The epoch that requests claim on.
+    pub fn epoch(&self) -> Option<&Arc<Epoch>> {
+        self.site.as_ref().and_then(|(site, _)| site.epoch.as_ref())
+    }
+
+    /// The releases under probes.
+    pub fn releases(&self) -> impl Iterator<Item = &Arc<Release>> {
+        self.lives.iter().map(|live| &live.release)
+    }
+
+    /// Token of the `active` value now served.
+    fn active_token(&self) -> Option<Token> {
+        self.state.flip().map(|flip| flip.active.token.clone())
+    }
+
+    fn probe_what_is_announced(&mut self, wanted: &Wanted, context: &Context) {
+        let announced = self.state.announced(wanted);
+        let kept = |live: &Live| announced.iter().any(|(_, put)| put.token == *live.token());
+        let (kept, gone) = std::mem::take(&mut self.lives).into_iter().partition(kept);
+        self.lives = kept;
+        for live in Vec::<Live>::into_iter(gone) {
+            self.drain.leave(Arc::clone(&live.release));
+        }
+        let Some(settings) = self.settings().cloned() else { return };
+        for (slot, put) in &announced {
+            let mut shares = self.state.flip().into_iter().flat_map(|flip| &flip.releases);
+            let serves = shares.any(|(_, serving)| serving.token == put.token);
+            let live = self.lives.iter_mut().find(|live| *live.token() == put.token);
+            if let Some(live) = live {
+                let replaced = live.adapt(put, &settings, serves, &context.checks);
+                if let Some(release) = replaced {
+                    self.drain.leave(release);
+                }
+            } else {
+                let (threads, checks) = (context.threads, &context.checks);
+                let live = Live::begin(&self.name, *slot, put, &settings, threads, false, checks);
+                self.lives.push(live);
+            }
+        }
+    }
+
+    /// The site as it must be now, if that is not the one published.
+    fn change(&mut self, threads: usize) -> Option<Change> {
+        let Some(served) = self.state.served() else {
+            return self.site.take().map(|_| Change::Remove(self.name.clone()));
+        };
+        let epoch = self.epoch_now(threads);
+        if let Some((site, settings)) = &self.site
+            && *settings == served.settings.token
+            && same(site.epoch.as_ref(), epoch.as_ref())
+        {
+            return None;
+        }
+        let site = Arc::new(Site {
+            app: self.name.clone(),
+            routes: ownership::routes(&served.settings.value),
+            strip_prefix: served.settings.value.strip_prefix,
+            epoch,
+        });
+        self.site = Some((Arc::clone(&site), served.settings.token.clone()));
+        Some(Change::Put(site))
+    }
+
+    /// The present epoch if its shares are still right, otherwise a new one.
+    fn epoch_now(&self, threads: usize) -> Option<Arc<Epoch>> {
+        let flip = self.state.flip()?;
+        let share = |(slot, put): &(Slot, Put<_>)| {
+            let live = self.lives.iter().find(|live| *live.token() == put.token)?;
+            let percent = flip.active.value.share(*slot);
+            Some(Share { release: Arc::clone(&live.release), percent })
+        };
+        let shares: Vec<Share> = flip.releases.iter().filter_map(share).collect();
+        let equal = |(a, b): (&Share, &Share)| {
+            Arc::ptr_eq(&a.release, &b.release) && a.percent == b.percent
+        };
+        let present = self.epoch().filter(|epoch| {
+            epoch.shares().len() == shares.len() && epoch.shares().iter().zip(&shares).all(equal)
+        });
+        let new = || (!shares.is_empty()).then(|| Arc::new(Epoch::new(shares.clone(), threads)));
+        present.cloned().or_else(new)
+    }
+
+    /// Says in the log and counts what is new in `verdict`.
+    fn tell(&mut self, verdict: &Verdict, before: Option<&Token>) {
+        let app = &self.name;
+        let flip = self.state.flip();
+        if let Some(flip) = flip.filter(|flip| before != Some(&flip.active.token)) {
+            info!(%app, active = %flip.active.value, token = %flip.active.token, "flip applied");
+            self.flips.applied += 1;
+        }
+        let active = format!("apps/{app}/active");
+        let known = |refusal: &Refusal| self.verdict.refused.contains(refusal);
+        for refusal in verdict.refused.iter().filter(|refusal| !known(refusal)) {
+            warn!(%app, key = refusal.key, "refused: {}", refusal.reason);
+            self.flips.refused += u64::from(refusal.key == active);
+        }
+        let waits = |verdict: &Verdict| verdict.pending.as_ref().map(|p| p.tokens.clone());
+        if let Some(pending) = &verdict.pending
+            && waits(verdict) != waits(&self.verdict)
+        {
+            info!(%app, "pending: {}", pending.reason);
+        }
+    }
+}
+
+fn same(a: Option<&Arc<Epoch>>, b: Option<&Arc<Epoch>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    }
+}

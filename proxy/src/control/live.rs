@@ -1,0 +1,182 @@
+//! One announcement under probes: the release as the data plane sees it, and what is proved of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use shunt_config::health::Check;
+use shunt_config::status::{TargetState, TargetStatus};
+use shunt_config::{App, AppName, Slot, Token};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+
+use super::serving::Put;
+use crate::health::{Checker, Report};
+use crate::metrics::Meters;
+use crate::route::Release;
+
+/// What it takes to begin checks.
+#[derive(Clone, Debug)]
+pub struct Checks {
+    /// Where checkers report to.
+    pub reports: mpsc::Sender<Report>,
+    /// How many may be under way at once.
+    pub at_once: Arc<Semaphore>,
+}
+
+/// One announcement under probes. Dropping it ends its checks.
+#[derive(Debug)]
+pub struct Live {
+    /// The release, shared with the data plane.
+    pub release: Arc<Release>,
+    check: Check,
+    /// Tells these checks from those made for an earlier `check`.
+    round: u64,
+    watched: Vec<Watched>,
+}
+
+/// The last [`Live::round`]: a token can be announced, withdrawn and announced again.
+static ROUNDS: AtomicU64 = AtomicU64::new(0);
+
+fn next_round() -> u64 {
+    ROUNDS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// One target and what its checks say.
+#[derive(Debug)]
+struct Watched {
+    state: TargetState,
+    /// The last answer; `None` until there is one.
+    last: Option<String>,
+    checker: AbortHandle,
+}
+
+impl Live {
+    /// Begins to probe what was announced in `slot` of `app`. `proved`: it is served from the
+    /// snapshot of an earlier life, which proved it.
+    pub fn begin(
+        app: &AppName,
+        slot: Slot,
+        put: &Put<shunt_config::Release>,
+        settings: &App,
+        threads: usize,
+        proved: bool,
+        checks: &Checks,
+    ) -> Self {
+        let limits = put.value.timeouts.over(&settings.timeouts);
+        let meters = Arc::new(Meters::new(threads));
+        let release = Release::new(app, slot, put.token.clone(), &put.value, limits, meters);
+        let state = if proved { TargetState::Healthy } else { TargetState::Unproved };
+        let mut live = Self {
+            release: Arc::new(release),
+            check: put.value.health.over(&settings.health),
+            round: next_round(),
+            watched: Vec::new(),
+        };
+        for target in &live.release.targets {
+            target.set_usable(proved);
+        }
+        live.watched = live.watch(|_| state, checks);
+        live
+    }
+
+    /// Takes over what changed `settings` mean for it. Returns the release it was before, if the
+    /// data plane must use another now.
+    pub fn adapt(
+        &mut self,
+        put: &Put<shunt_config::Release>,
+        settings: &App,
+        serves: bool,
+        checks: &Checks,
+    ) -> Option<Arc<Release>> {
+        let check = put.value.health.over(&settings.health);
+        if check != self.check {
+            self.check = check;
+            self.round = next_round();
+            let states: Vec<_> = self.watched.iter().map(|watched| watched.state).collect();
+            // What serves goes on and fails by the new check or not. What does not serve yet was
+            // never proved by it.
+            let state = |index: usize| if serves { states[index] } else { TargetState::Unproved };
+            if !serves {
+                self.release.targets.iter().for_each(|target| target.set_usable(false));
+            }
+            self.watched = self.watch(state, checks);
+        }
+        let limits = put.value.timeouts.over(&settings.timeouts);
+        if limits == self.release.limits {
+            return None;
+        }
+        let changed = Arc::new(self.release.with_limits(limits));
+        Some(std::mem::replace(&mut self.release, changed))
+    }
+
+    /// Takes in what a checker says. `None` if nothing came of it, otherwise whether the verdict
+    /// itself changed.
+    pub fn take(&mut self, report: &Report) -> Option<bool> {
+        if report.round != self.round {
+            return None;
+        }
+        let watched = self.watched.get_mut(report.index)?;
+        let changed = watched.state != report.state || watched.last.is_none();
+        watched.state = report.state;
+        watched.last = Some(report.last.clone());
+        Some(changed)
+    }
+
+    /// Whether every target passed since it was announced and none fails now, or what is missing.
+    pub fn proof(&self) -> Result<(), String> {
+        let targets = self.release.targets.iter().zip(&self.watched);
+        let proved = |w: &Watched| w.state == TargetState::Healthy && w.last.is_some();
+        let open: Vec<_> = targets.filter(|(_, watched)| !proved(watched)).collect();
+        let Some((target, watched)) = open.first() else { return Ok(()) };
+        let last = watched.last.as_deref().unwrap_or("not checked yet");
+        let more = match open.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more of {})", self.watched.len()),
+        };
+        Err(format!("target {}: {last}{more}", target.address))
+    }
+
+    /// Whether a target still waits for its first answer.
+    pub fn is_unseen(&self) -> bool {
+        self.watched.iter().any(|watched| watched.last.is_none())
+    }
+
+    /// Its identity.
+    pub fn token(&self) -> &Token {
+        &self.release.token
+    }
+
+    /// What is shown of its targets.
+    pub fn targets(&self) -> impl Iterator<Item = TargetStatus> {
+        self.release.targets.iter().zip(&self.watched).map(|(target, watched)| TargetStatus {
+            token: self.release.token.clone(),
+            slot: self.release.slot,
+            address: target.address.to_string(),
+            state: watched.state,
+            last: watched.last.clone().unwrap_or_else(|| "not checked yet".to_owned()),
+        })
+    }
+
+    fn watch(&self, state: impl Fn(usize) -> TargetState, checks: &Checks) -> Vec<Watched> {
+        let begin = |(index, target)| {
+            let checker = Checker {
+                app: self.release.app.clone(),
+                token: self.release.token.clone(),
+                index,
+                round: self.round,
+                target: Arc::clone(target),
+                check: self.check.clone(),
+                state: state(index),
+            };
+            let checker = checker.spawn(checks.reports.clone(), Arc::clone(&checks.at_once));
+            Watched { state: state(index), last: None, checker }
+        };
+        self.release.targets.iter().enumerate().map(begin).collect()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.checker.abort();
+    }
+}

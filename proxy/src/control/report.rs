@@ -1,0 +1,216 @@
+//! What the store is told: that this proxy exists, that this process runs, and what it serves.
+//!
+//! Everything but the fleet key goes with a session, so what a dead process said is gone within
+//! [`LEASE_TTL`]. A session that is lost is replaced, and all is said again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use shunt_config::key::Key;
+use shunt_config::status::{AppStatus, Fleet, Instance};
+use shunt_config::store::{Condition, LEASE_TTL, MAX_TXN_OPS, Session, Store, StoreError, Txn};
+use shunt_config::{AppName, ProxyName};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+/// Bytes in one transaction, about: etcd takes 1.5 MiB.
+const TXN_BYTES: usize = 512 * 1024;
+/// Between two attempts while the store is away.
+const BACKOFF: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(2);
+
+/// Who this process is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The proxy.
+    pub proxy: ProxyName,
+    /// This process of it: unlike every other that was or will be.
+    pub instance: String,
+    /// What is said of the process.
+    pub about: Instance,
+}
+
+impl Identity {
+    /// This process as `proxy`, with its admin listener at `admin`.
+    pub fn new(proxy: ProxyName, admin: String) -> Self {
+        let (started, pid) = (jiff::Timestamp::now(), std::process::id());
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self {
+            proxy,
+            instance: format!("{:x}-{pid:x}", started.as_millisecond()),
+            about: Instance { started, version, pid, admin: Some(admin) },
+        }
+    }
+}
+
+/// An app and what is said of it; `None` for nothing any more.
+pub type Status = (AppName, Option<AppStatus>);
+
+/// The task that tells the store.
+#[derive(Debug)]
+pub struct Reporter {
+    store: Arc<dyn Store>,
+    identity: Identity,
+    statuses: mpsc::UnboundedReceiver<Status>,
+    said: BTreeMap<AppName, AppStatus>,
+    /// Apps whose key in the store is not what `said` says.
+    dirty: BTreeSet<AppName>,
+    session: Option<Arc<dyn Session>>,
+    backoff: Duration,
+}
+
+impl Reporter {
+    /// A reporter of `statuses` to `store`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        identity: Identity,
+        statuses: mpsc::UnboundedReceiver<Status>,
+    ) -> Self {
+        Self {
+            store,
+            identity,
+            statuses,
+            said: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            session: None,
+            backoff: *BACKOFF.start(),
+        }
+    }
+
+    /// Tells until the other end is gone; then says that this proxy has ended.
+    pub async fn run(mut self) {
+        let mut retry: Option<Instant> = None;
+        let mut fresh = Vec::new();
+        loop {
+            if retry.is_none_or(|at| at <= Instant::now()) {
+                retry = self.flush().await.err().map(|error| self.failed(&error));
+            }
+            let session = self.session.clone();
+            tokio::select! {
+                taken = self.statuses.recv_many(&mut fresh, MAX_TXN_OPS) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    fresh.drain(..).for_each(|status| self.take(status));
+                }
+                () = lost(session.as_ref()), if session.is_some() => {
+                    warn!("the store took this proxy for dead; beginning a new session");
+                    self.session = None;
+                }
+                () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {}
+            }
+        }
+        match self.close().await {
+            Ok(()) => info!("signed off from the store"),
+            Err(error) => warn!("not signed off from the store: {error}"),
+        }
+    }
+
+    fn take(&mut self, (app, status): Status) {
+        match status {
+            Some(status) => drop(self.said.insert(app.clone(), status)),
+            None => drop(self.said.remove(&app)),
+        }
+        self.dirty.insert(app);
+    }
+
+    fn failed(&mut self, error: &StoreError) -> Instant {
+        match error {
+            StoreError::LeaseLost => self.session = None,
+            _ if self.backoff == *BACKOFF.start() => warn!("status not written: {error}"),
+            _ => debug!("status not written: {error}"),
+        }
+        let at = Instant::now() + self.backoff;
+        self.backoff = (self.backoff * 2).min(*BACKOFF.end());
+        at
+    }
+
+    /// Writes what the store does not know yet.
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        let session = match &self.session {
+            Some(session) => Arc::clone(session),
+            None => self.begin().await?,
+        };
+        while !self.dirty.is_empty() {
+            let (txn, apps) = self.next_txn();
+            session.commit(txn).await?;
+            for app in apps {
+                self.dirty.remove(&app);
+            }
+        }
+        self.backoff = *BACKOFF.start();
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<Arc<dyn Session>, StoreError> {
+        self.join_fleet().await?;
+        let session = self.store.session(LEASE_TTL).await?;
+        let Identity { proxy, instance, about } = &self.identity;
+        let key = Key::Instance(proxy.clone(), instance.clone());
+        session.commit(Txn::new().put_leased(key, json(about)?)).await?;
+        // What was said in a session before went with it.
+        self.dirty = self.said.keys().cloned().collect();
+        self.session = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Writes that this proxy exists, unless that is known.
+    async fn join_fleet(&self) -> Result<(), StoreError> {
+        let key = self.fleet_key();
+        let version = self.identity.about.version.clone();
+        let fleet = Fleet { since: self.identity.about.started, version };
+        let absent = Condition::Absent(key.clone());
+        self.store.commit(Txn::new().when(absent).put(key, json(&fleet)?)).await?;
+        Ok(())
+    }
+
+    fn fleet_key(&self) -> String {
+        Key::Fleet(self.identity.proxy.clone()).to_string()
+    }
+
+    /// As much of what is dirty as goes into one transaction.
+    fn next_txn(&self) -> (Txn, Vec<AppName>) {
+        let Identity { proxy, instance, .. } = &self.identity;
+        let (mut txn, mut apps, mut bytes) = (Txn::new(), Vec::new(), 0);
+        for app in self.dirty.iter().take(MAX_TXN_OPS) {
+            let key = Key::Status(proxy.clone(), instance.clone(), app.clone());
+            txn = match self.said.get(app).map(json) {
+                Some(Ok(value)) => {
+                    bytes += value.len();
+                    txn.put_leased(key, value)
+                }
+                _ => txn.delete(key),
+            };
+            apps.push(app.clone());
+            if bytes > TXN_BYTES {
+                break;
+            }
+        }
+        (txn, apps)
+    }
+
+    /// Ends the session and leaves the fleet.
+    async fn close(mut self) -> Result<(), StoreError> {
+        if let Some(session) = self.session.take() {
+            session.close().await?;
+        }
+        self.store.commit(Txn::new().delete(self.fleet_key())).await?;
+        Ok(())
+    }
+}
+
+async fn lost(session: Option<&Arc<dyn Session>>) {
+    if let Some(session) = session {
+        session.lost().await;
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Bytes, StoreError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| StoreError::Refused {
+        store: "none".to_owned(),
+        reason: format!("a status does not become JSON: {error}"),
+    })
+}

@@ -1,0 +1,434 @@
+//! The control task: it hears the store, the checkers and the epochs, and publishes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use shunt_config::AppName;
+use shunt_config::status::AppStatus;
+use shunt_config::store::{Watch, WatchEvent};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{interval, sleep_until};
+use tracing::{info, warn};
+
+use super::app::{AppRun, Context};
+use super::desired::Wanted;
+use super::intake::{Concerned, Intake, Running};
+use super::live::Checks;
+use super::overview::{AppView, Overview, Shown};
+use super::ownership::{self, Claim, Ownership};
+use super::serving::Moment;
+use crate::health::{Report, checker};
+use crate::route::router::Change;
+use crate::route::{Epoch, Router};
+use crate::saved::{AppUpdate, Loaded, SavedApp, Update};
+
+/// How often lease counts are told while requests drain.
+const COUNTS: Duration = Duration::from_millis(250);
+/// Reports of checkers taken in at one go.
+const REPORTS: usize = 256;
+
+/// What may change while the proxy runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlConfig {
+    /// How long a flip may wait for its proof.
+    pub flip_timeout: Duration,
+    /// How long without the store until this proxy calls itself lost.
+    pub lost_after: Duration,
+}
+
+/// The control task's own.
+#[derive(Debug)]
+pub struct Control {
+    router: Arc<Router>,
+    context: Context,
+    config: watch::Receiver<ControlConfig>,
+    intake: Intake,
+    ownership: Ownership,
+    apps: BTreeMap<AppName, AppRun>,
+    /// What was told last of each app.
+    told: BTreeMap<AppName, Told>,
+    /// When to look at which app even if nothing happens.
+    deadlines: BTreeSet<(Instant, AppName)>,
+    /// Apps with a target that waits for its first check.
+    unseen: BTreeSet<AppName>,
+    reports: mpsc::Receiver<Report>,
+    ended: FuturesUnordered<BoxFuture<'static, (AppName, Arc<Epoch>)>>,
+    updates: mpsc::UnboundedSender<Update>,
+    shown: Shown,
+    view: Overview,
+    ready: watch::Sender<bool>,
+}
+
+/// What was told last of an app.
+#[derive(Debug, Default)]
+struct Told {
+    saved: Option<SavedApp>,
+    status: Option<AppStatus>,
+    deadline: Option<Instant>,
+}
+
+impl Control {
+    /// A control plane that publishes to `router`, for `threads` data threads, and first of all what
+    /// was `loaded`. Must be called on the runtime that runs it.
+    pub fn new(
+        router: Arc<Router>,
+        threads: usize,
+        config: watch::Receiver<ControlConfig>,
+        loaded: Loaded,
+        updates: mpsc::UnboundedSender<Update>,
+    ) -> Self {
+        let (sender, reports) = mpsc::channel(REPORTS);
+        let at_once = Arc::new(Semaphore::new(checker::AT_ONCE));
+        let checks = Checks { reports: sender, at_once };
+        let flip_timeout = config.borrow().flip_timeout;
+        let mut control = Self {
+            router,
+            context: Context { checks, threads, flip_timeout },
+            config,
+            intake: Intake::knowing(loaded.store.clone()),
+            ownership: Ownership::default(),
+            apps: BTreeMap::new(),
+            told: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            unseen: BTreeSet::new(),
+            reports,
+            ended: FuturesUnordered::new(),
+            updates,
+            shown: Arc::new(ArcSwap::from_pointee(Overview::new())),
+            view: Overview::new(),
+            ready: watch::Sender::new(false),
+        };
+        control.restore(loaded);
+        control
+    }
+
+    /// Where its overview is read.
+    pub fn shown(&self) -> Shown {
+        Arc::clone(&self.shown)
+    }
+
+    /// Becomes true when requests can be served, and stays so.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// Runs until it is dropped. `watch` is on [`shunt_config::key::APPS`].
+    pub async fn run(mut self, mut watch: Watch) {
+        let mut counts = interval(COUNTS);
+        let mut reports = Vec::new();
+        loop {
+            let next_look = self.deadlines.first().map(|(at, _)| (*at).into());
+            let drains = !self.ended.is_empty();
+            tokio::select! {
+                event = watch.next() => match event {
+                    Some(event) => self.hear(event),
+                    None => return,
+                },
+                _ = self.reports.recv_many(&mut reports, REPORTS) => {
+                    self.take_reports(reports.drain(..));
+                }
+                Some((app, epoch)) = self.ended.next(), if drains => self.lease_ended(app, epoch),
+                _ = counts.tick(), if drains => self.tell_counts(),
+                () = sleep_until(next_look.unwrap_or_else(tokio::time::Instant::now)),
+                    if next_look.is_some() => self.look_at_due(),
+                Ok(()) = self.config.changed() => {
+                    self.context.flip_timeout = self.config.borrow_and_update().flip_timeout;
+                }
+            }
+        }
+    }
+
+    /// Serves what was saved, before the store has said a word.
+    fn restore(&mut self, loaded: Loaded) {
+        let mut claims = BTreeMap::new();
+        let mut changes = Vec::new();
+        self.view.restored = !loaded.apps.is_empty();
+        for file in &loaded.refused {
+            warn!("snapshot refused: {file}");
+        }
+        self.view.snapshot_refused = Arc::new(loaded.refused);
+        for (name, saved) in loaded.apps {
+            let wants = Some(ownership::routes(&saved.served.settings.value));
+            claims.insert(name.clone(), Claim { created: 0, wants, gone: false });
+            let told = Told { saved: Some(saved.clone()), ..Told::default() };
+            self.told.insert(name.clone(), told);
+            let (app, change) = AppRun::restored(name.clone(), saved, &self.context);
+            self.apps.insert(name, app);
+            changes.extend(change);
+        }
+        if self.view.restored {
+            info!(apps = self.apps.len(), "serving from the snapshot until the store is read");
+        }
+        self.ownership.settle(claims);
+        self.router.publish(changes);
+        let names: Vec<AppName> = self.apps.keys().cloned().collect();
+        self.tell(&names);
+        self.show();
+    }
+
+    fn hear(&mut self, event: WatchEvent) {
+        let moment = Moment::now();
+        let running = || -> Running {
+            self.apps.iter().map(|(name, app)| (name.clone(), app.serves())).collect()
+        };
+        let mut concerned = Concerned::default();
+        let full = matches!(event, WatchEvent::Full(_));
+        match event {
+            WatchEvent::Full(view) => concerned = self.intake.full(view, running),
+            WatchEvent::Changed(changes) => concerned = self.intake.changed(changes, running),
+            WatchEvent::Confirmed => {}
+            WatchEvent::Lost(why) => {
+                self.view.store.connected = false;
+                self.view.store.lost = Some(why);
+                self.show();
+                return;
+            }
+        }
+        self.view.store.connected = true;
+        self.view.store.lost = None;
+        self.view.store.confirmed = Some((moment.at, moment.shown));
+        self.note_intake(concerned.strays);
+        if full && self.intake.is_read() && !self.view.store.read {
+            self.view.store.read = true;
+            // Nothing is stale any more, whether its keys changed or not.
+            concerned.apps.extend(self.apps.keys().cloned());
+        }
+        self.recompute(concerned.apps, moment);
+        self.show();
+    }
+
+    /// Shows what the intake makes of the store.
+    fn note_intake(&mut self, strays: bool) {
+        let store = &mut self.view.store;
+        if store.fault.as_deref() != self.intake.fault() {
+            store.fault = self.intake.fault().map(str::to_owned);
+            let said = store.fault.as_deref().unwrap_or("over, all keys are believed");
+            warn!("store fault: {said}");
+        }
+        if store.id.as_deref() != self.intake.store() {
+            store.id = self.intake.store().map(str::to_owned);
+            if let Some(id) = store.id.clone() {
+                self.send(Update::Store(id));
+            }
+        }
+        if strays {
+            let said = |(key, (_, mistake)): (&String, &(_, shunt_config::Mistake))| {
+                (key.clone(), mistake.to_string())
+            };
+            let strays: Vec<_> = self.intake.desired().strays().iter().map(said).collect();
+            for (key, why) in &strays {
+                if !self.view.strays.iter().any(|(known, _)| known == key) {
+                    warn!(key, "refused: {why}");
+                }
+            }
+            self.view.strays = Arc::new(strays);
+        }
+    }
+
+    /// Looks at `apps` again, and at others that their changes touch, and makes all that follows
+    /// live together.
+    fn recompute(&mut self, mut apps: BTreeSet<AppName>, now: Moment) {
+        if !self.intake.is_read() {
+            // The keys are not known yet, so nothing can be concluded from their absence.
+            self.tell(&Vec::from_iter(apps));
+            return;
+        }
+        let claims = apps.iter().map(|app| (app.clone(), self.claim(app))).collect();
+        apps.extend(self.ownership.settle(claims));
+        let nothing = Wanted::default();
+        let mut changes = Vec::new();
+        for name in &apps {
+            let wanted = self.intake.desired().app(name).unwrap_or(&nothing);
+            let conflict = self.ownership.refusal(name);
+            let app = self.apps.entry(name.clone()).or_insert_with(|| AppRun::new(name.clone()));
+            changes.extend(app.look(wanted, conflict, now, &self.context));
+        }
+        self.publish(changes);
+        self.tell(&Vec::from_iter(apps));
+    }
+
+    /// What an app asks of the others.
+    fn claim(&self, app: &AppName) -> Claim {
+        let wanted = self.intake.desired().app(app);
+        let value = wanted.and_then(|wanted| wanted.app.as_ref());
+        let sound = value.and_then(|value| value.read.as_ref().ok());
+        Claim {
+            created: value.map_or(0, |value| value.created),
+            wants: sound.map(|app| ownership::routes(app)),
+            gone: value.is_none() && wanted.is_none_or(|wanted| !wanted.doubted),
+        }
+    }
+
+    fn publish(&mut self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        for epoch in self.router.publish(changes) {
+            let Some(share) = epoch.shares().first() else { continue };
+            let name = share.release.app.clone();
+            if let Some(app) = self.apps.get_mut(&name) {
+                app.drain.closed(Arc::clone(&epoch));
+                self.await_lease(name, epoch);
+            }
+        }
+    }
+
+    fn await_lease(&mut self, app: AppName, epoch: Arc<Epoch>) {
+        self.ended.push(Box::pin(async move {
+            epoch.lease_ended().await;
+            (app, epoch)
+        }));
+    }
+
+    fn lease_ended(&mut self, name: AppName, epoch: Arc<Epoch>) {
+        if epoch.all_leases() > 0 {
+            self.await_lease(name.clone(), epoch);
+        }
+        let before = self.told.get(&name).and_then(|told| told.status.as_ref());
+        let before = before.map_or(0, |status| status.draining.len());
+        let Some(app) = self.apps.get_mut(&name) else { return };
+        app.settle();
+        // Counts may wait for their tick, but that a release is empty is told at once.
+        if app.drain.leases().len() < before || app.drain.is_empty() {
+            self.tell(&[name]);
+            self.show();
+        }
+    }
+
+    fn tell_counts(&mut self) {
+        let draining = self.apps.iter().filter(|(_, app)| !app.drain.is_empty());
+        let names: Vec<AppName> = draining.map(|(name, _)| name.clone()).collect();
+        self.tell(&names);
+        self.show();
+    }
+
+    fn take_reports(&mut self, reports: impl Iterator<Item = Report>) {
+        let (mut verdicts, mut texts) = (BTreeSet::new(), BTreeSet::new());
+        for report in reports {
+            let Some(app) = self.apps.get_mut(&report.app) else { continue };
+            match app.take(&report) {
+                Some(true) => {
+                    log_verdict(&report);
+                    verdicts.insert(report.app);
+                }
+                // The reason of a pending flip names the last answer.
+                Some(false) if app.is_pending() => drop(verdicts.insert(report.app)),
+                Some(false) => drop(texts.insert(report.app)),
+                None => {}
+            }
+        }
+        self.recompute(verdicts, Moment::now());
+        for name in texts {
+            self.show_app(&name);
+        }
+        self.show();
+    }
+
+    fn look_at_due(&mut self) {
+        let now = Moment::now();
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now.at);
+        let due: BTreeSet<AppName> = due.map(|(_, app)| app.clone()).collect();
+        self.recompute(due, now);
+        self.show();
+    }
+
+    /// Tells what is new of `names`, after it went live.
+    fn tell(&mut self, names: &[AppName]) {
+        for name in names {
+            let Some(app) = self.apps.get_mut(name) else { continue };
+            app.settle();
+            let stale = self.view.is_stale();
+            let (status, saved, deadline) = (app.status(stale), app.saved(), app.deadline());
+            let told = self.told.entry(name.clone()).or_default();
+            if let Some(old) = std::mem::replace(&mut told.deadline, deadline) {
+                self.deadlines.remove(&(old, name.clone()));
+            }
+            self.deadlines.extend(deadline.map(|at| (at, name.clone())));
+            match app.is_unseen() {
+                true => self.unseen.insert(name.clone()),
+                false => self.unseen.remove(name),
+            };
+            let save = (told.saved != saved).then(|| saved.clone());
+            told.saved = saved;
+            if save.is_some() || !alike(told.status.as_ref(), status.as_ref()) {
+                told.status.clone_from(&status);
+                self.send(Update::App(Box::new(AppUpdate {
+                    app: name.clone(),
+                    saved: save,
+                    status,
+                })));
+            }
+            self.show_app(name);
+        }
+        if self.intake.is_read() && self.unseen.is_empty() {
+            self.view.first_round = true;
+        }
+    }
+
+    /// Puts what is known of the app into the overview; forgets it if that is nothing.
+    fn show_app(&mut self, name: &AppName) {
+        let Some(app) = self.apps.get(name) else { return };
+        let Some(status) = app.status(self.view.is_stale()) else {
+            if app.drain.is_empty() {
+                self.apps.remove(name);
+                self.told.remove(name);
+            }
+            self.view.apps.remove(name);
+            return;
+        };
+        // The same announcement under other limits counts in the same meters.
+        let mut meters: Vec<(_, Arc<_>)> = Vec::new();
+        for release in app.releases().chain(app.drain.leaving()) {
+            if !meters.iter().any(|(_, known)| Arc::ptr_eq(known, &release.meters)) {
+                meters.push((release.slot, Arc::clone(&release.meters)));
+            }
+        }
+        let view = AppView {
+            status,
+            settings: app.settings().cloned(),
+            meters,
+            gone: app.drain.gone().clone(),
+            epochs: app.epoch().into_iter().chain(app.drain.replaced()).cloned().collect(),
+            flips: app.flips,
+        };
+        self.view.apps.insert(name.clone(), Arc::new(view));
+    }
+
+    fn show(&self) {
+        self.shown.store(Arc::new(self.view.clone()));
+        if self.view.can_serve().is_ok() {
+            self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
+        }
+    }
+
+    fn send(&self, update: Update) {
+        // The saver ends after this task, but for a shutdown that was cut short.
+        let _ = self.updates.send(update);
+    }
+}
+
+/// Whether two statuses say the same to others. The last answers of targets may lag behind.
+fn alike(a: Option<&AppStatus>, b: Option<&AppStatus>) -> bool {
+    let (Some(a), Some(b)) = (a, b) else { return a.is_none() && b.is_none() };
+    let targets = a.targets.len() == b.targets.len()
+        && a.targets.iter().zip(&b.targets).all(|(a, b)| {
+            (&a.token, a.slot, &a.address, a.state) == (&b.token, b.slot, &b.address, b.state)
+        });
+    let rest = |status: &AppStatus| AppStatus { targets: Vec::new(), ..status.clone() };
+    targets && rest(a) == rest(b)
+}
+
+fn log_verdict(report: &Report) {
+    use shunt_config::status::TargetState::{Failing, Healthy, Unproved};
+    let (app, token, last) = (&report.app, &report.token, &report.last);
+    match report.state {
+        Healthy => info!(%app, %token, target = report.index, "target is healthy: {last}"),
+        Failing => warn!(%app, %token, target = report.index, "target fails: {last}"),
+        Unproved => info!(%app, %token, target = report.index, "target is not proved: {last}"),
+    }
+}

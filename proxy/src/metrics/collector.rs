@@ -1,0 +1,324 @@
+//! What `/metrics` shows. Put together from the overview and the counters at each scrape; nothing
+//! is kept for it, and an idle app has no series of requests.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use prometheus::core::{Collector as Collect, Desc};
+use prometheus::proto::MetricFamily;
+use shunt_config::status::TargetState;
+use shunt_config::{AppName, Slot};
+
+use super::families::{Family, Series, float};
+use super::meters::{CLASSES, Fault, Retry};
+use super::{ProcessMeters, Totals};
+use crate::control::overview::{AppView, Overview, Shown};
+use crate::control::report::Identity;
+
+const APP: &[&str] = &["app"];
+const SLOT: &[&str] = &["app", "slot"];
+const NONE: &[&str] = &[];
+
+static REQUESTS: Family = Family::counter(
+    "shunt_requests_total",
+    &["app", "slot", "code"],
+    "Requests answered, by class of the status; `gone`: the client left before the answer began.",
+);
+static DURATION: Family = Family::histogram(
+    "shunt_request_duration_seconds",
+    SLOT,
+    "From the request head to the end of the answer.",
+);
+static IN_FLIGHT: Family =
+    Family::gauge("shunt_in_flight_requests", SLOT, "Requests and tunnels that are not over.");
+static ERRORS: Family = Family::counter(
+    "shunt_upstream_errors_total",
+    &["app", "slot", "reason"],
+    "Failures of targets, also those that a second try made good.",
+);
+static RETRIES: Family = Family::counter(
+    "shunt_retries_total",
+    &["app", "slot", "reason"],
+    "Requests sent a second time.",
+);
+static TARGET_UP: Family = Family::gauge(
+    "shunt_target_up",
+    &["app", "slot", "target"],
+    "1 if the target passes its health checks, 0 if it fails or was not proved yet.",
+);
+static SERVING: Family =
+    Family::gauge("shunt_serving", SLOT, "Share of new requests that go to the slot, 0 to 1.");
+static RELEASE: Family = Family::gauge(
+    "shunt_release_info",
+    &["app", "slot", "version", "token"],
+    "The release that new requests go to.",
+);
+static FLIPS: Family =
+    Family::counter("shunt_flips_total", &["app", "result"], "Flips applied and refused.");
+static PENDING: Family =
+    Family::gauge("shunt_pending", APP, "1 while a change waits for its health proof.");
+static REFUSED: Family = Family::gauge(
+    "shunt_refused",
+    &["app", "key"],
+    "1 for a key whose present value is refused; the last good one stays.",
+);
+static CONNECTED: Family =
+    Family::gauge("shunt_store_connected", NONE, "1 while the store is in touch.");
+static CONFIRMED: Family = Family::gauge(
+    "shunt_store_last_confirmed_timestamp_seconds",
+    NONE,
+    "When the store was last proved to be in touch.",
+);
+static FAULT: Family = Family::gauge(
+    "shunt_store_fault",
+    NONE,
+    "1 while what the store tells is not believed in full; the last good state stays.",
+);
+static STALE: Family = Family::gauge(
+    "shunt_snapshot_stale",
+    NONE,
+    "1 while the snapshot on disk is served and the store has not confirmed it.",
+);
+static SAVE_FAILURES: Family = Family::counter(
+    "shunt_snapshot_write_failures_total",
+    NONE,
+    "Writes of the snapshot that failed.",
+);
+static CONNECTIONS: Family =
+    Family::gauge("shunt_client_connections", NONE, "Client connections now open.");
+static UNROUTED: Family = Family::counter(
+    "shunt_unrouted_requests_total",
+    &["reason"],
+    "Requests that no release was found for: no app has the host, or the app serves nothing.",
+);
+static ACCEPT_FAILURES: Family = Family::counter(
+    "shunt_accept_failures_total",
+    NONE,
+    "Accepts that failed for want of descriptors or memory.",
+);
+static BUILD: Family =
+    Family::gauge("shunt_build_info", &["version"], "The version of this program.");
+static START: Family =
+    Family::gauge("shunt_start_time_seconds", NONE, "When this process started.");
+
+static ALL: [&Family; 21] = [
+    &REQUESTS,
+    &DURATION,
+    &IN_FLIGHT,
+    &ERRORS,
+    &RETRIES,
+    &TARGET_UP,
+    &SERVING,
+    &RELEASE,
+    &FLIPS,
+    &PENDING,
+    &REFUSED,
+    &CONNECTED,
+    &CONFIRMED,
+    &FAULT,
+    &STALE,
+    &SAVE_FAILURES,
+    &CONNECTIONS,
+    &UNROUTED,
+    &ACCEPT_FAILURES,
+    &BUILD,
+    &START,
+];
+
+/// What the data threads count beside releases.
+#[derive(Debug)]
+pub struct PlaneCounts {
+    /// Requests without a release, failed accepts.
+    pub meters: Arc<ProcessMeters>,
+    /// Open client connections by thread.
+    pub connections: Arc<[AtomicUsize]>,
+}
+
+/// The collector behind `/metrics`.
+#[derive(Debug)]
+pub struct Collector {
+    descs: Vec<Desc>,
+    identity: Identity,
+    shown: Shown,
+    plane: Arc<OnceLock<PlaneCounts>>,
+    save_failures: Arc<AtomicU64>,
+}
+
+impl Collector {
+    /// A collector of what is `shown`, what the data threads count once they run, and failures to
+    /// save.
+    pub fn new(
+        identity: Identity,
+        shown: Shown,
+        plane: Arc<OnceLock<PlaneCounts>>,
+        save_failures: Arc<AtomicU64>,
+    ) -> prometheus::Result<Self> {
+        let descs = ALL.iter().map(|family| family.desc()).collect::<Result<_, _>>()?;
+        Ok(Self { descs, identity, shown, plane, save_failures })
+    }
+
+    fn process(&self, view: &Overview) -> Vec<MetricFamily> {
+        let flag = |family, value: bool| single(family, f64::from(u8::from(value)));
+        let about = &self.identity.about;
+        let confirmed = view.store.confirmed.map_or(0.0, |(_, at)| seconds(at));
+        let mut build = Series::of(&BUILD);
+        build.add(&[&about.version], 1.0);
+        let mut all = vec![
+            flag(&CONNECTED, view.store.connected),
+            single(&CONFIRMED, confirmed),
+            flag(&FAULT, view.store.fault.is_some()),
+            flag(&STALE, view.is_stale()),
+            single(&SAVE_FAILURES, float(self.save_failures.load(Relaxed))),
+            single(&START, seconds(about.started)),
+            build.finish(),
+        ];
+        if let Some(plane) = self.plane.get() {
+            let open: usize = plane.connections.iter().map(|open| open.load(Relaxed)).sum();
+            let mut unrouted = Series::of(&UNROUTED);
+            unrouted.add(&["unknown_host"], float(plane.meters.unknown_host()));
+            unrouted.add(&["no_release"], float(plane.meters.no_release()));
+            all.push(single(&CONNECTIONS, float(open as u64)));
+            all.push(unrouted.finish());
+            all.push(single(&ACCEPT_FAILURES, float(plane.meters.accepts_failed())));
+        }
+        all
+    }
+}
+
+impl Collect for Collector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let view = self.shown.load();
+        let mut apps = Apps::new();
+        for (name, app) in &view.apps {
+            apps.add(name, app);
+        }
+        for (key, _) in &**view.strays {
+            apps.refused.add(&["", key], 1.0);
+        }
+        let mut all = self.process(&view);
+        all.extend(apps.finish());
+        all
+    }
+}
+
+/// The series that name an app.
+struct Apps {
+    requests: Series,
+    duration: Series,
+    in_flight: Series,
+    errors: Series,
+    retries: Series,
+    target_up: Series,
+    serving: Series,
+    release: Series,
+    flips: Series,
+    pending: Series,
+    refused: Series,
+}
+
+impl Apps {
+    fn new() -> Self {
+        Self {
+            requests: Series::of(&REQUESTS),
+            duration: Series::of(&DURATION),
+            in_flight: Series::of(&IN_FLIGHT),
+            errors: Series::of(&ERRORS),
+            retries: Series::of(&RETRIES),
+            target_up: Series::of(&TARGET_UP),
+            serving: Series::of(&SERVING),
+            release: Series::of(&RELEASE),
+            flips: Series::of(&FLIPS),
+            pending: Series::of(&PENDING),
+            refused: Series::of(&REFUSED),
+        }
+    }
+
+    fn add(&mut self, name: &AppName, app: &AppView) {
+        let name = name.as_str();
+        for slot in Slot::BOTH {
+            self.slot(name, slot, &app.totals(slot), app.in_flight(slot));
+            let share = app.status.serving.iter().find(|serving| serving.slot == slot);
+            let share = share.map_or(0, |serving| serving.share);
+            self.serving.add(&[name, slot.as_str()], f64::from(share) / 100.0);
+        }
+        for serving in &app.status.serving {
+            let version = serving.version.as_deref().unwrap_or_default();
+            let labels = [name, serving.slot.as_str(), version, serving.token.as_str()];
+            self.release.add(&labels, 1.0);
+        }
+        self.targets(name, app);
+        self.flips.add(&[name, "applied"], float(app.flips.applied));
+        self.flips.add(&[name, "refused"], float(app.flips.refused));
+        if app.status.pending.is_some() {
+            self.pending.add(&[name], 1.0);
+        }
+        for refusal in &app.status.refused {
+            let key = refusal.key.splitn(3, '/').last().unwrap_or_default();
+            self.refused.add(&[name, key], 1.0);
+        }
+    }
+
+    fn slot(&mut self, name: &str, slot: Slot, totals: &Totals, in_flight: u64) {
+        let slot = slot.as_str();
+        if totals.requests() == 0 && in_flight == 0 {
+            return;
+        }
+        self.in_flight.add(&[name, slot], float(in_flight));
+        self.duration.add_latencies(&[name, slot], totals);
+        for (class, count) in CLASSES.iter().zip(totals.classes).filter(|(_, count)| *count > 0) {
+            self.requests.add(&[name, slot, class], float(count));
+        }
+        for (fault, count) in Fault::ALL.iter().zip(totals.faults).filter(|(_, n)| *n > 0) {
+            self.errors.add(&[name, slot, fault.as_str()], float(count));
+        }
+        for (retry, count) in Retry::ALL.iter().zip(totals.retries).filter(|(_, n)| *n > 0) {
+            self.retries.add(&[name, slot, retry.as_str()], float(count));
+        }
+    }
+
+    /// One series per slot and address. While a replaced release still serves beside its successor
+    /// in the slot, an address of both is up only if it is for both.
+    fn targets(&mut self, name: &str, app: &AppView) {
+        let mut up = std::collections::BTreeMap::new();
+        for target in &app.status.targets {
+            let healthy = target.state == TargetState::Healthy;
+            let all = up.entry((target.slot, target.address.as_str())).or_insert(true);
+            *all = *all && healthy;
+        }
+        for ((slot, address), up) in up {
+            self.target_up.add(&[name, slot.as_str(), address], f64::from(u8::from(up)));
+        }
+    }
+
+    fn finish(self) -> impl Iterator<Item = MetricFamily> {
+        [
+            self.requests,
+            self.duration,
+            self.in_flight,
+            self.errors,
+            self.retries,
+            self.target_up,
+            self.serving,
+            self.release,
+            self.flips,
+            self.pending,
+            self.refused,
+        ]
+        .into_iter()
+        .map(Series::finish)
+    }
+}
+
+fn single(family: &'static Family, value: f64) -> MetricFamily {
+    let mut series = Series::of(family);
+    series.add(&[], value);
+    series.finish()
+}
+
+fn seconds(at: jiff::Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}

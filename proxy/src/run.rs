@@ -1,0 +1,274 @@
+//! One proxy from its start to its end.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use prometheus::Registry;
+use sd_notify::NotifyState;
+use shunt_config::proxy_file::ProxyFile;
+use shunt_config::{key, store};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use crate::admin::Admin;
+use crate::control::report::{Identity, Reporter};
+use crate::control::{Control, ControlConfig};
+use crate::data::{ClientLimits, Listener, Plane, PlaneConfig};
+use crate::metrics::{Collector, PlaneCounts};
+use crate::route::Router;
+use crate::saved::{Saver, StateDir};
+
+/// How long clients wait at the door, in the kernel's queue, for the store and the first checks.
+/// After that they are answered with what is known.
+const DOOR: Duration = Duration::from_secs(10);
+/// How long signing off from the store may take.
+const SIGN_OFF: Duration = Duration::from_secs(5);
+
+/// Runs the proxy that `file`, read from `path`, describes, until it is told to stop.
+pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let listeners = bind(&file)?;
+    let admin = TcpListener::bind(file.admin).await;
+    let admin = admin.with_context(|| format!("admin listener {}", file.admin))?;
+    say_where(&listeners, &admin)?;
+
+    let router = Arc::new(Router::default());
+    let mut proxy = Proxy::start(&file, &router, admin)?;
+    let told = tokio::select! {
+        // In time or not: the door opens.
+        _ = timeout(DOOR, proxy.ready.wait_for(|ready| *ready)) => false,
+        () = signals.stop() => true,
+    };
+    if told {
+        return proxy.stop().await;
+    }
+    let client = ClientLimits { idle: file.client.idle, head: file.client.head };
+    let plane = Plane::start(PlaneConfig { threads: file.threads, listeners, client }, &router)?;
+    proxy.count(&plane);
+    info!(proxy = %file.name, threads = file.threads, "serving");
+    notify(&[NotifyState::Ready]);
+
+    let mut settings = file;
+    loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Stop => break,
+                Told::Reload => settings = proxy.reload(path, settings),
+            },
+            ended = &mut proxy.control => bail!("the control task ended: {ended:?}"),
+        }
+    }
+    info!("stopping: no new connections, and {:?} for what runs", settings.grace);
+    notify(&[NotifyState::Stopping]);
+    proxy.stopping.send_replace(true);
+    tokio::select! {
+        cut = plane.shutdown(settings.grace) => {
+            if cut > 0 {
+                warn!("{cut} connections were cut after {:?}", settings.grace);
+            }
+        }
+        () = signals.stop() => bail!("told to stop a second time: what ran is cut"),
+    }
+    proxy.stop().await
+}
+
+/// The tasks beside the data threads.
+struct Proxy {
+    control: JoinHandle<()>,
+    saver: JoinHandle<()>,
+    reporter: JoinHandle<()>,
+    config: watch::Sender<ControlConfig>,
+    ready: watch::Receiver<bool>,
+    stopping: watch::Sender<bool>,
+    plane: Arc<OnceLock<PlaneCounts>>,
+}
+
+impl Proxy {
+    /// Starts all that is not a data thread.
+    fn start(file: &ProxyFile, router: &Arc<Router>, admin: TcpListener) -> anyhow::Result<Self> {
+        let directory = StateDir::open(&file.state, &file.name)
+            .with_context(|| format!("state directory {}", file.state.display()))?;
+        let store = store::open(&file.store)?;
+        let identity = Identity::new(file.name.clone(), admin.local_addr()?.to_string());
+        let (config, configured) = watch::channel(config(file));
+        let (stopping, stopped) = watch::channel(false);
+        let (updates, saving) = mpsc::unbounded_channel();
+        let (statuses, told) = mpsc::unbounded_channel();
+
+        let loaded = directory.load();
+        let router = Arc::clone(router);
+        let control = Control::new(router, file.threads, configured.clone(), loaded, updates);
+        let (shown, ready) = (control.shown(), control.ready());
+        let failures = Arc::new(AtomicU64::new(0));
+        let saver = Saver::new(directory, saving, statuses, Arc::clone(&failures));
+        let reporter = Reporter::new(Arc::clone(&store), identity.clone(), told);
+
+        let plane = Arc::new(OnceLock::new());
+        let registry = Registry::new();
+        let collector =
+            Collector::new(identity.clone(), Arc::clone(&shown), Arc::clone(&plane), failures)?;
+        registry.register(Box::new(collector))?;
+        let (store_name, config_read) = (store.name(), configured);
+        let page = Admin {
+            identity,
+            store: store_name,
+            shown,
+            config: config_read,
+            stopping: stopped,
+            registry,
+        };
+        tokio::spawn(Arc::new(page).run(admin));
+        Ok(Self {
+            control: tokio::spawn(control.run(store.watch(key::APPS))),
+            saver: tokio::spawn(saver.run()),
+            reporter: tokio::spawn(reporter.run()),
+            config,
+            ready,
+            stopping,
+            plane,
+        })
+    }
+
+    /// Shows what `plane` counts.
+    fn count(&self, plane: &Plane) {
+        let meters = Arc::clone(plane.meters());
+        let connections = Arc::clone(plane.connection_counts());
+        // It is set once: there is one plane.
+        let _ = self.plane.set(PlaneCounts { meters, connections });
+    }
+
+    /// Reads the file again and returns the settings that hold from now on.
+    fn reload(&self, path: &Path, old: ProxyFile) -> ProxyFile {
+        let new = match ProxyFile::load(path) {
+            Ok(new) => new,
+            Err(mistakes) => {
+                error!("{} was read again and changes nothing:", path.display());
+                for mistake in mistakes {
+                    error!("{mistake}");
+                }
+                return old;
+            }
+        };
+        self.config.send_replace(config(&new));
+        let kept = ProxyFile {
+            flip_timeout: new.flip_timeout,
+            lost_after: new.lost_after,
+            grace: new.grace,
+            ..old
+        };
+        let shown = path.display();
+        let restart = differing(&kept, &new).join(", ");
+        if restart.is_empty() {
+            info!("{shown} was read again: all of it holds");
+        } else {
+            warn!("{shown} was read again: these hold only after a restart: {restart}");
+        }
+        kept
+    }
+
+    /// Ends the tasks: what is served is saved, and the store is told that this proxy is gone.
+    async fn stop(self) -> anyhow::Result<()> {
+        // What feeds the saver goes with the control task, and what feeds the reporter with the
+        // saver: each finishes what it has and ends.
+        self.control.abort();
+        let ended = async {
+            let _ = self.control.await;
+            let _ = self.saver.await;
+            let _ = self.reporter.await;
+        };
+        if timeout(SIGN_OFF, ended).await.is_err() {
+            warn!("the store did not answer in time; it will take this proxy for lost");
+        }
+        info!("stopped");
+        Ok(())
+    }
+}
+
+fn config(file: &ProxyFile) -> ControlConfig {
+    ControlConfig { flip_timeout: file.flip_timeout, lost_after: file.lost_after }
+}
+
+fn differing(a: &ProxyFile, b: &ProxyFile) -> Vec<&'static str> {
+    [
+        ("name", a.name == b.name),
+        ("threads", a.threads == b.threads),
+        ("listen", a.listen == b.listen),
+        ("store", a.store == b.store),
+        ("admin", a.admin == b.admin),
+        ("state", a.state == b.state),
+        ("client", a.client == b.client),
+    ]
+    .into_iter()
+    .filter_map(|(key, same)| (!same).then_some(key))
+    .collect()
+}
+
+fn bind(file: &ProxyFile) -> anyhow::Result<Vec<Listener>> {
+    let bind = |address| {
+        Listener::bind(address, file.threads).with_context(|| format!("listener {address}"))
+    };
+    file.listen.iter().map(|listen| bind(listen.address)).collect()
+}
+
+/// One line per listener on stdout, for scripts that asked for port 0.
+fn say_where(listeners: &[Listener], admin: &TcpListener) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    for listener in listeners {
+        writeln!(out, "listening http {}", listener.local_addr())?;
+    }
+    writeln!(out, "listening admin {}", admin.local_addr()?)?;
+    out.flush()?;
+    Ok(())
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!("systemd was not told: {error}");
+    }
+}
+
+/// What a signal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reload,
+}
+
+/// The signals this process listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits until this process is told something.
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+
+    /// Waits until this process is told to stop.
+    async fn stop(&mut self) {
+        while self.next().await != Told::Stop {}
+    }
+}

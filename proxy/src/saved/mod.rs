@@ -1,0 +1,270 @@
+//! The last good state on disk, from which a restart serves before it has read the store.
+//!
+//! One small file per app, so that a change of one costs one write whatever the number of apps, and
+//! a torn one costs one app. Nothing here runs on a data thread, nor blocks the control task.
+//!
+//! # Layout
+//!
+//! - here: what is saved, and how a file proves that it is whole and this proxy's own
+//! - [`saver`]: the task that writes
+
+mod saver;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shunt_config::{AppName, ProxyName};
+
+pub use saver::{AppUpdate, Saver, Update};
+
+use crate::control::serving::{Goal, Served};
+
+/// Changes when an older program could misread a file.
+const FORMAT: u32 = 1;
+
+/// What is saved of one app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedApp {
+    /// What it serves.
+    pub served: Served,
+    /// The flip that was refused for want of proof, and why: a restart must not apply it after all.
+    pub refused: Option<(Goal, String)>,
+}
+
+/// What is saved of the whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Meta {
+    /// Identity of the store that was believed last.
+    store: String,
+}
+
+/// The first line of each file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    proxy: ProxyName,
+    /// Of the rest of the file.
+    checksum: String,
+}
+
+/// The state directory of one proxy.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    proxy: ProxyName,
+}
+
+/// What the directory held at the start.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Identity of the store that was believed last.
+    pub store: Option<String>,
+    /// The apps.
+    pub apps: BTreeMap<AppName, SavedApp>,
+    /// Files that were refused, by name and with the reason.
+    pub refused: Vec<String>,
+}
+
+impl StateDir {
+    /// The directory at `path`, made if it is not there.
+    pub fn open(path: &Path, proxy: &ProxyName) -> io::Result<Self> {
+        fs::create_dir_all(path.join("apps"))?;
+        Ok(Self { path: path.to_owned(), proxy: proxy.clone() })
+    }
+
+    /// Reads all that was saved.
+    pub fn load(&self) -> Loaded {
+        let mut loaded = Loaded::default();
+        match self.read::<Meta>(&self.meta()) {
+            Ok(meta) => loaded.store = meta.map(|meta| meta.store),
+            Err(said) => loaded.refused.push(said),
+        }
+        let entries = match fs::read_dir(self.path.join("apps")) {
+            Ok(entries) => entries,
+            Err(error) => {
+                loaded.refused.push(format!("{}: {error}", self.path.join("apps").display()));
+                return loaded;
+            }
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+                continue;
+            };
+            let read = name.parse::<AppName>().map_err(|mistake| mistake.to_string());
+            match read.and_then(|app| Ok((app, self.read::<SavedApp>(&entry.path())?))) {
+                Ok((app, Some(saved))) if saved.is_sound() => drop(loaded.apps.insert(app, saved)),
+                Ok((_, None)) => {}
+                Ok(_) => loaded.refused.push(said(&entry.path(), "shares and releases differ")),
+                Err(said) => loaded.refused.push(said),
+            }
+        }
+        loaded.refused.sort();
+        loaded
+    }
+
+    /// Writes what is to be saved of `app`, or removes it. Blocks until it is on disk.
+    fn write_app(&self, app: &AppName, saved: Option<&SavedApp>) -> io::Result<()> {
+        let path = self.path.join("apps").join(format!("{app}.json"));
+        match saved {
+            Some(saved) => self.write(&path, saved),
+            None => match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => sync_directory(&path),
+            },
+        }
+    }
+
+    fn write_store(&self, store: &str) -> io::Result<()> {
+        self.write(&self.meta(), &Meta { store: store.to_owned() })
+    }
+
+    fn meta(&self) -> PathBuf {
+        self.path.join("meta.json")
+    }
+
+    /// Replaces the file at `path` by one that is whole on disk before it has the name.
+    fn write(&self, path: &Path, value: &impl Serialize) -> io::Result<()> {
+        let body = serde_json::to_vec(value)?;
+        let checksum = checksum(&body);
+        let header = Header { format: FORMAT, proxy: self.proxy.clone(), checksum };
+        let mut content = serde_json::to_vec(&header)?;
+        content.push(b'\n');
+        content.extend_from_slice(&body);
+        let temporary = path.with_extension("tmp");
+        let mut file = File::create(&temporary)?;
+        file.write_all(&content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_directory(path)
+    }
+
+    /// Reads the file at `path`; `None` if there is none.
+    fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, String> {
+        let content = match fs::read(path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(said(path, &error.to_string())),
+        };
+        let line = content.iter().position(|byte| *byte == b'\n').unwrap_or(content.len());
+        let (header, body) = content.split_at(line);
+        let body = body.get(1..).unwrap_or_default();
+        let header: Header = serde_json::from_slice(header)
+            .map_err(|error| said(path, &format!("not a snapshot of a proxy: {error}")))?;
+        if header.format != FORMAT {
+            let found = header.format;
+            return Err(said(path, &format!("format {found}, this version reads {FORMAT}")));
+        }
+        if header.proxy != self.proxy {
+            let other = &header.proxy;
+            return Err(said(path, &format!("saved by proxy `{other}`, this is `{}`", self.proxy)));
+        }
+        if header.checksum != checksum(body) {
+            return Err(said(path, "torn: its checksum does not fit its content"));
+        }
+        serde_json::from_slice(body).map(Some).map_err(|error| said(path, &error.to_string()))
+    }
+}
+
+impl SavedApp {
+    /// Whether each slot with a share has a release, and no other.
+    fn is_sound(&self) -> bool {
+        self.served.flip.as_ref().is_none_or(|flip| {
+            let shares = flip.active.value.shares().map(|(slot, _)| slot);
+            shares.eq(flip.releases.iter().map(|(slot, _)| *slot))
+        })
+    }
+}
+
+fn said(path: &Path, why: &str) -> String {
+    format!("{}: {why}", path.display())
+}
+
+/// Makes a rename or removal in the directory of `path` last.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
+
+/// FNV-1a, 64 bits: against torn writes, not against forgery.
+fn checksum(bytes: &[u8]) -> String {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shunt_config::{Active, App, Release, Slot};
+    use std::sync::Arc;
+
+    use crate::control::serving::{Flip, Put};
+
+    fn put<T>(token: &str, value: T) -> Put<T> {
+        Put { token: token.into(), value: Arc::new(value) }
+    }
+
+    fn saved() -> SavedApp {
+        let settings = put("a", App::parse(br#"{"hosts":["www.example.com"]}"#).unwrap());
+        let release = put("g", Release::parse(b"10.0.0.1:1").unwrap());
+        let active = put("f", Active::all(Slot::Green));
+        let flip = Some(Flip { active, releases: vec![(Slot::Green, release)] });
+        SavedApp { served: Served { settings, flip }, refused: None }
+    }
+
+    fn open(path: &Path, proxy: &str) -> StateDir {
+        StateDir::open(path, &proxy.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(dir.path(), "lb1");
+        let [web, api] = ["web", "api"].map(|app| app.parse::<AppName>().unwrap());
+        state.write_app(&web, Some(&saved())).unwrap();
+        state.write_app(&api, Some(&saved())).unwrap();
+        state.write_app(&api, None).unwrap();
+        state.write_app(&api, None).unwrap();
+        state.write_store("s1").unwrap();
+        let loaded = state.load();
+        assert_eq!(loaded.refused, Vec::<String>::new());
+        assert_eq!(loaded.store.as_deref(), Some("s1"));
+        assert_eq!(loaded.apps, BTreeMap::from([(web, saved())]));
+    }
+
+    #[test]
+    fn a_torn_file_is_refused_by_name_and_the_others_are_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(dir.path(), "lb1");
+        let web: AppName = "web".parse().unwrap();
+        state.write_app(&web, Some(&saved())).unwrap();
+        let good = dir.path().join("apps/web.json");
+        let whole = fs::read(&good).unwrap();
+        let torn = dir.path().join("apps/torn.json");
+        for length in 0..whole.len() {
+            fs::write(&torn, &whole[..length]).unwrap();
+            let loaded = state.load();
+            assert_eq!(loaded.apps.keys().collect::<Vec<_>>(), [&web], "{length}");
+            assert!(loaded.refused[0].starts_with(torn.to_str().unwrap()), "{loaded:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_proxy_or_format_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let web: AppName = "web".parse().unwrap();
+        open(dir.path(), "lb1").write_app(&web, Some(&saved())).unwrap();
+        let loaded = open(dir.path(), "lb2").load();
+        assert!(loaded.apps.is_empty());
+        assert!(loaded.refused[0].ends_with("saved by proxy `lb1`, this is `lb2`"), "{loaded:?}");
+
+        let path = dir.path().join("apps/web.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("\"format\":1", "\"format\":2", 1)).unwrap();
+        let loaded = open(dir.path(), "lb1").load();
+        assert!(loaded.refused[0].ends_with("format 2, this version reads 1"), "{loaded:?}");
+    }
+}

@@ -1,0 +1,127 @@
+//! The task that writes what is served to disk, and only then lets the ack for it go.
+//!
+//! An ack allows `shuntctl` to stop the old release. If it went out before the new state was on
+//! disk, a crash right after it could bring a proxy back that serves what is no longer there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use shunt_config::AppName;
+use shunt_config::status::AppStatus;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tracing::warn;
+
+use super::{SavedApp, StateDir};
+
+/// Apps written between two rounds of acks.
+const BATCH: usize = 64;
+/// How long until a failed write is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What the control task has to say of one app, or of the store.
+#[derive(Debug)]
+pub enum Update {
+    /// Another store is believed now.
+    Store(String),
+    /// An app changed.
+    App(Box<AppUpdate>),
+}
+
+/// What the control task has to say of one app.
+#[derive(Debug)]
+pub struct AppUpdate {
+    /// Which.
+    pub app: AppName,
+    /// What a restart is to serve, if that changed; `Some(None)` for nothing.
+    pub saved: Option<Option<SavedApp>>,
+    /// What the store is told; `None` for nothing any more.
+    pub status: Option<AppStatus>,
+}
+
+/// The task that writes.
+#[derive(Debug)]
+pub struct Saver {
+    directory: StateDir,
+    updates: mpsc::UnboundedReceiver<Update>,
+    statuses: mpsc::UnboundedSender<(AppName, Option<AppStatus>)>,
+    failures: Arc<AtomicU64>,
+    /// What could not be written.
+    unsaved: BTreeMap<AppName, Option<SavedApp>>,
+    unsaved_store: Option<String>,
+}
+
+impl Saver {
+    /// A saver to `directory` that takes `updates` and hands statuses on. It counts writes that
+    /// failed in `failures`.
+    pub fn new(
+        directory: StateDir,
+        updates: mpsc::UnboundedReceiver<Update>,
+        statuses: mpsc::UnboundedSender<(AppName, Option<AppStatus>)>,
+        failures: Arc<AtomicU64>,
+    ) -> Self {
+        let (unsaved, unsaved_store) = Default::default();
+        Self { directory, updates, statuses, failures, unsaved, unsaved_store }
+    }
+
+    /// Writes until the other end is gone and all is on disk.
+    pub async fn run(mut self) {
+        let mut updates = Vec::new();
+        loop {
+            let failed = !self.unsaved.is_empty() || self.unsaved_store.is_some();
+            let taken = tokio::select! {
+                taken = self.updates.recv_many(&mut updates, BATCH) => taken,
+                () = sleep(RETRY), if failed => { self.save().await; continue }
+            };
+            if taken == 0 {
+                return;
+            }
+            let mut statuses = Vec::new();
+            for update in updates.drain(..) {
+                match update {
+                    Update::Store(store) => self.unsaved_store = Some(store),
+                    Update::App(update) => {
+                        let AppUpdate { app, saved, status } = *update;
+                        if let Some(saved) = saved {
+                            self.unsaved.insert(app.clone(), saved);
+                        }
+                        statuses.push((app, status));
+                    }
+                }
+            }
+            self.save().await;
+            for status in statuses {
+                // The reporter outlives this task but for a shutdown that was cut short.
+                let _ = self.statuses.send(status);
+            }
+        }
+    }
+
+    async fn save(&mut self) {
+        if self.unsaved.is_empty() && self.unsaved_store.is_none() {
+            return;
+        }
+        let directory = self.directory.clone();
+        let (apps, store) = (std::mem::take(&mut self.unsaved), self.unsaved_store.take());
+        let written = tokio::task::spawn_blocking(move || {
+            let store_failed = store.as_ref().map(|store| directory.write_store(store));
+            let write = |(app, saved): (&AppName, &Option<SavedApp>)| {
+                Some((app.clone(), directory.write_app(app, saved.as_ref()).err()?))
+            };
+            let failed: Vec<(AppName, io::Error)> = apps.iter().filter_map(write).collect();
+            (apps, store, store_failed.and_then(Result::err), failed)
+        });
+        let Ok((mut apps, store, store_failed, failed)) = written.await else { return };
+        for error in store_failed.iter().chain(failed.iter().map(|(_, error)| error)) {
+            warn!("snapshot not written: {error}");
+            self.failures.fetch_add(1, Relaxed);
+        }
+        let failed: BTreeSet<AppName> = failed.into_iter().map(|(app, _)| app).collect();
+        apps.retain(|app, _| failed.contains(app));
+        self.unsaved = apps;
+        self.unsaved_store = store.filter(|_| store_failed.is_some());
+    }
+}
