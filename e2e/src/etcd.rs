@@ -14,7 +14,19 @@ use crate::{Port, Process, until};
 #[derive(Debug)]
 pub struct Etcd {
     members: Vec<Member>,
+    setup: Setup,
     directory: TempDir,
+}
+
+/// What is not as usual about a cluster.
+#[derive(Debug, Default)]
+pub struct Setup {
+    /// More flags for every server.
+    pub server: Vec<String>,
+    /// More flags for `etcdctl`.
+    pub client: Vec<String>,
+    /// Whether clients have to use TLS; the flags say with which certificates.
+    pub tls: bool,
 }
 
 #[derive(Debug)]
@@ -33,6 +45,11 @@ impl Etcd {
 
     /// `size` servers that have a leader.
     pub async fn cluster(size: usize) -> Self {
+        Self::with(size, Setup::default()).await
+    }
+
+    /// `size` servers set up in another way than usual.
+    pub async fn with(size: usize, setup: Setup) -> Self {
         let member = |number| Member {
             name: format!("etcd{number}"),
             client: Port::free(),
@@ -40,14 +57,24 @@ impl Etcd {
             process: None,
         };
         let members = (1..=size).map(member).collect();
-        let mut etcd = Self { members, directory: TempDir::new().unwrap() };
+        let mut etcd = Self { members, setup, directory: TempDir::new().unwrap() };
         etcd.start_all().await;
         etcd
     }
 
     /// The URLs at which clients reach it.
     pub fn endpoints(&self) -> Vec<String> {
-        self.members.iter().map(|member| member.client.url()).collect()
+        self.members.iter().map(|member| self.url(member)).collect()
+    }
+
+    fn url(&self, member: &Member) -> String {
+        let url = member.client.url();
+        if self.setup.tls { url.replace("http://", "https://") } else { url }
+    }
+
+    /// Has `etcdctl` log in as `user:password` from now on.
+    pub fn log_in(&mut self, user: &str) {
+        self.setup.client.extend(["--user".to_owned(), user.to_owned()]);
     }
 
     /// The address at which clients reach the `index`-th server.
@@ -68,6 +95,7 @@ impl Etcd {
         let cluster: Vec<_> =
             self.members.iter().map(|m| format!("{}={}", m.name, m.peer.url())).collect();
         let data = self.data(index);
+        let client = self.url(&self.members[index]);
         let member = &mut self.members[index];
         if member.process.is_some() {
             return;
@@ -76,14 +104,14 @@ impl Etcd {
         command
             .args(["--name", &member.name, "--data-dir"])
             .arg(data)
-            .args(["--listen-client-urls", &member.client.url()])
-            .args(["--advertise-client-urls", &member.client.url()])
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &member.peer.url()])
             .args(["--initial-advertise-peer-urls", &member.peer.url()])
             .args(["--initial-cluster", &cluster.join(",")])
             // The disk is shared with compilers; an election for each slow fsync helps nobody.
             .args(["--heartbeat-interval", "100", "--election-timeout", "1000"])
-            .args(["--unsafe-no-fsync"]);
+            .args(["--unsafe-no-fsync"])
+            .args(&self.setup.server);
         member.process = Some(Process::start(&member.name, command, self.directory.path()));
     }
 
@@ -113,8 +141,12 @@ impl Etcd {
     /// The server that leads.
     pub async fn leader(&self) -> usize {
         for (index, member) in self.members.iter().enumerate() {
-            let endpoint = member.client.url();
-            let ask = ["--endpoints", &endpoint, "endpoint", "status", "-w", "json"];
+            if member.process.is_none() {
+                continue;
+            }
+            let endpoint = self.url(member);
+            let mut ask = vec!["--endpoints", &endpoint, "endpoint", "status", "-w", "json"];
+            ask.extend(self.setup.client.iter().map(String::as_str));
             let status = tool("etcdctl", &ask).await;
             let status: serde_json::Value = serde_json::from_str(&status).unwrap();
             let status = &status[0]["Status"];
@@ -128,6 +160,13 @@ impl Etcd {
     /// Stops all servers' clocks: connections stay open and nothing is answered.
     pub fn pause(&self) {
         self.signal_all(Signal::STOP);
+    }
+
+    /// Stops the clock of the `index`-th server alone.
+    pub fn pause_one(&self, index: usize) {
+        if let Some(process) = &self.members[index].process {
+            process.signal(Signal::STOP);
+        }
     }
 
     /// Lets paused servers go on.
@@ -169,7 +208,9 @@ impl Etcd {
 
     async fn attempt(&self, arguments: &[&str]) -> (std::process::ExitStatus, String) {
         let endpoints = self.endpoints().join(",");
-        attempt("etcdctl", &[&["--endpoints", &endpoints], arguments].concat()).await
+        let flags: Vec<&str> = self.setup.client.iter().map(String::as_str).collect();
+        let before = ["--endpoints", &endpoints];
+        attempt("etcdctl", &[&before[..], &flags, arguments].concat()).await
     }
 
     /// Saves a snapshot of the first server's data, as an operator's nightly backup does.
@@ -181,8 +222,14 @@ impl Etcd {
         file
     }
 
-    /// Puts a single server's data back to what `backup` holds, and starts it again.
+    /// Puts a single server's data back to what `backup` holds, and starts it again. Name and
+    /// address stay, and with them the cluster's identity.
     pub async fn restore(&mut self, backup: &Path) {
+        self.restore_as(backup, "etcd-cluster").await;
+    }
+
+    /// The same, as a cluster with another token and so another identity.
+    pub async fn restore_as(&mut self, backup: &Path, token: &str) {
         assert_eq!(self.members.len(), 1, "only a single server can be restored here");
         self.kill_all().await;
         let data = self.data(0);
@@ -191,6 +238,7 @@ impl Etcd {
         let cluster = format!("{}={}", member.name, member.peer.url());
         let (data, backup) = (data.to_str().unwrap(), backup.to_str().unwrap());
         let arguments = ["snapshot", "restore", backup, "--data-dir", data];
+        let arguments = [&arguments[..], &["--initial-cluster-token", token]].concat();
         let identity = ["--name", &member.name, "--initial-cluster", &cluster];
         let peer = member.peer.url();
         let all = [&arguments[..], &identity, &["--initial-advertise-peer-urls", &peer]].concat();

@@ -89,7 +89,26 @@ impl StoreConfig {
         if self.certificate.is_some() != self.key.is_some() {
             found.push("`certificate` and `key` go together".to_owned());
         }
+        found.extend(self.tls_mistake().map(str::to_owned));
         found.into_iter().map(Mistake::new).collect()
+    }
+}
+
+impl StoreConfig {
+    fn tls_mistake(&self) -> Option<&'static str> {
+        let secure = self.etcd.iter().filter(|endpoint| endpoint.starts_with("https://")).count();
+        match (secure, self.ca.is_some()) {
+            (0, true) => Some("`ca`: only https endpoints need one"),
+            (0, false) if self.certificate.is_some() => {
+                Some("`certificate`: only https endpoints are shown one")
+            }
+            (0, false) => None,
+            (_, _) if secure < self.etcd.len() => {
+                Some("`etcd`: https for all endpoints, or for none")
+            }
+            (_, false) => Some("`ca`: https endpoints need the CA that signed etcd's certificate"),
+            (_, true) => None,
+        }
     }
 }
 
@@ -106,5 +125,56 @@ impl FromStr for StoreConfig {
             Some(mistake) => Err(mistake),
             None => Ok(config),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(change: impl FnOnce(&mut StoreConfig)) -> String {
+        let mut config = StoreConfig::etcd(["http://10.0.0.2:2379".to_owned()]);
+        change(&mut config);
+        config.mistakes().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn settings_that_could_not_work_are_named() {
+        assert_eq!(mistakes(|_| {}), "");
+        let secure = |config: &mut StoreConfig| config.etcd = vec!["https://etcd:2379".to_owned()];
+        let path = || Some(PathBuf::from("/etc/shunt/x.pem"));
+        for (said, word) in [
+            (mistakes(|c| c.etcd.clear()), "name `etcd` or `directory`"),
+            (mistakes(|c| c.directory = path()), "not both"),
+            (mistakes(|c| c.etcd[0] = "10.0.0.2:2379".to_owned()), "is not `http(s)://"),
+            (mistakes(|c| c.prefix = "shunt/".to_owned()), "begins with a slash"),
+            (mistakes(|c| c.user = Some("root".to_owned())), "go together"),
+            (mistakes(|c| c.key = path()), "go together"),
+            (mistakes(|c| c.ca = path()), "only https"),
+            (mistakes(secure), "need the CA"),
+        ] {
+            assert!(said.contains(word), "{said}");
+        }
+        let said = mistakes(|c| {
+            c.etcd.push("https://10.0.0.3:2379".to_owned());
+            c.ca = path();
+        });
+        assert!(said.contains("all endpoints, or for none"), "{said}");
+        assert_eq!(
+            mistakes(|c| {
+                secure(c);
+                c.ca = path();
+            }),
+            ""
+        );
+    }
+
+    #[test]
+    fn a_flag_says_which_store() {
+        let directory: StoreConfig = "/var/lib/shunt/store".parse().unwrap();
+        assert_eq!(directory, StoreConfig::directory("/var/lib/shunt/store"));
+        let etcd: StoreConfig = "http://10.0.0.2:2379, http://10.0.0.3:2379".parse().unwrap();
+        assert_eq!(etcd.etcd, ["http://10.0.0.2:2379", "http://10.0.0.3:2379"]);
+        assert!("store".parse::<StoreConfig>().is_err());
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{self, is_absent};
+use super::file;
 use super::root::{Root, at};
 use crate::token::Token;
 
@@ -62,23 +62,19 @@ pub(super) fn write(root: &Root, steps: &[Step]) -> io::Result<()> {
 pub(super) fn apply(root: &Root, steps: &[Step]) -> io::Result<()> {
     for step in steps {
         let path = root.path(step.key());
-        let done = match step {
+        match step {
+            // Without the prepared file, the step was taken before.
+            Step::Put { file, .. } if !root.own(file).exists() => Ok(()),
             Step::Put { key, file } => {
                 root.make_parents(key)?;
                 fs::rename(root.own(file), &path)
             }
-            Step::Delete { key, identity } => {
-                if file::identity(root, key)?.as_ref() == Some(identity) {
-                    fs::remove_file(&path)
-                } else {
-                    Ok(())
-                }
-            }
-        };
-        match done {
-            Err(e) if !is_absent(&e) => return Err(at(&path, &e)),
-            _ => {}
+            Step::Delete { key, identity } => match file::identity(root, key)? {
+                Some(present) if present == *identity => fs::remove_file(&path),
+                _ => Ok(()),
+            },
         }
+        .map_err(|e| at(&path, &e))?;
     }
     for step in steps.iter().filter(|step| matches!(step, Step::Delete { .. })) {
         root.prune_parents(step.key());

@@ -33,11 +33,11 @@ where
 {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let locked = acquire(root, lock, deadline).await.map_err(|e| root.unreachable(&e))?;
+        let locked = acquire(root, lock, deadline).await.map_err(|e| root.failed(&e))?;
         if lock == Lock::Shared && journal::is_left(root) {
             drop(locked);
             let locked = acquire(root, Lock::Exclusive, deadline).await;
-            let locked = locked.map_err(|e| root.unreachable(&e))?;
+            let locked = locked.map_err(|e| root.failed(&e))?;
             blocking(root, locked, journal::recover).await?;
             continue;
         }
@@ -63,7 +63,7 @@ where
         done
     });
     let done = done.await.map_err(io::Error::other);
-    done.and_then(|done| done).map_err(|e| root.unreachable(&e))
+    done.and_then(|done| done).map_err(|e| root.failed(&e))
 }
 
 /// Opens the lock file. Reading is enough to lock it, so whoever may read the store may lock it.

@@ -44,8 +44,12 @@ impl Root {
     }
 
     /// A failed call, as the trait says it.
-    pub(super) fn unreachable(&self, reason: &io::Error) -> StoreError {
-        StoreError::Unreachable { store: self.name(), reason: reason.to_string() }
+    pub(super) fn failed(&self, reason: &io::Error) -> StoreError {
+        let (store, kind, reason) = (self.name(), reason.kind(), reason.to_string());
+        match kind {
+            ErrorKind::InvalidInput => StoreError::Refused { store, reason },
+            _ => StoreError::Unreachable { store, reason },
+        }
     }
 
     /// Refuses a transaction that could not be applied.
@@ -123,6 +127,23 @@ impl Root {
             Err(e) => Err(e),
         }
         .map_err(|e| at(path, &e))
+    }
+
+    /// Refuses a key that has a directory in its place, or a file above it. (In etcd both can
+    /// be; no key of ours is below another.)
+    pub(super) fn check_place(&self, key: &str) -> io::Result<()> {
+        let wrong = |path: &Path, what: &str| {
+            let text = format!("{} is a {what}: `{key}` cannot be a key here", path.display());
+            Err(io::Error::new(ErrorKind::InvalidInput, text))
+        };
+        for (end, _) in key.match_indices('/') {
+            let above = self.path.join(&key[..end]);
+            if fs::symlink_metadata(&above).is_ok_and(|meta| !meta.is_dir()) {
+                return wrong(&above, "file");
+            }
+        }
+        let path = self.path(key);
+        if path.is_dir() { wrong(&path, "directory") } else { Ok(()) }
     }
 
     /// Makes the directories above `key`.

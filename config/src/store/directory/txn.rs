@@ -64,10 +64,7 @@ fn prepare(root: &Root, txn: &Txn, prepared: &mut Prepared) -> io::Result<()> {
                 continue;
             }
         };
-        if root.path(key).is_dir() {
-            let text = format!("{} is a directory and cannot be a key", root.path(key).display());
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, text));
-        }
+        root.check_place(key)?;
         let name = journal::new_name();
         prepared.steps.push(Step::Put { key: key.clone(), file: name.clone() });
         let (file, token) = file::write(root, &name, value, leased)?;
@@ -100,4 +97,106 @@ pub(super) fn reap(root: &Root, keys: &[String]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::lock::{Lock, with};
+    use super::*;
+
+    /// What a writer has left that died right after the journal got its name.
+    async fn die_after_the_journal(root: &Arc<Root>, txn: Txn) -> BTreeMap<String, Token> {
+        with(root, Lock::Exclusive, move |root| {
+            let mut prepared = Prepared::default();
+            prepare(root, &txn, &mut prepared)?;
+            journal::write(root, &prepared.steps)?;
+            Ok(prepared.tokens)
+        })
+        .await
+        .unwrap()
+    }
+
+    fn fresh(root: &Root) -> Arc<Root> {
+        Arc::new(Root::new(&root.path("")))
+    }
+
+    async fn keys(root: &Arc<Root>) -> Vec<String> {
+        let read = |root: &Root| file::walk(root, "", "", &mut |_| Ok(()));
+        with(root, Lock::Shared, read).await.unwrap().into_keys().collect()
+    }
+
+    #[tokio::test]
+    async fn a_transaction_whose_writer_died_after_the_journal_has_happened() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Arc::new(Root::new(directory.path()));
+        let old = Txn::new().put("apps/web/active", "blue").put("apps/web/deploy", "1");
+        let held = Held::default();
+        with(&root, Lock::Exclusive, move |root| commit(root, &old, &held)).await.unwrap();
+
+        let txn = Txn::new().put("apps/web/active", "green").put("new/key", "x");
+        let tokens = die_after_the_journal(&root, txn.delete("apps/web/deploy")).await;
+        // The first reader of another process finishes it.
+        let reader = fresh(&root);
+        assert_eq!(keys(&reader).await, ["apps/web/active", "new/key"]);
+        let found = file::load(&reader, "apps/web/active").unwrap().unwrap();
+        assert_eq!(
+            (&found.entry.value[..], &found.entry.token),
+            (&b"green"[..], &tokens["apps/web/active"])
+        );
+        assert!(!journal::is_left(&reader));
+    }
+
+    #[tokio::test]
+    async fn a_journal_replayed_once_more_takes_nothing_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Arc::new(Root::new(directory.path()));
+        let put = |key: &'static str, value: &'static str| {
+            let root = Arc::clone(&root);
+            async move {
+                let held = Held::default();
+                let txn = Txn::new().put(key, value);
+                with(&root, Lock::Exclusive, move |root| commit(root, &txn, &held)).await.unwrap();
+            }
+        };
+        put("a", "1").await;
+        die_after_the_journal(&root, Txn::new().delete("a").put("b", "1")).await;
+        let journal = std::fs::read(root.own("journal")).unwrap();
+        assert_eq!(keys(&root).await, ["b"]);
+        put("a", "2").await;
+        put("b", "2").await;
+        // A power cut can bring the removed journal back.
+        std::fs::write(root.own("journal"), journal).unwrap();
+        assert_eq!(keys(&fresh(&root)).await, ["a", "b"]);
+        for key in ["a", "b"] {
+            assert_eq!(&file::load(&root, key).unwrap().unwrap().entry.value[..], b"2");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_whose_writer_died_before_the_journal_has_not_happened() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Arc::new(Root::new(directory.path()));
+        with(&root, Lock::Exclusive, |root| {
+            prepare(root, &Txn::new().put("a", "1").put("b", "1"), &mut Prepared::default())
+        })
+        .await
+        .unwrap();
+        let next = fresh(&root);
+        assert!(keys(&next).await.is_empty());
+        with(&next, Lock::Exclusive, |_| Ok(())).await.unwrap();
+        let left = std::fs::read_dir(root.own("")).unwrap().count();
+        assert_eq!(left, 1, "the lock alone");
+    }
+
+    #[tokio::test]
+    async fn a_journal_of_somebody_else_stops_everything_and_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Arc::new(Root::new(directory.path()));
+        assert!(keys(&root).await.is_empty());
+        std::fs::write(root.own("journal"), "what is this").unwrap();
+        let read = with(&root, Lock::Shared, |_| Ok(())).await.unwrap_err().to_string();
+        assert!(read.contains("journal") && read.contains("remove it"), "{read}");
+    }
 }

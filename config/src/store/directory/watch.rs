@@ -69,7 +69,7 @@ impl Source {
             }
             let due = tokio::select! {
                 ready = scanner.wait() => {
-                    ready.map_err(|e| self.root.unreachable(&e))?;
+                    ready.map_err(|e| self.root.failed(&e))?;
                     false
                 }
                 () = sleep_until(check) => true,

@@ -1,0 +1,96 @@
+//! Another process: this very test program, told by its environment what to do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use e2e::Process;
+use shunt_config::store::{Condition, LEASE_TTL, Outcome, Store, Txn};
+use tokio::process::Command;
+
+use crate::fixture::{commits, open, value};
+
+const ROLE: &str = "SHUNT_TEST_ROLE";
+const STORE: &str = "SHUNT_TEST_STORE";
+
+/// Starts this program in another process as `role` on the store that `flag` names.
+pub(crate) fn start(role: &str, flag: &str, logs: &Path) -> Process {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child::entry", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.env(ROLE, role).env(STORE, flag);
+    Process::start(role, command, logs)
+}
+
+/// Where the other process begins.
+#[tokio::test]
+#[ignore = "only a part of other tests"]
+async fn entry() {
+    let (Ok(role), Ok(flag)) = (std::env::var(ROLE), std::env::var(STORE)) else { return };
+    let store = open(&flag.parse().unwrap());
+    match role.as_str() {
+        "holder" => hold(&store).await,
+        "counter" => count(&store, COUNTS).await,
+        "triple" => triple(&store).await,
+        other => panic!("no role {other}"),
+    }
+}
+
+/// How often each process counts.
+pub(crate) const COUNTS: u32 = 500;
+
+/// Holds a leased key until it is killed.
+async fn hold(store: &Arc<dyn Store>) {
+    let session = store.session(LEASE_TTL).await.unwrap();
+    let txn = Txn::new()
+        .when(Condition::Absent("apps/web/lock".to_owned()))
+        .put_leased("apps/web/lock", "the child")
+        .put("apps/web/deploy", "durable");
+    assert_ne!(session.commit(txn).await.unwrap(), Outcome::Refused);
+    println!("\nholding");
+    session.lost().await;
+    println!("\nlost");
+}
+
+/// Counts one key up by compare and put, from eight tasks at once.
+pub(crate) async fn count(store: &Arc<dyn Store>, times: u32) {
+    let tasks = (0..8).map(|task| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            for _ in 0..times / 8 + u32::from(task < times % 8) {
+                while !count_once(&store).await {}
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+async fn count_once(store: &Arc<dyn Store>) -> bool {
+    let view = store.read("count").await.unwrap();
+    let (condition, next) = match view.entries.get("count") {
+        None => (Condition::Absent("count".to_owned()), 1),
+        Some(entry) => {
+            let number: u32 = std::str::from_utf8(&entry.value).unwrap().parse().unwrap();
+            (Condition::Is("count".to_owned(), entry.token.clone()), number + 1)
+        }
+    };
+    let txn = Txn::new().when(condition).put("count", next.to_string());
+    store.commit(txn).await.unwrap() != Outcome::Refused
+}
+
+/// Puts the same number under three keys, for as long as it lives.
+async fn triple(store: &Arc<dyn Store>) {
+    let last = value(store, "a/1").await.map_or(0, |text| text.parse().unwrap());
+    println!("\nputting");
+    for number in last + 1_u64.. {
+        let number = number.to_string();
+        let txn = Txn::new().put("a/1", number.clone()).put("b/2", number.clone());
+        // One key comes and goes: a removal is part of the transaction, too.
+        let txn = if number.ends_with(['1', '3', '5', '7', '9']) {
+            txn.put("c/3", number)
+        } else {
+            txn.delete("c/3")
+        };
+        commits(store, txn).await;
+    }
+}
