@@ -29,7 +29,8 @@ pub enum Condition {
 pub enum Op {
     /// Puts a durable value.
     Put(String, Bytes),
-    /// Puts a value that goes with the session; only through [`Session::commit`].
+    /// Puts a value that goes with the session; only through
+    /// [`Session::commit`](super::Session::commit).
     PutLeased(String, Bytes),
     /// Deletes a key; nothing happens if it does not exist.
     Delete(String),

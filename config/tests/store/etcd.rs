@@ -295,7 +295,7 @@ async fn logins_that_run_out_are_renewed() {
     let files = TempDir::new().unwrap();
     let mut config = with_password(&mut etcd, files.path()).await;
     let store = open(&config);
-    let session = store.session(Duration::from_secs(2)).await.unwrap();
+    let session = store.session(Duration::from_secs(8)).await.unwrap();
     session.commit(Txn::new().put_leased("apps/web/lock", "me")).await.unwrap();
     let mut seen = Seen::begin(&*store, "apps/").await;
     for slot in ["blue", "green", "blue"] {

@@ -198,12 +198,12 @@ pub(crate) async fn a_later_app_is_younger_and_stays_so(fixture: Fixture) {
 
 pub(crate) async fn a_leased_key_stays_while_its_holder_lives(fixture: Fixture) {
     let store = fixture.store();
-    let session = store.session(std::time::Duration::from_secs(2)).await.unwrap();
+    let session = store.session(std::time::Duration::from_secs(5)).await.unwrap();
     let mut seen = Seen::begin(&*store, "apps/").await;
     session.commit(Txn::new().put_leased("apps/web/lock", "me")).await.unwrap();
     seen.changed().await;
-    // Three confirmations are more than twice the time to live.
-    for _ in 0..3 {
+    // Four confirmations are longer than the time to live.
+    for _ in 0..4 {
         seen.confirmed().await;
     }
     assert_eq!(seen.value("apps/web/lock"), Some("me"));
