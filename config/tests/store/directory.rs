@@ -172,6 +172,20 @@ async fn a_holder_of_the_lock_that_is_frozen_stops_nobody_for_good() {
 }
 
 #[tokio::test]
+async fn a_lock_file_that_was_removed_is_made_anew_and_keeps_others_out() {
+    let fixture = Fixture::directory();
+    let store = fixture.store();
+    put(&store, ACTIVE, "blue").await;
+    let removed = File::open(fixture.path(".shunt/lock")).unwrap();
+    removed.lock().unwrap();
+    fs::remove_file(fixture.path(".shunt/lock")).unwrap();
+    put(&store, ACTIVE, "green").await;
+    let anew = File::open(fixture.path(".shunt/lock")).unwrap();
+    anew.lock().unwrap();
+    assert!(store.commit(Txn::new().put(ACTIVE, "blue")).await.is_err());
+}
+
+#[tokio::test]
 async fn a_flood_of_changes_loses_none() {
     let fixture = Fixture::directory();
     let store = fixture.store();

@@ -1,12 +1,13 @@
 //! The lock between readers and writers of all processes.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::timeout_at;
 
 use super::journal;
 use super::root::{Root, at};
@@ -15,6 +16,9 @@ use crate::store::StoreError;
 /// How long to wait for the lock. A writer holds it for a few disk writes; one that was stopped
 /// while it held it must not stop everybody else for good.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The longest between two attempts at the lock; the first come sooner.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,44 +30,78 @@ pub(super) enum Lock {
 }
 
 /// Runs `work` on a blocking thread, under the lock and with no transaction half applied.
+///
+/// # Cancel safety
+///
+/// `work` is done whether its outcome is waited for or not.
 pub(super) async fn with<T, W>(root: &Arc<Root>, lock: Lock, work: W) -> Result<T, StoreError>
 where
     T: Send + 'static,
     W: FnOnce(&Root) -> io::Result<T> + Send + 'static,
 {
     let deadline = Instant::now() + PATIENCE;
-    loop {
-        let locked = acquire(root, lock, deadline).await.map_err(|e| root.failed(&e))?;
-        if lock == Lock::Shared && journal::is_left(root) {
-            drop(locked);
-            let locked = acquire(root, Lock::Exclusive, deadline).await;
-            let locked = locked.map_err(|e| root.failed(&e))?;
-            blocking(root, locked, journal::recover).await?;
-            continue;
-        }
-        return blocking(root, locked, move |root| {
-            if lock == Lock::Exclusive {
-                journal::recover(root)?;
-            }
-            work(root)
-        })
-        .await;
-    }
-}
-
-async fn blocking<T, W>(root: &Arc<Root>, locked: File, work: W) -> Result<T, StoreError>
-where
-    T: Send + 'static,
-    W: FnOnce(&Root) -> io::Result<T> + Send + 'static,
-{
+    // A few at a time: more of them would only keep each other, and blocking threads, busy.
+    let turn = timeout_at(deadline.into(), Arc::clone(&root.turns).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
+        return Err(root.failed(&late(&root.own("lock"))));
+    };
     let inner = Arc::clone(root);
     let done = tokio::task::spawn_blocking(move || {
-        let done = work(&inner);
-        drop(locked);
-        done
+        let _turn = turn;
+        let _locked = acquire(&inner, lock, deadline)?;
+        work(&inner)
     });
     let done = done.await.map_err(io::Error::other);
     done.and_then(|done| done).map_err(|e| root.failed(&e))
+}
+
+/// Takes the lock and finishes what a dead writer began.
+fn acquire(root: &Root, lock: Lock, deadline: Instant) -> io::Result<File> {
+    loop {
+        let locked = take(root, lock, deadline)?;
+        match lock {
+            Lock::Shared if journal::is_left(root) => {
+                // Finishing is writing. Somebody else may write before the next turn of the loop.
+                drop(locked);
+                let _locked = take(root, Lock::Exclusive, deadline)?;
+                journal::recover(root)?;
+            }
+            Lock::Shared => return Ok(locked),
+            Lock::Exclusive => return journal::recover(root).map(|()| locked),
+        }
+    }
+}
+
+/// Asks again and again, since a thread that waits in the kernel could not be called off.
+fn take(root: &Root, lock: Lock, deadline: Instant) -> io::Result<File> {
+    let path = root.own("lock");
+    let mut pause = PAUSE / 32;
+    loop {
+        root.ensure()?;
+        let file = open(root, &path).map_err(|e| at(&path, &e))?;
+        let tried = match lock {
+            Lock::Shared => file.try_lock_shared(),
+            Lock::Exclusive => file.try_lock(),
+        };
+        match tried {
+            // A lock on a file that somebody removed keeps nobody out.
+            Ok(()) if is_at(&file, &path) => return Ok(file),
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(e)) => return Err(at(&path, &e)),
+        }
+        if Instant::now() >= deadline {
+            return Err(late(&path));
+        }
+        #[expect(clippy::disallowed_methods, reason = "on a thread for work that blocks")]
+        // Uneven, so that one waiter does not always come right after another one's turn.
+        std::thread::sleep(pause.mul_f64(0.5 + fastrand::f64()));
+        pause = (pause * 2).min(PAUSE);
+    }
+}
+
+fn late(path: &Path) -> io::Error {
+    let text = format!("locked by another process for {} s", PATIENCE.as_secs());
+    at(path, &io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 /// Opens the lock file. Reading is enough to lock it, so whoever may read the store may lock it.
@@ -78,27 +116,8 @@ fn open(root: &Root, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Asks again and again, since a thread that waits in the kernel could not be called off.
-async fn acquire(root: &Root, lock: Lock, deadline: Instant) -> io::Result<File> {
-    let path = root.own("lock");
-    root.ensure()?;
-    let file = open(root, &path).map_err(|e| at(&path, &e))?;
-    loop {
-        let tried = match lock {
-            Lock::Shared => file.try_lock_shared(),
-            Lock::Exclusive => file.try_lock(),
-        };
-        match tried {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(e)) => return Err(at(&path, &e)),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                let text = format!("locked by another process for {} s", PATIENCE.as_secs());
-                return Err(at(&path, &io::Error::new(io::ErrorKind::TimedOut, text)));
-            }
-            // Uneven, so that one waiter does not always come right after another one's turn.
-            Err(TryLockError::WouldBlock) => {
-                sleep(Duration::from_micros(fastrand::u64(200..2_000))).await;
-            }
-        }
-    }
+/// Whether `path` still names `file`.
+fn is_at(file: &File, path: &Path) -> bool {
+    let inode = |meta: io::Result<Metadata>| meta.map(|meta| meta.ino()).ok();
+    inode(file.metadata()).is_some_and(|ino| inode(fs::metadata(path)) == Some(ino))
 }

@@ -15,6 +15,9 @@
 //! - **Watching** is inotify, and reacts to what is finished only: close after writing, rename,
 //!   removal. A file that is still being written is not looked at. See [`scan`].
 //!
+//! A file that cannot be read is a fault of the store, named with its path: taking it for absent
+//! would delete a key that somebody wrote.
+//!
 //! Two puts of the same text by `echo` within one tick of the kernel's clock (4 ms or less) leave
 //! the same inode, time and content behind and cannot be told apart; puts through this store can.
 

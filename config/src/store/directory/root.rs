@@ -5,8 +5,10 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
 
 use crate::store::{Entry, StoreError, Txn, View};
 
@@ -24,6 +26,8 @@ pub(super) struct Root {
     pub(super) swept: AtomicBool,
     /// Views and changes handed out, for people.
     count: AtomicU64,
+    /// Who may work on the disk at the same time.
+    pub(super) turns: Arc<Semaphore>,
     /// The newest time given to a file, so that no two files get the same; nanoseconds.
     pub(super) newest: Mutex<i128>,
 }
@@ -35,6 +39,7 @@ impl Root {
             seen: AtomicBool::new(false),
             swept: AtomicBool::new(false),
             count: AtomicU64::new(0),
+            turns: Arc::new(Semaphore::new(4)),
             newest: Mutex::new(0),
         }
     }

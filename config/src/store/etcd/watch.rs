@@ -147,7 +147,10 @@ impl Source {
         }
         for (revision, changes) in revisions {
             seen.revision = revision;
-            feed.send(WatchEvent::Changed(changes)).await;
+            // Empty if no key in it is text: none of ours.
+            if !changes.is_empty() {
+                feed.send(WatchEvent::Changed(changes)).await;
+            }
         }
         Ok(())
     }
