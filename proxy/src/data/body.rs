@@ -33,7 +33,7 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return Self(None);
         }
-        exchange.set_sending(Sending::Unsent);
+        exchange.moved(Sending::WaitsForTarget);
         Self(Some(Upload { incoming, exchange: Rc::clone(exchange) }))
     }
 }
@@ -49,18 +49,11 @@ impl Body for RequestBody {
         let Some(Upload { incoming, exchange }) = &mut self.0 else { return Poll::Ready(None) };
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
         match &polled {
-            Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => {
-                exchange.set_sending(Sending::Done);
-            }
-            Poll::Ready(Some(Ok(_))) => exchange.set_sending(Sending::Begun),
-            Poll::Ready(None) => exchange.set_sending(Sending::Done),
-            Poll::Ready(Some(Err(_))) => exchange.set_sending(Sending::Failed),
-            // A first poll makes hyper answer "100 Continue" and the client send: from here on the
-            // body is no longer untouched.
-            Poll::Pending if exchange.sending() == Sending::Unsent => {
-                exchange.set_sending(Sending::Begun);
-            }
-            Poll::Pending => {}
+            Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => exchange.moved(Sending::Done),
+            Poll::Ready(Some(Ok(_))) => exchange.moved(Sending::WaitsForTarget),
+            Poll::Ready(None) => exchange.moved(Sending::Done),
+            Poll::Ready(Some(Err(_))) => exchange.moved(Sending::Failed),
+            Poll::Pending => exchange.stopped(),
         }
         polled.map_err(Into::into)
     }
@@ -161,7 +154,7 @@ impl Download {
         clock: &Rc<Clock>,
     ) -> Self {
         let idle = exchange.release().release.limits.idle;
-        exchange.client.allow(idle);
+        exchange.client.allow_per_byte(idle);
         let mut download = Self {
             incoming,
             upstream: Some(upstream),

@@ -32,6 +32,8 @@ pub(super) struct Client {
     pub(super) peer: SocketAddr,
     stage: Cell<Stage>,
     due: Cell<Moment>,
+    /// What every byte the client takes earns it anew, while it is being answered.
+    pace: Cell<Option<Duration>>,
     clock: Rc<Clock>,
     idle: Duration,
     head: Duration,
@@ -59,12 +61,30 @@ impl Client {
 
     fn enter(&self, stage: Stage, limit: Option<Duration>) {
         self.stage.set(stage);
+        self.pace.set(None);
         self.due.set(limit.map_or(Moment::NEVER, |limit| self.clock.after(limit)));
     }
 
     /// Allows the present stage `limit` from now.
     pub(super) fn allow(&self, limit: Duration) {
         self.due.set(self.clock.after(limit));
+    }
+
+    /// Allows `limit` from now, and again from every byte that the client takes: what is buffered
+    /// for a slow client moves although nothing new comes from the target.
+    pub(super) fn allow_per_byte(&self, limit: Duration) {
+        self.pace.set(Some(limit));
+        self.allow(limit);
+    }
+
+    /// The client has taken some bytes.
+    pub(super) fn took(&self) {
+        match (self.stage.get(), self.pace.get()) {
+            // The end of an answer may still be on its way.
+            (Stage::Idle, _) => self.allow(self.idle),
+            (Stage::Exchange, Some(limit)) => self.allow(limit),
+            _ => {}
+        }
     }
 
     /// Allows the present stage any time.
@@ -121,6 +141,7 @@ impl Clients {
             peer,
             stage: Cell::new(Stage::Idle),
             due: Cell::new(self.clock.after(self.head)),
+            pace: Cell::new(None),
             clock: Rc::clone(&self.clock),
             idle: self.idle,
             head: self.head,

@@ -104,7 +104,9 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.client.took();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -112,7 +114,9 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        gather::poll_write(Pin::new(&mut self.stream), cx, bufs)
+        let written = ready!(gather::poll_write(Pin::new(&mut self.stream), cx, bufs))?;
+        self.client.took();
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -21,13 +21,13 @@ pub(super) struct Exchange {
     sending: Cell<Sending>,
 }
 
-/// How far the request body has come.
+/// How far the request body has come, and whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sending {
-    /// Nothing of it was asked for yet: the request could be sent again.
-    Unsent,
-    /// Some of it is on its way.
-    Begun,
+    /// The target takes no more for now.
+    WaitsForTarget,
+    /// The client has sent no more yet.
+    WaitsForClient,
     /// All of it was handed over, or there was none.
     Done,
     /// The client broke it off or sent nonsense.
@@ -51,12 +51,17 @@ impl Exchange {
         self.sending.get()
     }
 
-    /// Records how far the request body has come, and what time the target or the client has now.
-    pub(super) fn set_sending(&self, sending: Sending) {
+    /// A piece of the request body has moved, and so has the deadline.
+    pub(super) fn moved(&self, sending: Sending) {
         self.sending.set(sending);
         let limits = self.release().release.limits;
         let waits_for_head = sending == Sending::Done && self.status.get() == 0;
         self.client.allow(if waits_for_head { limits.response } else { limits.idle });
+    }
+
+    /// The target wants more than the client has sent.
+    pub(super) fn stopped(&self) {
+        self.sending.set(Sending::WaitsForClient);
     }
 
     /// Records the status the client is answered with.

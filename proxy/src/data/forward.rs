@@ -137,7 +137,7 @@ fn error(exchange: &Exchange, target: usize, failed: SendFailed) -> ProxyError {
     let sending = exchange.sending();
     match failed {
         _ if sending == Sending::Failed => ProxyError::RequestBody,
-        SendFailed::Overdue if sending != Sending::Done => ProxyError::RequestTimeout,
+        SendFailed::Overdue if sending == Sending::WaitsForClient => ProxyError::RequestTimeout,
         SendFailed::Overdue => ProxyError::ResponseTimeout { target },
         SendFailed::Broken(source) if source.is_parse() => ProxyError::Protocol { target, source },
         SendFailed::Broken(source) => ProxyError::Reset { target, source },

@@ -158,6 +158,8 @@ impl Local {
     /// Forgets closed epochs, drops the connections of retired releases, and closes connections
     /// that are dead or have been idle for long.
     pub(super) fn sweep(&self) {
+        // A thread without requests must not keep an old snapshot alive.
+        arc_swap::cache::Access::load(&mut *self.view.borrow_mut());
         self.epochs.borrow_mut().retain(|_, epoch| !epoch.epoch.is_closed());
         let now = self.clock.now();
         self.releases.borrow_mut().retain(|_, local| {

@@ -1,6 +1,8 @@
 //! The data plane's promises, on real sockets: raw bytes in, raw bytes out, with the routing
 //! snapshot put together by hand.
 
+#![allow(clippy::unwrap_used, reason = "a failed step of a test fails the test")]
+
 mod backend;
 mod client;
 mod proxy;
