@@ -32,8 +32,9 @@ pub(super) async fn forward(
     let release = exchange.release();
     let mut target = release.pick(None);
     let mut first = true;
+    let repeatable = is_repeatable(&request);
     loop {
-        let kept = if first { kept(local, exchange, target, &request).await } else { None };
+        let kept = if first { kept(local, exchange, target, repeatable).await } else { None };
         let reused = kept.is_some();
         let mut upstream = match kept {
             Some(upstream) => upstream,
@@ -48,7 +49,7 @@ pub(super) async fn forward(
                 Err(error) => return Err(error),
             },
         };
-        let copy = (reused && is_repeatable(&request)).then(|| copy(&request));
+        let copy = (reused && repeatable).then(|| copy(&request));
         if exchange.sending() == Sending::Done {
             exchange.client.allow(release.release.limits.response);
         }
@@ -67,14 +68,13 @@ pub(super) async fn forward(
     }
 }
 
-/// A kept connection to target number `target`, if there is a live one.
+/// A kept connection to target number `target`, if there is one.
 async fn kept(
     local: &Local,
     exchange: &Exchange,
     target: usize,
-    request: &Request<RequestBody>,
+    repeatable: bool,
 ) -> Option<Box<Upstream>> {
-    let repeatable = request.method().is_idempotent();
     let pool = &exchange.release().pools[target];
     poll_fn(|cx| Poll::Ready(pool.take(&local.clock, repeatable, cx))).await
 }

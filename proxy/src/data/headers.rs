@@ -17,18 +17,19 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Whether a field speaks of one connection only, beside those that `Connection` names (RFC 9110
-/// 7.6.1). How the body is framed is decided anew on each side.
+/// 7.6.1). How the body is framed is decided anew on each side. `Expect` is among them because
+/// hyper has promised the client a "100 Continue" as soon as its body is asked for.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     // Compared one by one: two known names compare as one byte, and a hash costs more than all of
     // them together.
-    const KNOWN: [HeaderName; 5] = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    const KNOWN: [HeaderName; 6] = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, EXPECT];
     KNOWN.contains(name) || *name == KEEP_ALIVE || *name == PROXY_CONNECTION
 }
 
 /// Removes what speaks of one connection only.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     // Most heads have none of these fields, or only `Connection: keep-alive`.
-    let mut found: [Option<HeaderName>; 7] = Default::default();
+    let mut found: [Option<HeaderName>; 8] = Default::default();
     let names = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
     found.iter_mut().zip(names).for_each(|(place, name)| *place = Some(name));
     if found.contains(&Some(CONNECTION)) {
@@ -64,8 +65,6 @@ pub(super) fn forward_request(
     strip: Option<usize>,
 ) -> HeaderValue {
     remove_hop_by_hop(&mut head.headers);
-    // hyper has promised the client a "100 Continue" as soon as the body is asked for.
-    head.headers.remove(EXPECT);
     append_forwarded_for(&mut head.headers, forwarded_for);
     head.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     if let Some(authority) = head.uri.authority() {
@@ -126,15 +125,18 @@ fn rewrite_target(head: &mut request::Parts, strip: Option<usize>) {
 
 /// The id the client sent if it is sane, or a new one.
 fn request_id(headers: &mut HeaderMap) -> HeaderValue {
-    let sane = |id: &&HeaderValue| {
+    let sane = |id: &HeaderValue| {
         (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
-    if let Some(id) = headers.get(X_REQUEST_ID).filter(sane) {
-        return id.clone();
+    match headers.entry(X_REQUEST_ID) {
+        Entry::Occupied(sent) if sane(sent.get()) => sent.get().clone(),
+        Entry::Occupied(mut sent) => {
+            let id = new_id();
+            sent.insert(id.clone());
+            id
+        }
+        Entry::Vacant(none) => none.insert(new_id()).clone(),
     }
-    let id = new_id();
-    headers.insert(X_REQUEST_ID, id.clone());
-    id
 }
 
 /// 128 random bits in hex. Not secret: it tells requests apart in logs.

@@ -30,8 +30,11 @@ struct Idle {
 }
 
 impl Pool {
-    /// The connection used last that is still alive; nobody polls an idle one, so it is polled here
-    /// once, which sees an end of stream and wakes `cx` from now on.
+    /// The connection used last, if it was used lately enough.
+    ///
+    /// One that died while nobody polled it costs a `repeatable` request a second try, which is
+    /// cheaper than looking at every connection before its use. For any other request it is polled
+    /// here once, which sees an end of stream that has arrived.
     pub(super) fn take(
         &self,
         clock: &Clock,
@@ -39,17 +42,15 @@ impl Pool {
         cx: &mut Context<'_>,
     ) -> Option<Box<Upstream>> {
         let oldest = if repeatable { KEEP } else { FRESH };
-        loop {
-            let Idle { mut upstream, since } = self.idle.borrow_mut().pop_back()?;
-            if clock.now().since(since) > oldest {
-                // All that is left has been idle for longer still.
-                self.idle.borrow_mut().push_back(Idle { upstream, since });
-                return None;
-            }
-            if upstream.is_alive(cx) {
+        let mut idle = self.idle.borrow_mut();
+        // When the last one is too old, all are.
+        while idle.back().is_some_and(|last| clock.now().since(last.since) <= oldest) {
+            let mut upstream = idle.pop_back()?.upstream;
+            if repeatable || upstream.is_alive(cx) {
                 return Some(upstream);
             }
         }
+        None
     }
 
     /// Keeps a connection whose last answer is over.
