@@ -187,8 +187,9 @@ async fn refused(site: &Site, key: &str, word: &str) {
     let log = site.proxy.log();
     let line = log.lines().rev().find(|line| line.contains(&full)).unwrap_or_default();
     assert!(line.contains("refused"), "{full} is not in the log as refused: {line}");
-    let count = site.proxy.metric(r#"shunt_refused_values{app="web"}"#).await;
-    assert!(count.as_deref().is_some_and(|count| count != "0"), "refused {full}, metric {count:?}");
+    let series = format!(r#"shunt_refused{{app="web",key="{full}"}}"#);
+    let metric = site.proxy.metric(&series).await;
+    assert_eq!(metric.as_deref(), Some("1"), "{series}");
 }
 
 /// Puts the good value back, and waits until nothing is refused.

@@ -9,5 +9,7 @@ mod early_response;
 mod flips;
 mod outages;
 mod parts;
+mod shop;
 mod site;
 mod systemd;
+mod two_proxies;

@@ -1,0 +1,91 @@
+//! A whole small installation: etcd, an engine with a registry, proxies, and a deploy file.
+
+use std::path::PathBuf;
+
+use demo::load::{Load, Work};
+use e2e::shuntctl::Run;
+use e2e::{Engine, Process, Proxy, Store, shuntctl, start_shuntctl};
+use tempfile::TempDir;
+
+use crate::site::HOST;
+
+/// The app `web`, nothing of it deployed yet.
+pub(crate) struct Shop {
+    pub(crate) proxies: Vec<Proxy>,
+    pub(crate) engine: Engine,
+    pub(crate) store: Store,
+    directory: TempDir,
+}
+
+impl Shop {
+    /// One proxy on one etcd server.
+    pub(crate) async fn open() -> Self {
+        Self::with(Store::etcd().await, &["lb1"], "").await
+    }
+
+    /// Proxies of these names; `settings` is TOML for the end of the deploy file.
+    pub(crate) async fn with(store: Store, names: &[&str], settings: &str) -> Self {
+        let mut engine = Engine::start().await;
+        engine.start_registry().await;
+        let mut proxies = Vec::new();
+        for name in names {
+            proxies.push(Proxy::start(name, &store).await);
+        }
+        let shop = Self { proxies, engine, store, directory: TempDir::new().unwrap() };
+        shop.write_file("acme/web", 8080, "/up", settings);
+        shop
+    }
+
+    /// Writes the deploy file for an image of the registry.
+    pub(crate) fn write_file(&self, image: &str, port: u16, health: &str, settings: &str) {
+        let text = format!(
+            "app = \"web\"\nimage = \"{}/{image}\"\n[route]\nhosts = [\"{HOST}\"]\n\
+             [run]\nport = {port}\nhosts = [\"{}\"]\nbind = \"{}\"\n\
+             [health]\npath = \"{health}\"\n{settings}",
+            e2e::engine::REGISTRY,
+            self.engine.host(),
+            self.engine.address(),
+        );
+        std::fs::write(self.file(), text).unwrap();
+    }
+
+    /// The deploy file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.path().join("shunt.toml")
+    }
+
+    /// Runs `shuntctl` with the deploy file.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Run {
+        let file = self.file();
+        let with_file = [arguments, &["--file", file.to_str().unwrap()]].concat();
+        shuntctl(&self.store, &with_file).await
+    }
+
+    /// Starts `shuntctl` with the deploy file.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Process {
+        let file = self.file();
+        let with_file = [arguments, &["--file", file.to_str().unwrap()]].concat();
+        start_shuntctl(&self.store, &with_file, self.directory.path())
+    }
+
+    /// Publishes release `version` of the demo app and deploys it; fails unless that goes well.
+    pub(crate) async fn deploy(&self, version: &str) -> Run {
+        self.engine.publish_demo(version, &[]).await;
+        self.run(&["deploy", "--tag", version]).await.ended_with(0)
+    }
+
+    /// Load of every kind on the first proxy.
+    pub(crate) fn load(&self, kept: usize) -> demo::load::Running {
+        let load = Load::on(self.proxies[0].address()).host(HOST);
+        load.kept_alive(kept).fresh(4).work(Work::MIXED).start().unwrap()
+    }
+
+    /// The images of all containers that run, in order.
+    pub(crate) async fn running(&self) -> Vec<String> {
+        let all = self.engine.containers().await;
+        let mut images: Vec<_> =
+            all.into_iter().filter(|one| one.state == "running").map(|one| one.image).collect();
+        images.sort();
+        images
+    }
+}
