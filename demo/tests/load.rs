@@ -35,6 +35,11 @@ async fn server(answers: &'static [&'static str]) -> SocketAddr {
     address
 }
 
+/// One client that asks for pages.
+fn pages(address: SocketAddr) -> Load {
+    Load::on(address).kept_alive(1, [Work::Page])
+}
+
 async fn judge(load: Load) -> Report {
     let load = load.start().unwrap();
     until(&load, 2).await;
@@ -44,7 +49,12 @@ async fn judge(load: Load) -> Report {
 #[tokio::test]
 async fn a_right_server_fails_nothing_and_sees_each_request_once() {
     let app = App::new("7").start(LOOPBACK).await.unwrap();
-    let load = Load::on(app.address()).kept_alive(8).fresh(4).work(Work::MIXED).start().unwrap();
+    let load = Load::on(app.address())
+        .kept_alive(8, Work::QUICK)
+        .kept_alive(3, Work::SLOW)
+        .fresh(4, Work::QUICK)
+        .start()
+        .unwrap();
     until(&load, 500).await;
     assert!(load.answered_by("7") >= 500);
     let report = load.stop().await;
@@ -67,15 +77,15 @@ async fn every_wrong_answer_is_a_failure_with_its_reason() {
         (&[""], "no answer"),
     ];
     for (answers, reason) in page {
-        let report = judge(Load::on(server(answers).await)).await;
+        let report = judge(pages(server(answers).await)).await;
         assert_eq!(report.failed(), report.sent(), "{reason}: {report}");
         assert!(report.failures()[0].reason.contains(reason), "{reason}: {report}");
     }
     let bytes = format!("{HEAD}content-length: 5\r\n\r\nwrong").leak();
     let answers = vec![&*bytes].leak();
-    let report = judge(Load::on(server(answers).await).work([Work::Download(5)])).await;
+    let report = judge(Load::on(server(answers).await).kept_alive(1, [Work::Download(5)])).await;
     assert!(report.failures()[0].reason.contains("byte 0 is 0x77"), "{report}");
-    let report = judge(Load::on(server(answers).await).work([Work::Download(6)])).await;
+    let report = judge(Load::on(server(answers).await).kept_alive(1, [Work::Download(6)])).await;
     assert_eq!(report.failed(), report.sent(), "{report}");
 }
 
@@ -85,9 +95,9 @@ async fn a_connection_closed_unannounced_is_a_failure_and_an_announced_close_is_
         "HTTP/1.1 200 OK\r\nx-release: 1\r\ncontent-length: 17\r\n\r\nrelease 1, from x";
     const CLOSED: &str = "HTTP/1.1 200 OK\r\nx-release: 1\r\nconnection: close\r\n\
                           content-length: 17\r\n\r\nrelease 1, from x";
-    let report = judge(Load::on(server(&[KEPT]).await)).await;
+    let report = judge(pages(server(&[KEPT]).await)).await;
     assert_eq!(report.failures()[0].before, 1, "{report}");
-    let report = judge(Load::on(server(&[KEPT, CLOSED]).await)).await;
+    let report = judge(pages(server(&[KEPT, CLOSED]).await)).await;
     assert_eq!(report.failed(), 0, "{report}");
 }
 
@@ -95,7 +105,7 @@ async fn a_connection_closed_unannounced_is_a_failure_and_an_announced_close_is_
 async fn an_answer_that_does_not_come_in_time_is_a_failure() {
     let app = App::new("1").start(LOOPBACK).await.unwrap();
     let slow = [Work::SlowDownload(2, Duration::from_hours(1))];
-    let load = Load::on(app.address()).work(slow).patience(Duration::from_millis(20));
+    let load = Load::on(app.address()).kept_alive(1, slow).patience(Duration::from_millis(20));
     let report = judge(load).await;
     assert!(report.failures()[0].reason.contains("no full answer"), "{report}");
 }
@@ -103,12 +113,14 @@ async fn an_answer_that_does_not_come_in_time_is_a_failure() {
 #[tokio::test]
 async fn the_last_answer_of_an_old_release_is_found() {
     let app = App::new("1").start(LOOPBACK).await.unwrap();
-    let load = Load::on(app.address()).start().unwrap();
+    let load = pages(app.address()).start().unwrap();
     until(&load, 100).await;
     let report = load.stop().await;
     let [first, .., last] = report.answers() else { panic!("{report}") };
     let late = report.last_answer_by("1", first.sent, last.ended);
     assert_eq!(late, Some(last.answered - first.sent));
+    assert!(report.answered_between("1", first.sent, last.ended));
+    assert!(!report.answered_between("2", first.sent, last.ended));
     assert_eq!(report.last_answer_by("1", last.sent, last.ended), None);
     assert_eq!(report.last_answer_by("2", first.sent, last.ended), None);
 }

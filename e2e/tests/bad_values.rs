@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use demo::load::{Load, Running};
+use demo::load::{Load, Running, Work};
 use e2e::{Store, until};
 use serde_json::Value;
 
@@ -163,7 +163,7 @@ async fn a_store_that_is_suddenly_empty_is_not_believed() {
 
 /// Light traffic, all the time.
 fn gentle(site: &Site) -> Running {
-    let load = Load::on(site.proxy.address()).host(HOST).kept_alive(4);
+    let load = Load::on(site.proxy.address()).host(HOST).kept_alive(4, [Work::Page]);
     load.pace(Duration::from_millis(5)).start().unwrap()
 }
 

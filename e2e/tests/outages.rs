@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use demo::load::{Load, Running};
+use demo::load::{Load, Running, Work};
 use e2e::{Proxy, Relay, Store, shuntctl, until};
 
 use crate::site::{HOST, Site, answers};
 
 fn gentle(site: &Site) -> Running {
-    let load = Load::on(site.proxy.address()).host(HOST).kept_alive(4).fresh(1);
+    let load = Load::on(site.proxy.address()).host(HOST).kept_alive(4, [Work::Page]);
+    let load = load.fresh(1, [Work::Page]);
     load.pace(Duration::from_millis(5)).start().unwrap()
 }
 

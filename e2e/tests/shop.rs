@@ -77,7 +77,8 @@ impl Shop {
     /// Load of every kind on the first proxy.
     pub(crate) fn load(&self, kept: usize) -> demo::load::Running {
         let load = Load::on(self.proxies[0].address()).host(HOST);
-        load.kept_alive(kept).fresh(4).work(Work::MIXED).start().unwrap()
+        let load = load.kept_alive(kept - 6, Work::QUICK).kept_alive(6, Work::SLOW);
+        load.fresh(4, Work::QUICK).start().unwrap()
     }
 
     /// The images of all containers that run, in order.

@@ -55,7 +55,8 @@ impl Site {
     /// Load of every kind on the proxy.
     pub(crate) fn load(&self) -> demo::load::Running {
         let load = Load::on(self.proxy.address()).host(HOST);
-        load.kept_alive(16).fresh(2).work(Work::MIXED).start().unwrap()
+        let load = load.kept_alive(16, Work::QUICK).kept_alive(4, Work::SLOW);
+        load.fresh(2, Work::QUICK).start().unwrap()
     }
 
     /// What the proxy says in the store of the app, once it says that it serves `slot` alone.

@@ -21,7 +21,7 @@ pub use release::serve;
 
 use burst::Burst;
 use release::Kind;
-use site::{APP, Site, within};
+use site::{APP, Site, unreachable, within};
 
 /// Flips in a row at the end.
 const FLIPS: usize = 60;
@@ -31,7 +31,7 @@ const BREATH: Duration = Duration::from_secs(2);
 
 /// Runs it; leaves nothing behind, however it ends.
 pub async fn run(report: &Report) -> Result<(), Failure> {
-    let broken = |e: std::io::Error| Failure::new(Exit::Unreachable, e.to_string());
+    let broken = |e: std::io::Error| unreachable(&e.to_string());
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
     tokio::select! {
@@ -74,11 +74,9 @@ async fn scenes(report: &Report, site: &Site) -> Result<(Judged, Burst), Failure
     report.end(Ended::Done, "announced in blue, proved by the proxy, flipped");
 
     report.begin("load", "begins");
-    let load = Load::on(site.proxy).host("demo.localhost").kept_alive(16).fresh(4);
-    let load = load
-        .work(Work::MIXED)
-        .start()
-        .map_err(|e| Failure::new(Exit::Unreachable, format!("no load could be started: {e}")))?;
+    let load = Load::on(site.proxy).host("demo.localhost");
+    let load = load.kept_alive(12, Work::QUICK).kept_alive(4, Work::SLOW).fresh(4, Work::QUICK);
+    let load = load.start().map_err(|e| unreachable(&format!("no load: {e}")))?;
     answered(&load, "1", 100).await?;
     report.end(Ended::Done, "20 clients: pages, downloads, uploads, kept and new connections");
     tokio::time::sleep(BREATH).await;
@@ -120,7 +118,7 @@ async fn refused(report: &Report, site: &Site, warm: &str) -> Result<(), Failure
     for line in said.lines().filter(|line| !line.trim().is_empty()) {
         report.line(&format!("       {line}"));
     }
-    report.begin("clean up", "puts release 1 back into its slot");
+    report.begin("put back", "puts release 1 back into its slot");
     site.verb(&["announce", APP, "blue", warm, "--release", "1"], Exit::Ok).await?;
     report.end(Ended::Done, "release 1 stands by again in blue");
     Ok(())

@@ -172,6 +172,7 @@ async fn keep(mut output: Lines<BufReader<ChildStdout>>, log: Arc<Mutex<Vec<Stri
     }
 }
 
-fn unreachable(said: &str) -> Failure {
+/// The failure of something that the demo stands on.
+pub(super) fn unreachable(said: &str) -> Failure {
     Failure::new(Exit::Unreachable, said)
 }

@@ -50,7 +50,7 @@ impl Announce {
         let store = context.store()?;
         let release = self.release()?;
         report.begin("announce", &format!("{} {}", self.app, self.slot));
-        let mut sight = Sight::open(&*store, &self.app).await?;
+        let sight = Sight::open(&*store, &self.app).await?;
         self.refuse_a_serving_slot(&sight.keys)?;
         let (txn, _) = announce(&sight.keys, self.slot, &release, None)?;
         let key = AppKey::Slot(self.slot).of(&self.app);
@@ -62,7 +62,11 @@ impl Announce {
         report.event("announced", json!({ "app": self.app, "slot": self.slot, "token": token }));
         match self.no_wait {
             true => Ok(()),
-            false => self.wait(context, &mut sight, &token, &release).await,
+            // A sight from before the put would take its own announcement for someone else's.
+            false => {
+                let mut sight = Sight::open(&*store, &self.app).await?;
+                self.wait(context, &mut sight, &token, &release).await
+            }
         }
     }
 

@@ -14,9 +14,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::Load;
 use super::record::{Failure, Record};
 use super::work::{self, Body, Expected, Work};
+use super::{Group, Load};
 use crate::app::{COUNTED, RELEASE};
 
 pub(super) struct Client {
@@ -46,12 +46,12 @@ struct Answered {
 }
 
 impl Client {
-    pub(super) fn new(load: &Load, number: usize, keep: bool) -> Self {
+    pub(super) fn new(load: &Load, group: &Group, number: usize) -> Self {
         Self {
             address: load.address,
             host: load.host.clone(),
-            keep,
-            work: Arc::clone(&load.work),
+            keep: group.keep,
+            work: Arc::clone(&group.work),
             pace: load.pace,
             patience: load.patience,
             number,
@@ -84,7 +84,8 @@ impl Client {
         let outcome = tokio::time::timeout(self.patience, self.exchange(work)).await;
         match outcome.unwrap_or_else(|_| Err(format!("no full answer in {:?}", self.patience))) {
             Ok(answered) => {
-                record.answered(&answered.release, sent, answered.at, Instant::now());
+                let ended = Instant::now();
+                record.answered(&answered.release, work, [sent, answered.at, ended]);
                 if answered.closes || !self.keep {
                     self.connection = None;
                 }

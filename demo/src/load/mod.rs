@@ -32,22 +32,26 @@ use record::Record;
 pub struct Load {
     address: SocketAddr,
     host: HeaderValue,
-    kept: usize,
-    fresh: usize,
-    work: Arc<[Work]>,
+    groups: Vec<Group>,
     pace: Duration,
     patience: Duration,
 }
 
+/// Clients that are alike.
+#[derive(Clone, Debug)]
+struct Group {
+    clients: usize,
+    keep: bool,
+    work: Arc<[Work]>,
+}
+
 impl Load {
-    /// Load on the server at `address`: one kept-alive connection that asks for small pages.
+    /// Load on the server at `address`, by no client yet.
     pub fn on(address: SocketAddr) -> Self {
         Self {
             address,
             host: HeaderValue::from_static("localhost"),
-            kept: 1,
-            fresh: 0,
-            work: Arc::new([Work::Page]),
+            groups: Vec::new(),
             pace: Duration::ZERO,
             patience: Duration::from_secs(30),
         }
@@ -59,22 +63,22 @@ impl Load {
         Self { host: HeaderValue::from_static(host), ..self }
     }
 
-    /// `connections` that send one request after the other.
+    /// More `clients` that send one request after the other on one connection; each asks for
+    /// `work` in turn, beginning at another place of the list.
     #[must_use]
-    pub fn kept_alive(self, connections: usize) -> Self {
-        Self { kept: connections, ..self }
+    pub fn kept_alive(self, clients: usize, work: impl Into<Arc<[Work]>>) -> Self {
+        self.group(Group { clients, keep: true, work: work.into() })
     }
 
-    /// `clients` that make a new connection for every request.
+    /// More `clients` that make a new connection for every request.
     #[must_use]
-    pub fn fresh(self, clients: usize) -> Self {
-        Self { fresh: clients, ..self }
+    pub fn fresh(self, clients: usize, work: impl Into<Arc<[Work]>>) -> Self {
+        self.group(Group { clients, keep: false, work: work.into() })
     }
 
-    /// What each client asks for, in turn; each begins at another place of the list.
-    #[must_use]
-    pub fn work(self, work: impl Into<Arc<[Work]>>) -> Self {
-        Self { work: work.into(), ..self }
+    fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
     }
 
     /// The time from one request of a client to its next; by default it sends at once.
@@ -106,9 +110,11 @@ impl Load {
 
     async fn run(self, record: &Arc<Record>, stop: &watch::Receiver<bool>) {
         let mut clients = JoinSet::new();
-        for number in 0..self.kept + self.fresh {
-            let client = Client::new(&self, number, number < self.kept);
-            clients.spawn(client.run(Arc::clone(record), stop.clone()));
+        for group in &self.groups {
+            for _ in 0..group.clients {
+                let client = Client::new(&self, group, clients.len());
+                clients.spawn(client.run(Arc::clone(record), stop.clone()));
+            }
         }
         while let Some(ended) = clients.join_next().await {
             if let Err(e) = ended {

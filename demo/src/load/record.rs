@@ -12,6 +12,8 @@ use super::Work;
 pub struct Answer {
     /// The release that answered.
     pub release: Arc<str>,
+    /// What was asked for.
+    pub work: Work,
     /// Before its first byte was written.
     pub sent: Instant,
     /// When the answer's head was there.
@@ -62,12 +64,14 @@ pub(super) struct Outcomes {
 pub(super) struct Record(Mutex<Outcomes>);
 
 impl Record {
-    pub(super) fn answered(&self, release: &str, sent: Instant, answered: Instant, ended: Instant) {
+    /// Takes down an answer: when its request was sent, and when its head and its end were there.
+    pub(super) fn answered(&self, release: &str, work: Work, times: [Instant; 3]) {
         let mut outcomes = self.lock();
         let known = outcomes.by_release.get_key_value(release).map(|(name, _)| Arc::clone(name));
         let release = known.unwrap_or_else(|| Arc::from(release));
         *outcomes.by_release.entry(Arc::clone(&release)).or_default() += 1;
-        outcomes.answers.push(Answer { release, sent, answered, ended });
+        let [sent, answered, ended] = times;
+        outcomes.answers.push(Answer { release, work, sent, answered, ended });
     }
 
     pub(super) fn failed(&self, failure: Failure) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::Work;
 use super::record::{Answer, Failure, Outcomes};
 
 /// Failures that are shown one by one; the others are counted.
@@ -70,17 +71,24 @@ impl Report {
         self.answers.iter().map(Answer::time).max().unwrap_or_default()
     }
 
-    /// How long after `moment` the last answer by `release` came to a request sent later than
-    /// that, and before `until`; `None` if there was none. With `moment` the return of a flip and
-    /// `until` the start of the next, it is how late the flip was.
+    /// How long after `moment` the last answer by `release` came to a request for a page that was
+    /// sent later than that, and before `until`; `None` if there was none. With `moment` the return
+    /// of a flip and `until` the start of the next, it is how late the flip was: a page has no body
+    /// that would add its own time.
     pub fn last_answer_by(
         &self,
         release: &str,
         moment: Instant,
         until: Instant,
     ) -> Option<Duration> {
-        let later = |a: &&Answer| &*a.release == release && a.sent > moment && a.sent < until;
-        self.answers.iter().filter(later).map(|a| a.answered - moment).max()
+        let pages = self.answers.iter().filter(|answer| answer.work == Work::Page);
+        let late = pages.filter(|a| &*a.release == release && a.sent > moment && a.sent < until);
+        late.map(|answer| answer.answered - moment).max()
+    }
+
+    /// Whether `release` answered any request sent after `moment` and before `until`.
+    pub fn answered_between(&self, release: &str, moment: Instant, until: Instant) -> bool {
+        self.answers.iter().any(|a| &*a.release == release && a.sent > moment && a.sent < until)
     }
 }
 

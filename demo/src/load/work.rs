@@ -35,16 +35,23 @@ pub enum Work {
 }
 
 impl Work {
-    /// A bit of everything: small requests, and bodies both ways that outlast a flip.
-    pub const MIXED: [Self; 8] = [
+    /// Small requests for the most part, both ways.
+    pub const QUICK: [Self; 8] = [
         Self::Page,
         Self::Upload(1000),
         Self::Page,
-        Self::Download(200_000),
         Self::Page,
-        Self::Echo(50_000),
+        Self::Echo(2000),
+        Self::Page,
+        Self::Page,
+        Self::Download(100_000),
+    ];
+
+    /// Bodies both ways that are on their way for longer than a flip takes.
+    pub const SLOW: [Self; 3] = [
         Self::SlowDownload(10, Duration::from_millis(20)),
         Self::SlowUpload(10, Duration::from_millis(20)),
+        Self::Echo(2_000_000),
     ];
 }
 
