@@ -121,6 +121,9 @@ async fn the_last_answer_of_an_old_release_is_found() {
     assert_eq!(late, Some(last.answered - first.sent));
     assert!(report.answered_between("1", first.sent, last.ended));
     assert!(!report.answered_between("2", first.sent, last.ended));
+    // Neither what was sent before, nor what was answered after, has to do with it.
     assert_eq!(report.last_answer_by("1", last.sent, last.ended), None);
+    assert!(!report.answered_between("1", last.sent, last.ended));
+    assert!(!report.answered_between("1", first.sent, first.answered));
     assert_eq!(report.last_answer_by("2", first.sent, last.ended), None);
 }

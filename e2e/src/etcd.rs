@@ -182,9 +182,14 @@ impl Etcd {
 
     /// `etcdctl put`.
     pub async fn put(&self, key: &str, value: impl AsRef<[u8]>) {
-        // By standard input, which takes what an argument cannot: nothing, NUL, half a megabyte.
-        let endpoints = self.endpoints().join(",");
-        feed("etcdctl", &["--endpoints", &endpoints, "put", "--", key], value.as_ref()).await;
+        let (value, endpoints) = (value.as_ref(), self.endpoints().join(","));
+        let put = ["--endpoints", &endpoints, "put", "--", key];
+        // By standard input, which takes what an argument cannot, NUL or half a megabyte; but not
+        // nothing at all.
+        match value.is_empty() {
+            true => feed("etcdctl", &[&put[..], &[""]].concat(), &[]).await,
+            false => feed("etcdctl", &put, value).await,
+        };
     }
 
     /// `etcdctl del`, with a prefix if the key ends with a slash.

@@ -63,7 +63,7 @@ fn static_demo() -> PathBuf {
 fn debian() -> PathBuf {
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap();
-    let path = cache.join("shunt/debian-bookworm-1.tar");
+    let path = cache.join("shunt/debian-bookworm-2.tar");
     assert!(path.exists(), "{} is not there: `tools/base-image` makes it", path.display());
     path
 }

@@ -187,7 +187,7 @@ async fn refused(site: &Site, key: &str, word: &str) {
     let log = site.proxy.log();
     let line = log.lines().rev().find(|line| line.contains(&full)).unwrap_or_default();
     assert!(line.contains("refused"), "{full} is not in the log as refused: {line}");
-    let series = format!(r#"shunt_refused{{app="web",key="{full}"}}"#);
+    let series = format!(r#"shunt_refused{{app="web",key="{key}"}}"#);
     let metric = site.proxy.metric(&series).await;
     assert_eq!(metric.as_deref(), Some("1"), "{series}");
 }

@@ -49,7 +49,22 @@ impl Site {
         store.put("apps/web/active", "blue").await;
         proxy.run();
         proxy.serves(HOST, "1").await;
-        Self { blue, green, proxy, store }
+        let site = Self { blue, green, proxy, store };
+        // Also the slot that stands by is proved from here on.
+        site.settled().await;
+        site
+    }
+
+    /// Waits until the proxy has nothing more to wait for.
+    pub(crate) async fn settled(&self) {
+        until("both slots are proved", async || {
+            let status = self.status().await?;
+            let targets = status["targets"].as_array()?;
+            let healthy = targets.iter().filter(|target| target["state"] == "healthy").count();
+            (healthy == 2 && status["pending"].is_null() && status["serving"][0]["slot"] == "blue")
+                .then_some(())
+        })
+        .await;
     }
 
     /// Load of every kind on the proxy.

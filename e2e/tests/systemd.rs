@@ -100,6 +100,10 @@ async fn the_unit_starts_serves_port_80_as_nobody_in_particular_restarts_and_sto
     assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     assert!(status.contains("CapBnd:\t0000000000000400"), "{status}");
 
+    machine.run("systemctl reload shunt-proxy").await;
+    machine.active().await;
+    assert_eq!(machine.property("MainPID").await, pid, "a reload is no restart");
+
     machine.run(&format!("kill -KILL {pid}")).await;
     until("another process runs", async || {
         let now = machine.property("MainPID").await;

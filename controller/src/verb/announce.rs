@@ -60,14 +60,12 @@ impl Announce {
         let count = release.targets.len();
         report.end(Ended::Done, &format!("{count} target(s) in `{}` of `{}`", self.slot, self.app));
         report.event("announced", json!({ "app": self.app, "slot": self.slot, "token": token }));
-        match self.no_wait {
-            true => Ok(()),
-            // A sight from before the put would take its own announcement for someone else's.
-            false => {
-                let mut sight = Sight::open(&*store, &self.app).await?;
-                self.wait(context, &mut sight, &token, &release).await
-            }
+        if self.no_wait {
+            return Ok(());
         }
+        // A sight from before the put would take its own announcement for someone else's.
+        let mut sight = Sight::open(&*store, &self.app).await?;
+        self.wait(context, &mut sight, &token, &release).await
     }
 
     async fn wait(

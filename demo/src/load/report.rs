@@ -71,24 +71,34 @@ impl Report {
         self.answers.iter().map(Answer::time).max().unwrap_or_default()
     }
 
-    /// How long after `moment` the last answer by `release` came to a request for a page that was
-    /// sent later than that, and before `until`; `None` if there was none. With `moment` the return
-    /// of a flip and `until` the start of the next, it is how late the flip was: a page has no body
-    /// that would add its own time.
+    /// How long after `moment` the last answer by `release` came to a request for a page; of those
+    /// that were sent after `moment` and answered before `until`. `None` if there was none.
+    ///
+    /// With `moment` the return of a flip and `until` the start of the next, which leads back to
+    /// `release`, it is how late the flip was: a page has no body that would add its own time.
     pub fn last_answer_by(
         &self,
         release: &str,
         moment: Instant,
         until: Instant,
     ) -> Option<Duration> {
-        let pages = self.answers.iter().filter(|answer| answer.work == Work::Page);
-        let late = pages.filter(|a| &*a.release == release && a.sent > moment && a.sent < until);
-        late.map(|answer| answer.answered - moment).max()
+        let between = self.between(release, moment, until);
+        between.filter(|a| a.work == Work::Page).map(|a| a.answered - moment).max()
     }
 
-    /// Whether `release` answered any request sent after `moment` and before `until`.
+    /// Whether `release` answered any request that was sent after `moment`, before `until`.
     pub fn answered_between(&self, release: &str, moment: Instant, until: Instant) -> bool {
-        self.answers.iter().any(|a| &*a.release == release && a.sent > moment && a.sent < until)
+        self.between(release, moment, until).next().is_some()
+    }
+
+    fn between(
+        &self,
+        release: &str,
+        moment: Instant,
+        until: Instant,
+    ) -> impl Iterator<Item = &Answer> {
+        let within = move |a: &&Answer| a.sent > moment && a.answered < until;
+        self.answers.iter().filter(move |a| &*a.release == release).filter(within)
     }
 }
 
