@@ -23,6 +23,15 @@ impl Fixture {
         Self::Directory(TempDir::new().unwrap())
     }
 
+    /// The same store, but a directory in memory: for promises that have nothing to do with the
+    /// disk and would wait for it thousands of times.
+    pub(crate) fn in_memory(self) -> Self {
+        match self {
+            Self::Etcd(etcd) => Self::Etcd(etcd),
+            Self::Directory(_) => Self::Directory(TempDir::new_in("/dev/shm").unwrap()),
+        }
+    }
+
     /// What a flag of a program would say.
     pub(crate) fn flag(&self) -> String {
         match self {

@@ -7,7 +7,7 @@ use shunt_config::strict::MAX_VALUE;
 use shunt_config::token::Token;
 use tempfile::TempDir;
 
-use crate::child::{self, COUNTS};
+use crate::child::{self, COUNTS, TASKS};
 use crate::fixture::{Fixture, commits, put, value};
 use crate::seen::Seen;
 
@@ -282,9 +282,16 @@ pub(crate) async fn a_closed_session_writes_nothing_more(fixture: Fixture) {
 }
 
 pub(crate) async fn writers_in_two_processes_lose_nothing(fixture: Fixture) {
+    let fixture = fixture.in_memory();
     let (store, logs) = (fixture.store(), TempDir::new().unwrap());
     let mut other = child::start("counter", &fixture.flag(), logs.path());
-    child::count(&store, COUNTS).await;
+    child::count(&store, "the parent").await;
     assert!(other.ended().await.success(), "{}", other.log());
-    assert_eq!(value(&store, "count").await, Some((2 * COUNTS).to_string()));
+    let entries = store.read("").await.unwrap().entries;
+    let number =
+        |key: &str| -> u32 { std::str::from_utf8(&entries[key].value).unwrap().parse().unwrap() };
+    let own: Vec<u32> =
+        entries.keys().filter(|key| key.starts_with("own/")).map(|key| number(key)).collect();
+    assert_eq!(own, vec![COUNTS.div_ceil(TASKS); 2 * TASKS as usize]);
+    assert_eq!(number("count"), own.iter().sum::<u32>());
 }

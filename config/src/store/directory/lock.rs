@@ -1,4 +1,7 @@
 //! The lock between readers and writers of all processes.
+//!
+//! Waiting is asking again and again: a thread that waited in the kernel could not be called off,
+//! and a writer that was stopped must not stop everybody else.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
@@ -17,8 +20,8 @@ use crate::store::StoreError;
 /// while it held it must not stop everybody else for good.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// The longest between two attempts at the lock; the first come sooner.
-const PAUSE: Duration = Duration::from_millis(1);
+/// Between two attempts at the lock.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// What for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +75,9 @@ fn acquire(root: &Root, lock: Lock, deadline: Instant) -> io::Result<File> {
     }
 }
 
-/// Asks again and again, since a thread that waits in the kernel could not be called off.
+/// Takes the lock.
 fn take(root: &Root, lock: Lock, deadline: Instant) -> io::Result<File> {
     let path = root.own("lock");
-    let mut pause = PAUSE / 32;
     loop {
         root.ensure()?;
         let file = open(root, &path).map_err(|e| at(&path, &e))?;
@@ -93,9 +95,8 @@ fn take(root: &Root, lock: Lock, deadline: Instant) -> io::Result<File> {
             return Err(late(&path));
         }
         #[expect(clippy::disallowed_methods, reason = "on a thread for work that blocks")]
-        // Uneven, so that one waiter does not always come right after another one's turn.
-        std::thread::sleep(pause.mul_f64(0.5 + fastrand::f64()));
-        pause = (pause * 2).min(PAUSE);
+        // Uneven, so that no waiter is always a little later than another.
+        std::thread::sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
     }
 }
 

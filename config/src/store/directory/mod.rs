@@ -6,7 +6,7 @@
 //! - **Writing.** A value is written to a temporary file, synced, and renamed over its key. A
 //!   transaction of several keys is first written to a journal, which the next reader or writer
 //!   replays if the writer died half way: see [`txn`] and [`journal`].
-//! - **Reading** takes a shared lock, writing an exclusive one, on `.shunt/lock`: see [`lock`].
+//! - **Reading** takes a shared lock, writing an exclusive one, below `.shunt/`: see [`lock`].
 //!   An operator's `echo` takes none and needs none: it writes one key.
 //! - **Leased keys** are files on which their holder keeps a lock of its own, which the kernel
 //!   releases when the holder dies, however it dies. What tells them from other files is the sticky
