@@ -27,8 +27,10 @@ use crate::route::Router;
 use crate::saved::{Saver, StateDir};
 
 /// How long clients wait at the door, in the kernel's queue, for the store and the first checks.
-/// After that they are answered with what is known.
+/// After that they are answered with what is known. From a snapshot the wait is short, and only for
+/// the case that what it names was replaced while this proxy did not run.
 const DOOR: Duration = Duration::from_secs(10);
+const DOOR_RESTORED: Duration = Duration::from_secs(1);
 /// How long signing off from the store may take.
 const SIGN_OFF: Duration = Duration::from_secs(5);
 
@@ -42,9 +44,10 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
 
     let router = Arc::new(Router::default());
     let mut proxy = Proxy::start(&file, &router, admin)?;
+    let door = if proxy.restored { DOOR_RESTORED } else { DOOR };
     let told = tokio::select! {
         // In time or not: the door opens.
-        _ = timeout(DOOR, proxy.ready.wait_for(|ready| *ready)) => false,
+        _ = timeout(door, proxy.caught_up.wait_for(|caught_up| *caught_up)) => false,
         () = signals.stop() => true,
     };
     if told {
@@ -86,7 +89,8 @@ struct Proxy {
     saver: JoinHandle<()>,
     reporter: JoinHandle<()>,
     config: watch::Sender<ControlConfig>,
-    ready: watch::Receiver<bool>,
+    caught_up: watch::Receiver<bool>,
+    restored: bool,
     stopping: watch::Sender<bool>,
     plane: Arc<OnceLock<PlaneCounts>>,
 }
@@ -106,7 +110,8 @@ impl Proxy {
         let loaded = directory.load();
         let router = Arc::clone(router);
         let control = Control::new(router, file.threads, configured.clone(), loaded, updates);
-        let (shown, ready) = (control.shown(), control.ready());
+        let (shown, caught_up) = (control.shown(), control.caught_up());
+        let restored = shown.load().restored;
         let failures = Arc::new(AtomicU64::new(0));
         let saver = Saver::new(directory, saving, statuses, Arc::clone(&failures));
         let reporter = Reporter::new(Arc::clone(&store), identity.clone(), told);
@@ -131,7 +136,8 @@ impl Proxy {
             saver: tokio::spawn(saver.run()),
             reporter: tokio::spawn(reporter.run()),
             config,
-            ready,
+            caught_up,
+            restored,
             stopping,
             plane,
         })

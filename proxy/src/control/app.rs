@@ -92,22 +92,21 @@ impl AppRun {
         context: &Context,
     ) -> Option<Change> {
         let before = self.active_token();
+        let name = self.name.clone();
+        let flip_timeout = context.flip_timeout;
+        let nothing = |_: &Token| Err(String::new());
+        let look = Look { app: &name, wanted, conflict, proof: &nothing, now, flip_timeout };
+        let verdict = self.state.step_settings(&look);
+        self.probe_what_is_announced(wanted, context);
         let lives = &self.lives;
         let proof = |token: &Token| match lives.iter().find(|live| live.token() == token) {
             Some(live) => live.proof(),
             None => Err("not checked yet".to_owned()),
         };
-        let verdict = self.state.step(&Look {
-            app: &self.name,
-            wanted,
-            conflict,
-            proof: &proof,
-            now,
-            flip_timeout: context.flip_timeout,
-        });
+        let verdict = self.state.step(&Look { proof: &proof, ..look }, verdict);
+        self.stop_probing_what_is_gone(wanted);
         self.tell(&verdict, before.as_ref());
         self.verdict = verdict;
-        self.probe_what_is_announced(wanted, context);
         self.change(context.threads)
     }
 
@@ -203,15 +202,8 @@ impl AppRun {
     }
 
     fn probe_what_is_announced(&mut self, wanted: &Wanted, context: &Context) {
-        let announced = self.state.announced(wanted);
-        let kept = |live: &Live| announced.iter().any(|(_, put)| put.token == *live.token());
-        let (kept, gone) = std::mem::take(&mut self.lives).into_iter().partition(kept);
-        self.lives = kept;
-        for live in Vec::<Live>::into_iter(gone) {
-            self.drain.leave(Arc::clone(&live.release));
-        }
         let Some(settings) = self.settings().cloned() else { return };
-        for (slot, put) in &announced {
+        for (slot, put) in &self.state.announced(wanted) {
             let mut shares = self.state.flip().into_iter().flat_map(|flip| &flip.releases);
             let serves = shares.any(|(_, serving)| serving.token == put.token);
             let live = self.lives.iter_mut().find(|live| *live.token() == put.token);
@@ -225,6 +217,17 @@ impl AppRun {
                 let live = Live::begin(&self.name, *slot, put, &settings, threads, false, checks);
                 self.lives.push(live);
             }
+        }
+    }
+
+    fn stop_probing_what_is_gone(&mut self, wanted: &Wanted) {
+        let announced = self.state.announced(wanted);
+        let kept = |live: &Live| announced.iter().any(|(_, put)| put.token == *live.token());
+        let (kept, gone): (Vec<Live>, Vec<Live>) =
+            std::mem::take(&mut self.lives).into_iter().partition(kept);
+        self.lives = kept;
+        for live in gone {
+            self.drain.leave(Arc::clone(&live.release));
         }
     }
 

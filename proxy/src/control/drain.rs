@@ -15,8 +15,11 @@ pub struct Drain {
     replaced: Vec<Arc<Epoch>>,
     leaving: Vec<Arc<Release>>,
     /// What releases that are gone have counted, by slot.
-    gone: [Totals; 2],
+    gone: Gone,
 }
+
+/// What releases that are gone have counted, by slot; nothing for an app that never changed.
+pub type Gone = [Option<Arc<Totals>>; 2];
 
 impl Drain {
     /// Takes in an epoch that was replaced.
@@ -41,7 +44,8 @@ impl Drain {
             // The same announcement under other limits goes on counting in the same meters.
             let counts = |other: &Arc<Release>| Arc::ptr_eq(&other.meters, &release.meters);
             if !lives.iter().any(|live| counts(&live.release)) && !self.leaving.iter().any(counts) {
-                self.gone[release.slot as usize].add(&release.meters.totals());
+                let gone = self.gone[release.slot as usize].get_or_insert_default();
+                Arc::make_mut(gone).add(&release.meters.totals());
             }
         }
     }
@@ -75,7 +79,7 @@ impl Drain {
     }
 
     /// What releases that are gone have counted, by slot.
-    pub fn gone(&self) -> &[Totals; 2] {
+    pub fn gone(&self) -> &Gone {
         &self.gone
     }
 

@@ -9,6 +9,7 @@ use shunt_config::status::AppStatus;
 use shunt_config::{App, AppName, Slot};
 
 use super::app::Flips;
+use super::drain::Gone;
 use crate::metrics::{Meters, Totals};
 use crate::route::Epoch;
 
@@ -58,7 +59,7 @@ pub struct AppView {
     /// Counters of its releases that are not gone.
     pub meters: Vec<(Slot, Arc<Meters>)>,
     /// What releases that are gone have counted, by slot.
-    pub gone: [Totals; 2],
+    pub gone: Gone,
     /// The epoch that requests claim on, and replaced ones that requests are still on.
     pub epochs: Vec<Arc<Epoch>>,
     /// Its flips.
@@ -68,7 +69,8 @@ pub struct AppView {
 impl AppView {
     /// All that was counted in `slot`.
     pub fn totals(&self, slot: Slot) -> Totals {
-        let mut sum = self.gone[slot as usize].clone();
+        let gone = self.gone[slot as usize].as_deref();
+        let mut sum = gone.cloned().unwrap_or_default();
         for (_, meters) in self.meters.iter().filter(|(of, _)| *of == slot) {
             sum.add(&meters.totals());
         }

@@ -149,17 +149,23 @@ impl State {
         all
     }
 
-    /// Looks at the keys and takes over what can be taken over.
-    pub fn step(&mut self, look: &Look<'_>) -> Verdict {
+    /// Looks at the settings, which apply by themselves and at once. [`Self::step`] comes next: what
+    /// they say of health checks may decide what is proved.
+    pub fn step_settings(&mut self, look: &Look<'_>) -> Verdict {
         let mut verdict = Verdict::default();
         self.settings(look, &mut verdict);
+        verdict
+    }
+
+    /// Looks at the rest of the keys and takes over what can be taken over. Adds to the verdict on
+    /// the settings.
+    pub fn step(&mut self, look: &Look<'_>, mut verdict: Verdict) -> Verdict {
         self.flip_or_wait(look, &mut verdict);
         self.refuse_values(look, &mut verdict);
         verdict.refused.sort_by(|a, b| a.key.cmp(&b.key));
         verdict
     }
 
-    /// Settings apply by themselves and at once.
     fn settings(&mut self, look: &Look<'_>, verdict: &mut Verdict) {
         match &look.wanted.app {
             None if look.wanted.doubted && self.served.is_some() => {

@@ -61,7 +61,7 @@ pub struct Control {
     updates: mpsc::UnboundedSender<Update>,
     shown: Shown,
     view: Overview,
-    ready: watch::Sender<bool>,
+    caught_up: watch::Sender<bool>,
 }
 
 /// What was told last of an app.
@@ -101,7 +101,7 @@ impl Control {
             updates,
             shown: Arc::new(ArcSwap::from_pointee(Overview::new())),
             view: Overview::new(),
-            ready: watch::Sender::new(false),
+            caught_up: watch::Sender::new(false),
         };
         control.restore(loaded);
         control
@@ -112,9 +112,9 @@ impl Control {
         Arc::clone(&self.shown)
     }
 
-    /// Becomes true when requests can be served, and stays so.
-    pub fn ready(&self) -> watch::Receiver<bool> {
-        self.ready.subscribe()
+    /// Becomes true when the store was read and every target had its first check, and stays so.
+    pub fn caught_up(&self) -> watch::Receiver<bool> {
+        self.caught_up.subscribe()
     }
 
     /// Runs until it is dropped. `watch` is on [`shunt_config::key::APPS`].
@@ -401,8 +401,8 @@ impl Control {
 
     fn show(&self) {
         self.shown.store(Arc::new(self.view.clone()));
-        if self.view.can_serve().is_ok() {
-            self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
+        if self.view.first_round {
+            self.caught_up.send_if_modified(|caught_up| !std::mem::replace(caught_up, true));
         }
     }
 

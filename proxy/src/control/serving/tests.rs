@@ -65,14 +65,16 @@ impl Bench {
             true => Ok(()),
             false => Err("target 10.0.0.1:9: connection refused".to_owned()),
         };
-        self.state.step(&Look {
+        let look = Look {
             app: &app,
             wanted: self.desired.app(&app).unwrap_or(&none),
             conflict: None,
             proof: &proof,
             now: self.now,
             flip_timeout: TIMEOUT,
-        })
+        };
+        let verdict = self.state.step_settings(&look);
+        self.state.step(&look, verdict)
     }
 
     fn pass(&mut self, time: Duration) -> Verdict {
@@ -317,20 +319,23 @@ fn settings_apply_at_once_and_by_themselves() {
 
 #[test]
 fn settings_that_conflict_with_another_app_are_refused() {
-    let mut bench = Bench::serving();
+    let bench = Bench::serving();
     let app = "web".parse().unwrap();
     let mistake = Mistake::new("host `x` is app `api`'s");
     let value = Wanted { app: bench.desired.app(&app).unwrap().app.clone(), ..Wanted::default() };
-    let verdict = State::default().step(&Look {
+    let look = Look {
         app: &app,
         wanted: &value,
         conflict: Some(&mistake),
         proof: &|_| Ok(()),
         now: bench.now,
         flip_timeout: TIMEOUT,
-    });
+    };
+    let mut state = State::default();
+    let verdict = state.step_settings(&look);
+    let verdict = state.step(&look, verdict);
     assert_eq!(refused(&verdict), [("app", "host `x` is app `api`'s")]);
-    bench.step();
+    assert!(state.served().is_none());
 }
 
 #[test]
