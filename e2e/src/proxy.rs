@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 use http::StatusCode;
 use rustix::process::Signal;
@@ -131,6 +132,11 @@ impl Proxy {
     /// Its process.
     pub fn running(&self) -> &Process {
         self.process.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name))
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        self.process.take().unwrap().ended().await
     }
 
     /// Kills it, and waits until it is gone.

@@ -26,8 +26,8 @@ use crate::metrics::{Collector, PlaneCounts};
 use crate::route::Router;
 use crate::saved::{Saver, StateDir};
 
-/// How long clients wait at the door, in the kernel's queue, for the store and the first checks.
-/// After that they are answered with what is known. From a snapshot the wait is short, and only for
+/// How long clients wait at the door, in the kernel's queue, until the store is read and knows of
+/// this proxy, and targets had their first check. After that they are answered with what is known. From a snapshot the wait is short, and only for
 /// the case that what it names was replaced while this proxy did not run.
 const DOOR: Duration = Duration::from_secs(10);
 const DOOR_RESTORED: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
     let door = if proxy.restored { DOOR_RESTORED } else { DOOR };
     let told = tokio::select! {
         // In time or not: the door opens.
-        _ = timeout(door, proxy.caught_up.wait_for(|caught_up| *caught_up)) => false,
+        _ = timeout(door, proxy.caught_up()) => false,
         () = signals.stop() => true,
     };
     if told {
@@ -90,6 +90,7 @@ struct Proxy {
     reporter: JoinHandle<()>,
     config: watch::Sender<ControlConfig>,
     caught_up: watch::Receiver<bool>,
+    known: watch::Receiver<bool>,
     restored: bool,
     stopping: watch::Sender<bool>,
     plane: Arc<OnceLock<PlaneCounts>>,
@@ -115,6 +116,7 @@ impl Proxy {
         let failures = Arc::new(AtomicU64::new(0));
         let saver = Saver::new(directory, saving, statuses, Arc::clone(&failures));
         let reporter = Reporter::new(Arc::clone(&store), identity.clone(), told);
+        let known = reporter.known();
 
         let plane = Arc::new(OnceLock::new());
         let registry = Registry::new();
@@ -137,10 +139,18 @@ impl Proxy {
             reporter: tokio::spawn(reporter.run()),
             config,
             caught_up,
+            known,
             restored,
             stopping,
             plane,
         })
+    }
+
+    /// Waits until what the store asks for can be served, and the store knows of this proxy.
+    async fn caught_up(&mut self) {
+        // The tasks behind these outlive this wait.
+        let _ = self.caught_up.wait_for(|caught_up| *caught_up).await;
+        let _ = self.known.wait_for(|known| *known).await;
     }
 
     /// Shows what `plane` counts.

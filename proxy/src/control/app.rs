@@ -11,7 +11,7 @@ use super::desired::Wanted;
 use super::drain::Drain;
 use super::live::{Checks, Live};
 use super::ownership;
-use super::serving::{Look, Moment, Put, Served, State, Verdict};
+use super::serving::{Flip, Look, Moment, Put, Served, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
 use crate::route::{Epoch, Release, Share, Site};
@@ -91,7 +91,7 @@ impl AppRun {
         now: Moment,
         context: &Context,
     ) -> Option<Change> {
-        let before = self.active_token();
+        let before = self.state.flip().cloned();
         let name = self.name.clone();
         let flip_timeout = context.flip_timeout;
         let nothing = |_: &Token| Err(String::new());
@@ -142,6 +142,8 @@ impl AppRun {
         if served.is_none() && refused.is_empty() && draining.is_empty() {
             return None;
         }
+        let mut targets: Vec<_> = self.lives.iter().flat_map(Live::targets).collect();
+        targets.sort_by_key(|target| target.slot);
         Some(AppStatus {
             app: served.map(|served| served.settings.token.clone()),
             active: self.active_token(),
@@ -149,7 +151,7 @@ impl AppRun {
             refused: refused.clone(),
             pending: pending.clone(),
             draining,
-            targets: self.lives.iter().flat_map(Live::targets).collect(),
+            targets,
             stale,
         })
     }
@@ -273,12 +275,17 @@ impl AppRun {
     }
 
     /// Says in the log and counts what is new in `verdict`.
-    fn tell(&mut self, verdict: &Verdict, before: Option<&Token>) {
+    fn tell(&mut self, verdict: &Verdict, before: Option<&Flip>) {
         let app = &self.name;
-        let flip = self.state.flip();
-        if let Some(flip) = flip.filter(|flip| before != Some(&flip.active.token)) {
-            info!(%app, active = %flip.active.value, token = %flip.active.token, "flip applied");
-            self.flips.applied += 1;
+        if let Some(flip) = self.state.flip().filter(|flip| before != Some(*flip)) {
+            let tokens: Vec<_> = flip.releases.iter().map(|(_, put)| put.token.as_str()).collect();
+            let (active, releases) = (&flip.active.value, tokens.join(" "));
+            if before.map(|before| &before.active.token) == Some(&flip.active.token) {
+                info!(%app, %active, releases, "new release serves");
+            } else {
+                info!(%app, %active, releases, "flip applied");
+                self.flips.applied += 1;
+            }
         }
         let active = format!("apps/{app}/active");
         let known = |refusal: &Refusal| self.verdict.refused.contains(refusal);

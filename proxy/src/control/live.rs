@@ -8,6 +8,7 @@ use shunt_config::status::{TargetState, TargetStatus};
 use shunt_config::{App, AppName, Slot, Token};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
+use tracing::{info, warn};
 
 use super::serving::Put;
 use crate::health::{Checker, Report};
@@ -119,7 +120,20 @@ impl Live {
         let changed = watched.state != report.state || watched.last.is_none();
         watched.state = report.state;
         watched.last = Some(report.last.clone());
+        if changed {
+            self.log(report);
+        }
         Some(changed)
+    }
+
+    fn log(&self, report: &Report) {
+        let Some(target) = self.release.targets.get(report.index) else { return };
+        let (app, slot, target) = (&self.release.app, self.release.slot, &target.address);
+        match report.state {
+            TargetState::Healthy => info!(%app, %slot, %target, "target passes: {}", report.last),
+            TargetState::Failing => warn!(%app, %slot, %target, "target fails: {}", report.last),
+            TargetState::Unproved => warn!(%app, %slot, %target, "not proved: {}", report.last),
+        }
     }
 
     /// Whether every target passed since it was announced and none fails now, or what is missing.

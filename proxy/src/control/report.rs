@@ -12,7 +12,7 @@ use shunt_config::key::Key;
 use shunt_config::status::{AppStatus, Fleet, Instance};
 use shunt_config::store::{Condition, LEASE_TTL, MAX_TXN_OPS, Session, Store, StoreError, Txn};
 use shunt_config::{AppName, ProxyName};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -59,6 +59,7 @@ pub struct Reporter {
     /// Apps whose key in the store is not what `said` says.
     dirty: BTreeSet<AppName>,
     session: Option<Arc<dyn Session>>,
+    known: watch::Sender<bool>,
     backoff: Duration,
 }
 
@@ -76,8 +77,15 @@ impl Reporter {
             said: BTreeMap::new(),
             dirty: BTreeSet::new(),
             session: None,
+            known: watch::Sender::new(false),
             backoff: *BACKOFF.start(),
         }
+    }
+
+    /// Becomes true when the store knows of this proxy, and stays so. A proxy that serves before
+    /// that could have a release stopped under it.
+    pub fn known(&self) -> watch::Receiver<bool> {
+        self.known.subscribe()
     }
 
     /// Tells until the other end is gone; then says that this proxy has ended.
@@ -154,6 +162,7 @@ impl Reporter {
         // What was said in a session before went with it.
         self.dirty = self.said.keys().cloned().collect();
         self.session = Some(Arc::clone(&session));
+        self.known.send_replace(true);
         Ok(session)
     }
 

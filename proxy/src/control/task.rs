@@ -312,10 +312,7 @@ impl Control {
         for report in reports {
             let Some(app) = self.apps.get_mut(&report.app) else { continue };
             match app.take(&report) {
-                Some(true) => {
-                    log_verdict(&report);
-                    verdicts.insert(report.app);
-                }
+                Some(true) => drop(verdicts.insert(report.app)),
                 // The reason of a pending flip names the last answer.
                 Some(false) if app.is_pending() => drop(verdicts.insert(report.app)),
                 Some(false) => drop(texts.insert(report.app)),
@@ -421,14 +418,4 @@ fn alike(a: Option<&AppStatus>, b: Option<&AppStatus>) -> bool {
         });
     let rest = |status: &AppStatus| AppStatus { targets: Vec::new(), ..status.clone() };
     targets && rest(a) == rest(b)
-}
-
-fn log_verdict(report: &Report) {
-    use shunt_config::status::TargetState::{Failing, Healthy, Unproved};
-    let (app, token, last) = (&report.app, &report.token, &report.last);
-    match report.state {
-        Healthy => info!(%app, %token, target = report.index, "target is healthy: {last}"),
-        Failing => warn!(%app, %token, target = report.index, "target fails: {last}"),
-        Unproved => info!(%app, %token, target = report.index, "target is not proved: {last}"),
-    }
 }

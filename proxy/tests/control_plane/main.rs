@@ -1,0 +1,14 @@
+//! The control plane's promises, on the real program, a real store and real targets.
+
+#![allow(clippy::unwrap_used, reason = "a failed step of a test fails the test")]
+
+mod backend;
+mod site;
+
+mod acks;
+mod admin;
+mod checks;
+mod files;
+mod hosts;
+mod process;
+mod snapshot;

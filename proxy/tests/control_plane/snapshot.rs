@@ -1,0 +1,95 @@
+//! The last good state on disk.
+
+use std::fs;
+
+use e2e::{Proxy, ask};
+use serde_json::json;
+
+use crate::backend::Backend;
+use crate::site::{HOST, Site};
+
+/// The site's proxy, started on a store that cannot be reached.
+async fn without_store(site: &mut Site) {
+    let text = fs::read_to_string(site.proxy.file()).unwrap();
+    let (top, _) = text.split_once("[store]").unwrap();
+    let nobody = e2e::Port::free();
+    let store = format!("{top}[store]\netcd = [\"http://{}\"]\n", nobody.address());
+    fs::write(site.proxy.file(), store).unwrap();
+    site.proxy.run();
+    alive(&site.proxy).await;
+}
+
+async fn alive(proxy: &Proxy) {
+    e2e::until("the proxy is there", async || proxy.ask("/healthz").await.ok()).await;
+}
+
+#[tokio::test]
+async fn a_proxy_without_its_store_serves_what_it_served_and_says_that_it_is_stale() {
+    let mut site = Site::start().await;
+    site.put("apps/web/active", "green").await;
+    site.answers("two").await;
+    site.told("it is acknowledged, and so it is saved", |status| {
+        (status["serving"][0]["slot"] == json!("green")).then_some(())
+    })
+    .await;
+    site.proxy.kill().await;
+    without_store(&mut site).await;
+    site.answers("two").await;
+    site.proxy.ready().await;
+    let status = site.proxy.status().await;
+    assert_eq!(status["stale"], json!(true));
+    assert_eq!(status["apps"]["web"]["stale"], json!(true));
+    assert_eq!(site.proxy.metric("shunt_snapshot_stale").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_torn_file_costs_its_app_alone_and_is_named() {
+    let mut site = Site::start().await;
+    let three = Backend::start("three").await;
+    site.put("apps/api/app", r#"{"hosts":["api.example.com"]}"#).await;
+    site.put("apps/api/blue", &three.address.to_string()).await;
+    site.put("apps/api/active", "blue").await;
+    let api = async |site: &Site| {
+        ask::get(site.proxy.address(), "api.example.com", "/").await.map(|answer| answer.body)
+    };
+    e2e::until("three answers", async || (api(&site).await.ok()? == "three").then_some(())).await;
+    site.proxy.stop().await;
+    let file = site.proxy.state().join("apps/web.json");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, &whole[..whole.len() - 7]).unwrap();
+    without_store(&mut site).await;
+    e2e::until("three answers", async || (api(&site).await.ok()? == "three").then_some(())).await;
+    assert_eq!(site.get("/").await.unwrap().status, 404);
+    let refused = site.proxy.status().await["snapshot_refused"].to_string();
+    assert!(refused.contains("apps/web.json: torn"), "{refused}");
+    assert!(site.proxy.log().contains("snapshot refused"), "{}", site.proxy.log());
+}
+
+#[tokio::test]
+async fn an_app_removed_while_the_proxy_was_away_is_gone_when_it_is_back() {
+    let mut site = Site::start().await;
+    site.put("apps/api/app", r#"{"hosts":["api.example.com"]}"#).await;
+    site.proxy.stop().await;
+    site.store.delete("apps/web/app").await;
+    site.proxy.run();
+    site.proxy.ready().await;
+    e2e::until("the app is gone", async || (site.get("/").await?.status == 404).then_some(()))
+        .await;
+    let file = site.proxy.state().join("apps/web.json");
+    e2e::until("its file is gone", async || (!file.exists()).then_some(())).await;
+    assert_eq!(site.proxy.status().await["apps"].get("web"), None);
+}
+
+#[tokio::test]
+async fn a_snapshot_of_another_proxy_is_not_served() {
+    let mut site = Site::start().await;
+    site.proxy.stop().await;
+    let text = fs::read_to_string(site.proxy.file()).unwrap();
+    fs::write(site.proxy.file(), text.replacen("lb1", "lb2", 1)).unwrap();
+    without_store(&mut site).await;
+    let answer = site.proxy.ask("/readyz").await.unwrap();
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    let refused = site.proxy.status().await["snapshot_refused"].to_string();
+    assert!(refused.contains("saved by proxy `lb1`, this is `lb2`"), "{refused}");
+    assert!(!refused.contains(HOST), "{refused}");
+}
