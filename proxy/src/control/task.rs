@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use shunt_config::AppName;
-use shunt_config::status::AppStatus;
+use shunt_config::status::{AppStatus, TargetState};
 use shunt_config::store::{Watch, WatchEvent};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{interval, sleep_until};
@@ -313,8 +313,11 @@ impl Control {
             let Some(app) = self.apps.get_mut(&report.app) else { continue };
             match app.take(&report) {
                 Some(true) => drop(verdicts.insert(report.app)),
-                // The reason of a pending flip names the last answer.
-                Some(false) if app.is_pending() => drop(verdicts.insert(report.app)),
+                // The reason of a pending flip names the last answer, and whoever waits for the
+                // proof of an announcement wants to know what stands in its way.
+                Some(false) if app.is_pending() || report.state == TargetState::Unproved => {
+                    drop(verdicts.insert(report.app));
+                }
                 Some(false) => drop(texts.insert(report.app)),
                 None => {}
             }
@@ -409,12 +412,14 @@ impl Control {
     }
 }
 
-/// Whether two statuses say the same to others. The last answers of targets may lag behind.
+/// Whether two statuses say the same to others. The last answers of targets may lag behind, but for
+/// those that are not proved: they are what a deploy waits for.
 fn alike(a: Option<&AppStatus>, b: Option<&AppStatus>) -> bool {
     let (Some(a), Some(b)) = (a, b) else { return a.is_none() && b.is_none() };
     let targets = a.targets.len() == b.targets.len()
         && a.targets.iter().zip(&b.targets).all(|(a, b)| {
             (&a.token, a.slot, &a.address, a.state) == (&b.token, b.slot, &b.address, b.state)
+                && (a.state != TargetState::Unproved || a.last == b.last)
         });
     let rest = |status: &AppStatus| AppStatus { targets: Vec::new(), ..status.clone() };
     targets && rest(a) == rest(b)
