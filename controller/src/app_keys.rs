@@ -42,6 +42,8 @@ impl<T> Kept<T> {
 pub struct AppKeys {
     /// The app.
     pub name: AppName,
+    /// Identity of the store.
+    pub store: String,
     /// `app`
     pub app: Option<Kept<App>>,
     /// `active`
@@ -66,6 +68,7 @@ impl AppKeys {
     pub fn empty(name: AppName) -> Self {
         Self {
             name,
+            store: String::new(),
             app: None,
             active: None,
             hold: None,
@@ -90,7 +93,7 @@ impl AppKeys {
 
     /// The keys of `name` in `view`.
     pub fn of(name: AppName, view: &View) -> Self {
-        let mut keys = Self::empty(name);
+        let mut keys = Self { store: view.store.clone(), ..Self::empty(name) };
         view.entries.values().for_each(|entry| keys.put(entry));
         keys
     }

@@ -245,6 +245,13 @@ impl Fleet {
         })
     }
 
+    /// Whether a proxy probes or serves a target of the app on `port`.
+    pub fn names_port(&self, port: u16) -> bool {
+        let end = format!(":{port}");
+        let statuses = self.processes().filter_map(|(_, process)| process.status.as_ref());
+        statuses.flat_map(|status| &status.targets).any(|target| target.address.ends_with(&end))
+    }
+
     /// Proxies that still have something of the app.
     pub fn having(&self) -> BTreeSet<ProxyName> {
         let has = |status: &AppStatus| {

@@ -11,6 +11,7 @@ use shunt_config::{Active, ProxyName, Token};
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
 use crate::fleet::{Ack, Expected, Fleet};
+use crate::report::Tell;
 use crate::sight::{Look, Sight, Waited};
 
 /// Puts `active` in one transaction that compares it, and the slots that are to get requests, as
@@ -78,7 +79,7 @@ pub async fn acknowledged(
     sight: &mut Sight,
     expected: &Expected,
     limit: Duration,
-    tell: &mut (dyn FnMut(&str, &str) + Send),
+    tell: &mut Tell<'_>,
 ) -> Taken {
     let waited = sight
         .wait(limit, tell, |keys, fleet| {
@@ -149,7 +150,7 @@ pub async fn drained(
     tokens: &[Token],
     limit: Duration,
     all: bool,
-    tell: &mut (dyn FnMut(&str, &str) + Send),
+    tell: &mut Tell<'_>,
 ) -> Drained {
     let waited: Result<Waited<Drained>, std::convert::Infallible> = sight
         .wait(limit, tell, |_, fleet| {

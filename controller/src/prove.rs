@@ -6,6 +6,7 @@ use shunt_config::key::AppKey;
 use shunt_config::{Release, Slot, Token};
 
 use crate::flip::join;
+use crate::report::Tell;
 use crate::sight::{Look, Sight, Waited};
 
 /// How the proof went.
@@ -27,7 +28,7 @@ pub async fn proved(
     token: &Token,
     release: &Release,
     limit: Duration,
-    tell: &mut (dyn FnMut(&str, &str) + Send),
+    tell: &mut Tell<'_>,
 ) -> Proved {
     let waited = sight
         .wait(limit, tell, |keys, fleet| {

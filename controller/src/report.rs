@@ -39,6 +39,9 @@ struct Running {
     waits: String,
 }
 
+/// Told what is waited for: a key that changes only when that changes, and a text that may count.
+pub type Tell<'a> = dyn FnMut(&str, &str) + Send + 'a;
+
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {

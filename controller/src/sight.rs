@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::app_keys::AppKeys;
 use crate::fleet::Fleet;
+use crate::report::Tell;
 
 /// How long the store may take for the first full view.
 const FIRST_VIEW: Duration = Duration::from_secs(15);
@@ -123,7 +124,7 @@ impl Sight {
     pub async fn wait<T, E>(
         &mut self,
         limit: Duration,
-        tell: &mut (dyn FnMut(&str, &str) + Send),
+        tell: &mut Tell<'_>,
         mut look: impl FnMut(&AppKeys, &Fleet) -> Result<Look<T>, E>,
     ) -> Result<Waited<T>, E> {
         let deadline = Instant::now() + limit;

@@ -1,7 +1,120 @@
 //! Where containers run.
+//!
+//! Containers are found by their labels alone, never by slot or name: a label says which deploy
+//! started them, and a deploy's id is given once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shunt_config::deploy_file::Pull;
+
+use crate::report::Tell;
+
+mod docker;
+pub mod image;
+pub mod label;
+
+/// Containers' labels.
+pub type Labels = BTreeMap<String, String>;
+
+/// Given each line of output.
+pub type Each<'a> = dyn FnMut(&str) + Send + 'a;
+
+/// A place where containers run. Every call but [`Engine::pull`] and [`Engine::follow`] ends within
+/// a minute and the stop timeout.
+#[async_trait]
+pub trait Engine: fmt::Debug + Send + Sync {
+    /// How the engine is named: `unix:///var/run/docker.sock`.
+    fn name(&self) -> &str;
+
+    /// Sees to it that `image` is there, and tells by what it is known from now on.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be cancelled; what was pulled so far is kept by the engine.
+    async fn pull(
+        &self,
+        image: &str,
+        when: Pull,
+        tell: &mut Tell<'_>,
+    ) -> Result<Image, EngineError>;
+
+    /// Creates and starts a container. Nothing is left of it if that fails.
+    async fn start(&self, spec: &Spec) -> Result<Container, EngineError>;
+
+    /// The containers with all of `labels`, running or not.
+    async fn list(&self, labels: &Labels) -> Result<Vec<Container>, EngineError>;
+
+    /// Whether a container runs, and how it ended if not.
+    async fn state(&self, id: &str) -> Result<State, EngineError>;
+
+    /// The last `lines` lines of a container's output.
+    async fn logs(&self, id: &str, lines: usize) -> Result<Vec<String>, EngineError>;
+
+    /// A container's last `lines` lines and all that follow, until it is gone.
+    async fn follow(&self, id: &str, lines: usize, each: &mut Each<'_>) -> Result<(), EngineError>;
+
+    /// Stops a container (TERM, and KILL after `grace`) and removes it; done already is done, too.
+    async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
+}
+
+/// An image on an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// By what a container is started from it: by digest where a registry gave one.
+    pub reference: String,
+    /// Whether that is a digest, which means the same bytes everywhere and forever.
+    pub by_digest: bool,
+}
+
+/// A container to be started.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Its name.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// The port it listens on.
+    pub port: u16,
+    /// The address its port is published on.
+    pub bind: IpAddr,
+    /// The port its port is published as. It is ours to choose and stays the same over restarts of
+    /// the container and of the engine; one the engine chooses does not.
+    pub published: u16,
+}
+
+/// A container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Whether it runs.
+    pub running: bool,
+}
+
+/// Whether a container runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It runs, and has not ended before.
+    Running,
+    /// It has ended, though the engine may have started it again.
+    Ended(String),
+    /// There is no such container.
+    Gone,
+}
 
 /// Why an engine did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// Not reached, or no answer in time.
     #[error("engine {engine} is not reachable: {reason}")]
@@ -11,4 +124,23 @@ pub enum EngineError {
         /// What was tried and what came back.
         reason: String,
     },
+    /// It answered, and said no.
+    #[error("engine {engine} refused: {reason}")]
+    Refused {
+        /// Which engine.
+        engine: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The port is taken; another may do.
+    #[error("port {0} is taken")]
+    PortTaken(u16),
+}
+
+/// The engine named `name`, or by `DOCKER_HOST`, or the local one.
+pub async fn open(name: Option<&str>) -> Result<Arc<dyn Engine>, EngineError> {
+    let variable = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+    let name = name.map(str::to_owned).or(variable);
+    let name = name.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+    Ok(Arc::new(docker::Docker::open(name).await?))
 }

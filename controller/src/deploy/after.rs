@@ -1,0 +1,133 @@
+//! The flip, and the steps after it.
+
+use shunt_config::Active;
+use shunt_config::key::AppKey;
+use shunt_config::record::{Deploy, Stage};
+use shunt_config::store::Txn;
+
+use super::before::same_active;
+use super::plan::{Job, settings};
+use super::run::Run;
+use super::trouble::Trouble;
+use crate::fleet::Expected;
+use crate::flip::{Drained, Taken, acknowledged, drained, flip, join, leases};
+use crate::guard::Stop;
+use crate::report::Ended;
+use crate::retire::{Retired, Yard};
+use crate::undo::as_previous;
+
+impl Run<'_> {
+    pub(super) async fn flip(&mut self, job: &Job) -> Result<String, Trouble> {
+        let keys = self.journal.refresh().await?;
+        let record = self.journal.record();
+        let slot = record.slot;
+        same_active(&keys, record.before.active.as_deref())?;
+        let announced = self.announced.as_ref().map(|(token, _)| token);
+        if keys.slot(slot).map(|kept| &kept.token) != announced {
+            return Err(Stop::Superseded(format!("`{slot}` was put by someone else")).into());
+        }
+        let mut txn = flip(&keys, Active::all(slot))?;
+        // What undo goes back to has to be what is served at this very moment.
+        let previous = keys.active().map(Active::main);
+        if let Some(old) = previous {
+            txn = txn.when(keys.unchanged(&AppKey::Slot(old)));
+        }
+        let previous = previous.and_then(|old| Some(as_previous(old, keys.slot(old)?)));
+        if let Some(app) = settings(&keys, job) {
+            let value = serde_json::to_vec(&app).map_err(|e| Trouble::Store(e.to_string()))?;
+            txn = txn.when(keys.unchanged(&AppKey::App)).put(AppKey::App.of(&self.app), value);
+        }
+        let change = |record: &mut Deploy| {
+            record.stage = Stage::Flipped;
+            record.previous = previous;
+        };
+        self.journal.write(change, txn).await?;
+        Ok(format!("`{}` is to go to `{slot}`", self.app))
+    }
+
+    pub(super) async fn acknowledge(&mut self) -> Result<String, Trouble> {
+        let keys = self.journal.refresh().await?;
+        let record = self.journal.record();
+        if let Some(who) = record.undo.clone() {
+            return Err(Stop::Undo(who).into());
+        }
+        let limit = record.limits.flip;
+        let active = Active::all(record.slot);
+        let expected = Expected::of(&keys).filter(|_| keys.active() == Some(active));
+        let Some(expected) = expected else {
+            return Err(Stop::Superseded("`active` was put by someone else".to_owned()).into());
+        };
+        let report = self.report;
+        let mut tell = |key: &str, text: &str| report.progress(key, text);
+        let taken = tokio::select! {
+            taken = acknowledged(&mut self.sight, &expected, limit, &mut tell) => taken,
+            stop = self.guard.stopped() => return Err(stop.into()),
+        };
+        match taken {
+            Taken::Applied { by, lost } => {
+                let change = |record: &mut Deploy| record.stage = Stage::Acknowledged;
+                self.journal.write(change, Txn::new()).await?;
+                let missed = match lost.is_empty() {
+                    true => String::new(),
+                    false => format!("; not waited for, since lost: {}", join(&lost)),
+                };
+                Ok(format!("by {by} of {}{missed}", by + lost.len()))
+            }
+            Taken::Refused(why) => Err(Trouble::Refused(why)),
+            Taken::TimedOut(waits) => Err(Trouble::Unacknowledged(waits)),
+            Taken::Superseded(said) => {
+                // `undo` puts `active`, too; its mark in the record tells it from a stranger's.
+                self.journal.refresh().await?;
+                let undo = self.journal.record().undo.clone();
+                Err(undo.map_or(Stop::Superseded(said), Stop::Undo).into())
+            }
+        }
+    }
+
+    pub(super) async fn drain(&mut self) -> Result<(Ended, String), Trouble> {
+        let record = self.journal.record();
+        let Some(previous) = record.previous.clone() else {
+            return Ok((Ended::Skipped, "there is no old release".to_owned()));
+        };
+        let limit = record.limits.drain;
+        let report = self.report;
+        let mut tell = |key: &str, text: &str| report.progress(key, text);
+        let tokens = [previous.token];
+        let left = tokio::select! {
+            left = drained(&mut self.sight, &tokens, limit, false, &mut tell) => left,
+            stop = self.guard.stopped() => return Err(stop.into()),
+        };
+        Ok(match left {
+            Drained::Empty { lost } if lost.is_empty() => {
+                (Ended::Done, "no request is left on the old release".to_owned())
+            }
+            Drained::Empty { lost } => {
+                let said = "no live proxy has a request on the old release";
+                (Ended::Done, format!("{said}; it stays for {}, lost", join(&lost)))
+            }
+            Drained::Left(left) => {
+                let said = format!("{}; they may go on while it is kept warm", leases(&left));
+                (Ended::Skipped, said)
+            }
+        })
+    }
+
+    pub(super) async fn retire(&mut self) -> Result<(Ended, String), Trouble> {
+        let Some(token) = self.journal.record().replaced.clone() else {
+            return Ok((Ended::Skipped, "nothing was in the slot before".to_owned()));
+        };
+        let report = self.report;
+        let mut tell = |key: &str, text: &str| report.progress(key, text);
+        let limits = self.journal.record().limits;
+        let yard = Yard { store: &self.store, held: self.journal.held(), limits, wait: true };
+        let retired = tokio::select! {
+            retired = yard.retire(&mut self.sight, &token, &mut tell) => retired?,
+            stop = self.guard.stopped() => return Err(stop.into()),
+        };
+        let ended = match retired {
+            Retired::Gone { .. } => Ended::Done,
+            Retired::Kept(_) => Ended::Skipped,
+        };
+        Ok((ended, retired.text()))
+    }
+}

@@ -1,0 +1,157 @@
+//! The way back: everything a deploy began is undone, in the reverse order.
+//!
+//! Each part looks at what is there and may be repeated, so that a way back that was cut short is
+//! gone again from its beginning.
+
+use shunt_config::key::AppKey;
+use shunt_config::record::{Deploy, Stage};
+use shunt_config::store::Txn;
+use shunt_config::{Active, Token};
+
+use super::run::Run;
+use super::trouble::Trouble;
+use crate::announce::displace;
+use crate::app_keys::{AppKeys, Kept};
+use crate::guard::Stop;
+use crate::journal::WriteError;
+use crate::retire::{Retired, Yard, remove};
+
+/// A write that loses against another one is tried again; this often in a row is no coincidence.
+const ATTEMPTS: u32 = 10;
+
+impl Run<'_> {
+    /// Undoes what was begun: traffic, keys, containers. What cannot be removed yet is told.
+    pub(super) async fn go_back(&mut self) -> Result<Option<String>, Trouble> {
+        self.report.begin("put back", "traffic, keys and containers");
+        self.retry(Self::put_active_back).await?;
+        self.retry(Self::put_slot_back).await?;
+        self.remove_containers().await
+    }
+
+    /// Whether `active` can be put back to what it was. On an app's first deploy there is nothing
+    /// to go back to, unless the app itself came with it and can go with it.
+    pub(super) fn can_go_back(&self) -> bool {
+        let before = &self.journal.record().before;
+        before.active.is_some() || before.app.is_none()
+    }
+
+    async fn retry(
+        &mut self,
+        part: impl AsyncFn(&mut Self) -> Result<(), WriteError>,
+    ) -> Result<(), Trouble> {
+        for _ in 0..ATTEMPTS {
+            match part(self).await {
+                // Someone's `undo` was written in between, or an operator's key: look again.
+                Err(WriteError::Stop(Stop::Undo(_) | Stop::Superseded(_))) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(Stop::Superseded("the app's keys change all the time".to_owned()).into())
+    }
+
+    async fn put_active_back(&mut self) -> Result<(), WriteError> {
+        let keys = self.journal.refresh().await?;
+        let record = self.journal.record().clone();
+        let flipped = keys.active() == Some(Active::all(record.slot))
+            && record.before.active() != Some(Active::all(record.slot));
+        let txn = if flipped { active_back(&keys, &record) } else { Txn::new() };
+        self.journal.write(|record| record.stage = Stage::Undoing, txn).await?;
+        Ok(())
+    }
+
+    /// Takes the new release out of its slot, and puts back what was there before.
+    async fn put_slot_back(&mut self) -> Result<(), WriteError> {
+        let keys = self.journal.refresh().await?;
+        let record = self.journal.record().clone();
+        let Some(kept) = keys.slot(record.slot) else { return Ok(()) };
+        let ours = kept.ok().and_then(|release| release.deploy.as_ref()) == Some(&record.id);
+        let serves = keys.active().is_some_and(|active| active.share(record.slot) > 0);
+        if !ours || serves {
+            return Ok(());
+        }
+        let slot = AppKey::Slot(record.slot);
+        let mut txn = Txn::new().when(keys.unchanged(&slot)).when(keys.unchanged(&AppKey::Active));
+        // Under `draining/` until no proxy has anything of it any more: it may have been served.
+        txn = displace(txn, &keys, record.slot, record.engine.clone()).map_err(record_error)?;
+        let replaced = record.replaced.as_ref();
+        let old = replaced.and_then(|token| Some((token, keys.draining.get(token)?.ok()?)));
+        txn = match old {
+            Some((token, old)) => txn
+                .put(slot.of(&self.app), old.value.clone())
+                .delete(AppKey::Draining(token.clone()).of(&self.app)),
+            None => txn.delete(slot.of(&self.app)),
+        };
+        if record.before.app.is_none() && keys.app.is_some() {
+            txn = txn.delete(AppKey::App.of(&self.app));
+        }
+        self.journal.write(|_| {}, txn).await?;
+        Ok(())
+    }
+
+    async fn remove_containers(&mut self) -> Result<Option<String>, Trouble> {
+        let keys = self.journal.refresh().await?;
+        let record = self.journal.record().clone();
+        if let Some(token) = announcement(&keys, &record) {
+            let report = self.report;
+            let mut tell = |key: &str, text: &str| report.progress(key, text);
+            let held = self.journal.held();
+            let yard = Yard { store: &self.store, held, limits: record.limits, wait: true };
+            return Ok(match yard.retire(&mut self.sight, &token, &mut tell).await? {
+                Retired::Gone { .. } => None,
+                Retired::Kept(why) => Some(why),
+            });
+        }
+        let in_slot = keys.slot(record.slot).and_then(Kept::ok);
+        if in_slot.is_some_and(|release| release.deploy.as_ref() == Some(&record.id)) {
+            return Ok(Some(format!("`{}` gets requests by someone else's flip", record.slot)));
+        }
+        let engine = self.engine().await?;
+        remove(&*engine, &self.app, &record.id, record.limits.stop).await?;
+        Ok(None)
+    }
+
+    /// The record that this deploy's took the place of, to be put back.
+    pub(super) fn earlier(&self, keys: &AppKeys) -> Option<Deploy> {
+        let record = self.journal.record();
+        let mut earlier = record.earlier.as_deref()?.clone();
+        if let Some(previous) = &mut earlier.previous
+            && record.replaced.as_ref() == Some(&previous.token)
+        {
+            // Putting a release back is a new announcement of it.
+            previous.token = keys.slot(previous.slot)?.token.clone();
+        }
+        Some(earlier)
+    }
+}
+
+fn active_back(keys: &AppKeys, record: &Deploy) -> Txn {
+    let (active, app) = (AppKey::Active.of(&keys.name), AppKey::App.of(&keys.name));
+    let txn = Txn::new().when(keys.unchanged(&AppKey::Active));
+    let txn = match &record.before.active {
+        Some(before) => txn.put(active, before.clone()),
+        None => txn.delete(active),
+    };
+    let now = keys.app.as_ref().map(Kept::text);
+    match (&record.before.app, now) {
+        (Some(before), Some(now)) if *before != now => {
+            txn.when(keys.unchanged(&AppKey::App)).put(app, before.clone())
+        }
+        // The app came with this deploy. With `active` deleted alone, the proxies would go on
+        // serving the last good value.
+        (None, Some(_)) => txn.when(keys.unchanged(&AppKey::App)).delete(app),
+        _ => txn,
+    }
+}
+
+/// The announcement of this deploy's release under `draining/`.
+fn announcement(keys: &AppKeys, record: &Deploy) -> Option<Token> {
+    let ours = |kept: &Kept<shunt_config::record::Draining>| {
+        let release = kept.ok().and_then(shunt_config::record::Draining::release);
+        release.is_some_and(|release| release.deploy.as_ref() == Some(&record.id))
+    };
+    keys.draining.iter().find(|(_, kept)| ours(kept)).map(|(token, _)| token.clone())
+}
+
+fn record_error(failure: crate::exit::Failure) -> WriteError {
+    WriteError::Stop(Stop::Superseded(failure.said))
+}

@@ -1,0 +1,154 @@
+//! What a deploy is going to do, before it does anything.
+
+use shunt_config::deploy_file::DeployFile;
+use shunt_config::key::AppKey;
+use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
+use shunt_config::{App, Slot};
+
+use crate::app_keys::{AppKeys, Kept};
+use crate::engine::image::Reference;
+use crate::exit::Failure;
+use crate::history::new_id;
+use crate::lock::who;
+use crate::undo::as_previous;
+
+/// What is deployed: the file, and the image the command line asks for.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The deploy file.
+    pub file: DeployFile,
+    /// The image, as it is asked of the engine.
+    pub image: String,
+    /// What people call the release.
+    pub version: Option<String>,
+}
+
+impl Job {
+    /// The job that `file` describes, with another image or tag if one is given.
+    pub fn new(file: DeployFile, image: Option<String>, tag: Option<&str>) -> Self {
+        let image = image.unwrap_or_else(|| file.image.clone());
+        let image = match tag {
+            Some(tag) => Reference::of(&image).with_tag(tag),
+            None => image,
+        };
+        let version = Reference::of(&image).version();
+        Self { file, image, version }
+    }
+}
+
+/// What a deploy is going to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The slot the new release goes to.
+    pub slot: Slot,
+    /// The release that undo will go back to.
+    pub previous: Option<Previous>,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// `active` and `app` as they are.
+    pub before: Before,
+    /// The app's settings, if the flip is to change them.
+    pub app: Option<App>,
+    /// The record this deploy's will take the place of.
+    earlier: Option<Deploy>,
+}
+
+impl Plan {
+    /// What `job` means for the app as `keys` show it.
+    pub fn new(keys: &AppKeys, job: &Job) -> Result<Self, Failure> {
+        let name = &keys.name;
+        if keys.app.is_none() && job.file.route.is_none() {
+            let said = format!("`{name}` has no settings: name its hosts in [route] of the file");
+            return Err(Failure::usage(said));
+        }
+        let slot = standby(keys)?;
+        let previous = keys
+            .active()
+            .map(|active| active.main())
+            .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
+        let mut steps = Step::ALL.to_vec();
+        if previous.is_none() {
+            steps.retain(|step| *step != Step::Drain);
+        }
+        if keys.slot(slot).is_none() {
+            steps.retain(|step| *step != Step::Retire);
+        }
+        let before = Before {
+            active: keys.active.as_ref().map(Kept::text),
+            app: keys.app.as_ref().map(Kept::text),
+        };
+        let earlier = keys.record().filter(|record| record.stage == Stage::Warm).cloned();
+        let earlier = earlier.map(|record| Deploy { earlier: None, ..record });
+        Ok(Self { slot, previous, steps, before, app: settings(keys, job), earlier })
+    }
+
+    /// The record of a deploy that is about to begin.
+    pub fn record(self, job: &Job, engine: &str) -> Deploy {
+        Deploy {
+            id: new_id(),
+            who: who(),
+            began: jiff::Timestamp::now(),
+            slot: self.slot,
+            version: job.version.clone(),
+            image: Some(job.image.clone()),
+            engine: Some(engine.to_owned()),
+            limits: job.file.limits,
+            plan: self.steps,
+            steps: Vec::new(),
+            stage: Stage::Preparing,
+            before: self.before,
+            previous: self.previous,
+            replaced: None,
+            undo: None,
+            warm_until: None,
+            earlier: self.earlier.map(Box::new),
+        }
+    }
+}
+
+/// The slot that gets no requests.
+fn standby(keys: &AppKeys) -> Result<Slot, Failure> {
+    let name = &keys.name;
+    match keys.active.as_ref().map(|kept| &kept.value) {
+        Some(Ok(active)) => active.only().map(Slot::other).ok_or_else(|| {
+            let hint = format!("send all of them to one slot first: `shuntctl flip {name} blue`");
+            Failure::usage(format!("both slots of `{name}` get requests ({active})")).hint(hint)
+        }),
+        Some(Err(mistake)) => {
+            let key = AppKey::Active.of(name);
+            Err(Failure::usage(format!("`{key}` cannot be read: {mistake}")))
+        }
+        None => Ok(Slot::BOTH.into_iter().find(|s| keys.slot(*s).is_none()).unwrap_or(Slot::Blue)),
+    }
+}
+
+/// The app's settings as the file has them, if they differ from the present ones. What the file
+/// has no words for stays as it is.
+pub(super) fn settings(keys: &AppKeys, job: &Job) -> Option<App> {
+    let mut app = job.file.route.clone()?;
+    let present = keys.app.as_ref().and_then(Kept::ok);
+    if let Some(present) = present {
+        app.health.clone_from(&present.health);
+        app.timeouts.clone_from(&present.timeouts);
+    }
+    (present != Some(&app)).then_some(app)
+}
+
+/// What a step is about to do, in words.
+pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> String {
+    let run = &job.file.run;
+    let (n, bind, range) = (run.replicas, run.bind, run.port_range);
+    let old =
+        previous.and_then(|previous| previous.version.as_deref()).unwrap_or("the old release");
+    match step {
+        Step::Pull => job.image.clone(),
+        Step::Start => format!("{n} container(s), published on {bind}, ports {range}"),
+        Step::Check => format!("health of {n} container(s), from here"),
+        Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
+        Step::Prove => "by every live proxy".to_owned(),
+        Step::Flip => format!("`active` to `{slot}`"),
+        Step::Acknowledge => "by every live proxy".to_owned(),
+        Step::Drain => format!("requests on {old}"),
+        Step::Retire => "the release that was in the slot before".to_owned(),
+    }
+}

@@ -1,0 +1,61 @@
+//! Finishing or undoing a deploy whose controller is gone.
+
+use std::sync::Arc;
+
+use shunt_config::record::{Deploy, Stage, Step};
+use shunt_config::store::Store;
+
+use super::run::Run;
+use super::trouble::Trouble;
+use crate::app_keys::AppKeys;
+use crate::exit::{Exit, Failure};
+use crate::guard::Stop;
+use crate::lock::Held;
+use crate::report::Report;
+
+/// Finishes or undoes the deploy that `keys` show half done, and lets go of the lock: before its
+/// flip it is undone, after it the rest of it is done. What became of it, in words.
+pub async fn recover(
+    report: &Report,
+    store: &Arc<dyn Store>,
+    held: Held,
+    keys: &AppKeys,
+    record: &Deploy,
+) -> Result<String, Failure> {
+    let version = record.version.as_deref().unwrap_or("a release");
+    let name = format!("the deploy of {version} that {} began", record.who);
+    report.note(&format!("{name} is half done"));
+    let mut run = Run::new(report, store, &held, keys, record.clone()).await?;
+    let ended = match record.stage {
+        Stage::Flipped | Stage::Acknowledged => {
+            let done = run.rest(record).await;
+            run.end(done).await
+        }
+        Stage::Preparing | Stage::Announced | Stage::Undoing | Stage::Warm => {
+            let gone = "its controller was gone, so it was undone".to_owned();
+            run.end(Err(Trouble::Other(Failure::new(Exit::Undone, gone)))).await
+        }
+    };
+    match ended {
+        Ok(()) => Ok(format!("{name} is finished")),
+        Err(failure) if failure.exit == Exit::Undone && failure.hint.is_none() => {
+            Ok(format!("{name} is undone: {}", failure.said))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+impl Run<'_> {
+    /// The steps that are left after the flip.
+    async fn rest(&mut self, record: &Deploy) -> Result<(), Trouble> {
+        if let Some(who) = &record.undo {
+            return Err(Stop::Undo(who.clone()).into());
+        }
+        let acknowledged = record.stage == Stage::Acknowledged;
+        let left = record.plan.iter().copied().filter(|step| match acknowledged {
+            true => *step > Step::Acknowledge,
+            false => *step > Step::Flip,
+        });
+        self.walk(&left.collect::<Vec<_>>(), None).await
+    }
+}

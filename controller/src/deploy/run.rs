@@ -1,0 +1,135 @@
+//! A deploy that is being done: what it works with, and the walk through its steps.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+use shunt_config::record::{Deploy, Step, StepTime};
+use shunt_config::store::{Store, Txn};
+use shunt_config::{AppName, Release, Token};
+
+use super::pause::pause;
+use super::plan::{Job, what};
+use super::trouble::Trouble;
+use crate::app_keys::AppKeys;
+use crate::engine::{self, Container, Engine};
+use crate::exit::Failure;
+use crate::guard::Guard;
+use crate::journal::Journal;
+use crate::lock::Held;
+use crate::report::{Ended, Report};
+use crate::sight::Sight;
+
+/// A deploy that is being done.
+#[derive(Debug)]
+pub struct Run<'a> {
+    pub(super) report: &'a Report,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) app: AppName,
+    pub(super) journal: Journal,
+    pub(super) guard: Guard,
+    pub(super) sight: Sight,
+    /// By what the engine knows the image, once it was pulled.
+    pub(super) image: Option<String>,
+    /// What was started, once it was.
+    pub(super) containers: Vec<Container>,
+    /// The new release and its announcement, once it was announced.
+    pub(super) announced: Option<(Token, Release)>,
+}
+
+impl<'a> Run<'a> {
+    /// A deploy of `record`, which the holder of the lock `held` is about to begin or to take over.
+    pub async fn new(
+        report: &'a Report,
+        store: &Arc<dyn Store>,
+        held: &Held,
+        keys: &AppKeys,
+        record: Deploy,
+    ) -> Result<Self, Failure> {
+        let app = keys.name.clone();
+        let sight = Sight::open(&**store, &app).await?;
+        let guard = Guard::new(store, &app, &record.id, held.clone())?;
+        let journal = Journal::begin(Arc::clone(store), held.clone(), keys, record);
+        let (image, containers, announced) = (None, Vec::new(), None);
+        Ok(Self {
+            report,
+            store: Arc::clone(store),
+            app,
+            journal,
+            guard,
+            sight,
+            image,
+            containers,
+            announced,
+        })
+    }
+
+    /// Does `job`, step by step. What fails is put right as far as it can be.
+    pub async fn deploy(mut self, job: &Job) -> Result<(), Failure> {
+        let record = self.journal.record();
+        let event = json!({ "id": record.id, "app": self.app, "slot": record.slot,
+            "version": record.version, "image": record.image });
+        self.report.event("deploy", event);
+        let steps = record.plan.clone();
+        let done = self.walk(&steps, Some(job)).await;
+        self.end(done).await
+    }
+
+    pub(super) async fn walk(&mut self, steps: &[Step], job: Option<&Job>) -> Result<(), Trouble> {
+        for step in steps {
+            self.begin(*step, job).await?;
+            let (ended, said) = self.step(*step, job).await?;
+            self.done(*step, ended, &said).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, step: Step, job: Option<&Job>) -> Result<(Ended, String), Trouble> {
+        let said = match (step, job) {
+            (Step::Pull, Some(job)) => self.pull(job).await?,
+            (Step::Start, Some(job)) => self.start(job).await?,
+            (Step::Check, Some(job)) => self.check(job).await?,
+            (Step::Announce, Some(job)) => self.announce(job).await?,
+            (Step::Prove, Some(job)) => self.prove(job).await?,
+            (Step::Flip, Some(job)) => self.flip(job).await?,
+            (Step::Acknowledge, _) => self.acknowledge().await?,
+            (Step::Drain, _) => return self.drain().await,
+            (Step::Retire, _) => return self.retire().await,
+            // A deploy that was taken over before its flip is undone, not gone on with.
+            (_, None) => return Ok((Ended::Skipped, "not without the deploy file".to_owned())),
+        };
+        Ok((Ended::Done, said))
+    }
+
+    async fn begin(&mut self, step: Step, job: Option<&Job>) -> Result<(), Trouble> {
+        let record = self.journal.record();
+        let previous = record.previous.as_ref();
+        let what = job.map(|job| what(step, job, record.slot, previous)).unwrap_or_default();
+        self.report.begin(step.as_str(), &what);
+        if let Some(stop) = self.guard.seen() {
+            return Err(stop.into());
+        }
+        let time = StepTime { step, began: Timestamp::now(), ended: None };
+        self.journal.write(|record| record.steps.push(time), Txn::new()).await?;
+        pause("before", step, &self.guard, self.report).await;
+        Ok(())
+    }
+
+    async fn done(&mut self, step: Step, ended: Ended, said: &str) -> Result<(), Trouble> {
+        let now = Timestamp::now();
+        let mark = |record: &mut Deploy| {
+            if let Some(time) = record.steps.last_mut() {
+                time.ended = Some(now);
+            }
+        };
+        self.journal.write(mark, Txn::new()).await?;
+        self.report.end(ended, said);
+        pause("after", step, &self.guard, self.report).await;
+        Ok(())
+    }
+
+    /// The engine of this deploy.
+    pub(super) async fn engine(&self) -> Result<Arc<dyn Engine>, Trouble> {
+        Ok(engine::open(self.journal.record().engine.as_deref()).await?)
+    }
+}

@@ -1,0 +1,285 @@
+//! The Docker engine, over its local socket.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::errors::Error;
+use bollard::models::{
+    ContainerCreateBody, CreateImageInfo, HostConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
+    LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder,
+};
+use bollard::{API_DEFAULT_VERSION, Docker as Client};
+use futures_util::StreamExt as _;
+use shunt_config::deploy_file::Pull;
+
+use super::image::{Reference, complete};
+use super::{Container, Each, Engine, EngineError, Image, Labels, Spec, State};
+use crate::report::Tell;
+
+/// Seconds a request may take beside what it is asked to wait for.
+const TIMEOUT: u64 = 60;
+
+/// The Docker engine.
+#[derive(Debug)]
+pub(super) struct Docker {
+    name: String,
+    client: Client,
+}
+
+impl Docker {
+    /// Connects to the engine named `name`, and agrees with it on a version of its API.
+    pub(super) async fn open(name: String) -> Result<Self, EngineError> {
+        let Some(path) = name.strip_prefix("unix://") else {
+            let reason = "only `unix://` engines are supported yet".to_owned();
+            return Err(EngineError::Refused { engine: name, reason });
+        };
+        let connected = match Client::connect_with_unix(path, TIMEOUT, API_DEFAULT_VERSION) {
+            Ok(client) => client.negotiate_version().await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok(client) => Ok(Self { name, client }),
+            Err(error) => {
+                let reason = error.to_string();
+                Err(EngineError::Unreachable { engine: name, reason })
+            }
+        }
+    }
+
+    fn failed(&self, error: &Error) -> EngineError {
+        let engine = self.name.clone();
+        match error {
+            Error::DockerResponseServerError { message, .. } => {
+                EngineError::Refused { engine, reason: message.clone() }
+            }
+            Error::DockerStreamError { error } => {
+                EngineError::Refused { engine, reason: error.clone() }
+            }
+            other => EngineError::Unreachable { engine, reason: other.to_string() },
+        }
+    }
+
+    async fn download(&self, image: &str, tell: &mut Tell<'_>) -> Result<(), EngineError> {
+        let options = CreateImageOptionsBuilder::default().from_image(image).build();
+        let mut layers = Layers::default();
+        let mut stream = Box::pin(self.client.create_image(Some(options), None, None));
+        while let Some(info) = stream.next().await {
+            layers.note(info.map_err(|error| self.failed(&error))?);
+            tell("pulling", &layers.text(image));
+        }
+        Ok(())
+    }
+
+    /// By what the engine knows `image`; `None` if it does not.
+    async fn known(&self, image: &str) -> Result<Option<Image>, EngineError> {
+        let found = match self.client.inspect_image(image).await {
+            Err(error) if is_status(&error, 404) => return Ok(None),
+            found => found.map_err(|error| self.failed(&error))?,
+        };
+        let repository = Reference::of(image).repository;
+        let digests = found.repo_digests.unwrap_or_default();
+        let own = digests.into_iter().find(|digest| Reference::of(digest).repository == repository);
+        // An image built or loaded here has no digest of a registry; its id is as exact.
+        let by_digest = own.is_some();
+        let reference = own.or(found.id).unwrap_or_else(|| image.to_owned());
+        Ok(Some(Image { reference, by_digest }))
+    }
+
+    async fn create(&self, spec: &Spec) -> Result<String, EngineError> {
+        let port = format!("{}/tcp", spec.port);
+        let binding = PortBinding {
+            host_ip: Some(spec.bind.to_string()),
+            host_port: Some(spec.published.to_string()),
+        };
+        let restart = RestartPolicy {
+            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+            maximum_retry_count: None,
+        };
+        let body = ContainerCreateBody {
+            image: Some(spec.image.clone()),
+            labels: Some(spec.labels.clone().into_iter().collect()),
+            exposed_ports: Some(vec![port.clone()]),
+            host_config: Some(HostConfig {
+                port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
+                restart_policy: Some(restart),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
+        let created = self.client.create_container(Some(options), body).await;
+        Ok(created.map_err(|error| self.failed(&error))?.id)
+    }
+
+    fn log_stream(
+        &self,
+        id: &str,
+        options: LogsOptions,
+    ) -> impl futures_util::Stream<Item = Result<bollard::container::LogOutput, Error>> {
+        self.client.logs(id, Some(options))
+    }
+}
+
+#[async_trait]
+impl Engine for Docker {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn pull(
+        &self,
+        image: &str,
+        when: Pull,
+        tell: &mut Tell<'_>,
+    ) -> Result<Image, EngineError> {
+        let image = complete(image);
+        if when == Pull::Always || (when == Pull::Missing && self.known(&image).await?.is_none()) {
+            self.download(&image, tell).await?;
+        }
+        self.known(&image).await?.ok_or_else(|| EngineError::Refused {
+            engine: self.name.clone(),
+            reason: format!("there is no image {image}, and `pull` is `never`"),
+        })
+    }
+
+    async fn start(&self, spec: &Spec) -> Result<Container, EngineError> {
+        let id = self.create(spec).await?;
+        if let Err(error) = self.client.start_container(&id, None::<StartContainerOptions>).await {
+            let said = error.to_string();
+            self.remove(&id, Duration::ZERO).await?;
+            // Docker's own proxy says the first, the kernel (another process has it) the second.
+            let taken = ["port is already allocated", "address already in use"];
+            return Err(match taken.iter().any(|words| said.contains(words)) {
+                true => EngineError::PortTaken(spec.published),
+                false => self.failed(&error),
+            });
+        }
+        let (name, labels) = (spec.name.clone(), spec.labels.clone());
+        Ok(Container { id, name, labels, running: true })
+    }
+
+    async fn list(&self, labels: &Labels) -> Result<Vec<Container>, EngineError> {
+        let labels = labels.iter().map(|(key, value)| match value.is_empty() {
+            true => key.clone(),
+            false => format!("{key}={value}"),
+        });
+        let filters = HashMap::from([("label".to_owned(), labels.collect())]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let found = self.client.list_containers(Some(options)).await;
+        let found = found.map_err(|error| self.failed(&error))?;
+        let container = |summary: bollard::models::ContainerSummary| {
+            let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+            Some(Container {
+                id: summary.id?,
+                name: name.trim_start_matches('/').to_owned(),
+                labels: summary.labels.unwrap_or_default().into_iter().collect(),
+                running: summary.state == Some(bollard::models::ContainerSummaryStateEnum::RUNNING),
+            })
+        };
+        Ok(found.into_iter().filter_map(container).collect())
+    }
+
+    async fn state(&self, id: &str) -> Result<State, EngineError> {
+        let found = match self.client.inspect_container(id, None).await {
+            Err(error) if is_status(&error, 404) => return Ok(State::Gone),
+            found => found.map_err(|error| self.failed(&error))?,
+        };
+        let state = found.state.unwrap_or_default();
+        let restarts = found.restart_count.unwrap_or_default();
+        let running = state.running == Some(true) && state.restarting != Some(true);
+        if running && restarts == 0 {
+            return Ok(State::Running);
+        }
+        let code = state.exit_code.unwrap_or_default();
+        let memory = if state.oom_killed == Some(true) { " (out of memory)" } else { "" };
+        let again = match restarts {
+            0 => String::new(),
+            n => format!(", and was started again {n} time(s)"),
+        };
+        // A container that runs again shows the code of its present life, which is none yet.
+        let ended =
+            if running { "ended".to_owned() } else { format!("ended with code {code}{memory}") };
+        Ok(State::Ended(format!("{ended}{again}")))
+    }
+
+    async fn logs(&self, id: &str, lines: usize) -> Result<Vec<String>, EngineError> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true);
+        let options = options.tail(&lines.to_string()).build();
+        let mut stream = Box::pin(self.log_stream(id, options));
+        let mut text = Vec::new();
+        while let Some(output) = stream.next().await {
+            let output = output.map_err(|error| self.failed(&error))?.into_bytes();
+            text.extend(
+                String::from_utf8_lossy(&output).lines().map(|line| line.trim_end().to_owned()),
+            );
+        }
+        // Output without line ends comes in pieces, each of which counts as a line here.
+        let surplus = text.len().saturating_sub(lines);
+        Ok(text.split_off(surplus))
+    }
+
+    async fn follow(&self, id: &str, lines: usize, each: &mut Each<'_>) -> Result<(), EngineError> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(true);
+        let options = options.tail(&lines.to_string()).build();
+        let mut stream = Box::pin(self.log_stream(id, options));
+        while let Some(output) = stream.next().await {
+            let output = output.map_err(|error| self.failed(&error))?.into_bytes();
+            String::from_utf8_lossy(&output).lines().for_each(|line| each(line.trim_end()));
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        // The client's own timeout must not end a stop that was granted more time.
+        let mut client = self.client.clone();
+        client.set_timeout(Duration::from_secs(TIMEOUT) + grace);
+        let stop = StopContainerOptionsBuilder::default().t(seconds).build();
+        match client.stop_container(id, Some(stop)).await {
+            Err(error) if is_status(&error, 404) => return Ok(()),
+            // 304: it does not run.
+            Err(error) if !is_status(&error, 304) => return Err(self.failed(&error)),
+            _ => {}
+        }
+        let remove = RemoveContainerOptionsBuilder::default().v(true).force(true).build();
+        match client.remove_container(id, Some(remove)).await {
+            // 409: its removal is under way already.
+            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+            removed => removed.map_err(|error| self.failed(&error)),
+        }
+    }
+}
+
+fn is_status(error: &Error, status: u16) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code, .. } if *status_code == status)
+}
+
+/// How far a pull has come, over all layers.
+#[derive(Debug, Default)]
+struct Layers(HashMap<String, (i64, i64)>);
+
+impl Layers {
+    fn note(&mut self, info: CreateImageInfo) {
+        let (Some(id), Some(detail)) = (info.id, info.progress_detail) else { return };
+        let downloading = info.status.as_deref() == Some("Downloading");
+        if let (true, Some(current), Some(total)) = (downloading, detail.current, detail.total) {
+            self.0.insert(id, (current, total));
+        }
+    }
+
+    fn text(&self, image: &str) -> String {
+        let mib = |bytes: i64| bytes / (1 << 20);
+        let (current, total) =
+            self.0.values().fold((0, 0), |(a, b), (current, total)| (a + current, b + total));
+        match total {
+            0 => image.to_owned(),
+            _ => format!("{image}: {} of {} MiB", mib(current), mib(total)),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What may stop a deploy from outside: a signal, `undo`, the loss of its lock.
+
+use std::sync::Arc;
+
+use shunt_config::AppName;
+use shunt_config::key::AppKey;
+use shunt_config::record::{Deploy, Who};
+use shunt_config::store::{Change, Store, Watch, WatchEvent};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::exit::{Exit, Failure};
+use crate::lock::Held;
+
+/// Why a deploy does not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Ctrl-C or SIGTERM.
+    Signal,
+    /// Someone ran `undo`.
+    Undo(Who),
+    /// The lock is gone: another may deploy by now, so nothing more may be changed.
+    LockLost,
+    /// Someone else changed the same keys.
+    Superseded(String),
+}
+
+/// Watches for what may stop a deploy from outside, until it is dropped.
+#[derive(Debug)]
+pub struct Guard {
+    stop: watch::Receiver<Option<Stop>>,
+    task: JoinHandle<()>,
+}
+
+impl Guard {
+    /// Begins to watch over the deploy `id` of `app`, which holds `held`.
+    pub fn new(
+        store: &Arc<dyn Store>,
+        app: &AppName,
+        id: &str,
+        held: Held,
+    ) -> Result<Self, Failure> {
+        let no_signals = |e: std::io::Error| Failure::new(Exit::Unreachable, e.to_string());
+        let interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+        let terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+        let (sender, stop) = watch::channel(None);
+        let key = AppKey::Deploy.of(app).to_string();
+        let records = store.watch(&key);
+        let outside = Outside { interrupt, terminate, records, key, id: id.to_owned(), held };
+        Ok(Self { stop, task: tokio::spawn(outside.watch(sender)) })
+    }
+
+    /// Waits until something stops the deploy; at once if it was stopped before.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be cancelled and called again.
+    pub async fn stopped(&self) -> Stop {
+        let mut stop = self.stop.clone();
+        // The sender goes only when the task does: with this guard.
+        let seen = stop.wait_for(Option::is_some).await.ok().and_then(|stop| stop.clone());
+        match seen {
+            Some(stop) => stop,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What stopped the deploy, if something has.
+    pub fn seen(&self) -> Option<Stop> {
+        self.stop.borrow().clone()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Outside {
+    interrupt: Signal,
+    terminate: Signal,
+    records: Watch,
+    key: String,
+    id: String,
+    held: Held,
+}
+
+impl Outside {
+    async fn watch(mut self, sender: watch::Sender<Option<Stop>>) {
+        let stop = self.first().await;
+        let lost = stop == Stop::LockLost;
+        sender.send_replace(Some(stop));
+        // Taking a deploy back takes its time and needs the lock, too. Whoever sends a second
+        // signal wants out; what is half done then is for `resume`.
+        loop {
+            tokio::select! {
+                () = self.held.lost(), if !lost => {
+                    sender.send_replace(Some(Stop::LockLost));
+                    return;
+                }
+                _ = self.interrupt.recv() => leave(),
+                _ = self.terminate.recv() => leave(),
+            }
+        }
+    }
+
+    async fn first(&mut self) -> Stop {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return Stop::Signal,
+                _ = self.terminate.recv() => return Stop::Signal,
+                () = self.held.lost() => return Stop::LockLost,
+                Some(event) = self.records.next() => {
+                    if let Some(who) = self.undone(event) {
+                        return Stop::Undo(who);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who wants this deploy undone, if the event says so.
+    fn undone(&self, event: WatchEvent) -> Option<Who> {
+        let entries = match event {
+            WatchEvent::Full(view) => view.entries.into_values().collect(),
+            WatchEvent::Changed(all) => all.into_iter().filter_map(put).collect::<Vec<_>>(),
+            WatchEvent::Confirmed | WatchEvent::Lost(_) => return None,
+        };
+        let own = entries.into_iter().filter(|entry| entry.key == self.key);
+        let records = own.filter_map(|entry| Deploy::parse(&entry.value).ok());
+        records.filter(|record| record.id == self.id).find_map(|record| record.undo)
+    }
+}
+
+fn put(change: Change) -> Option<shunt_config::store::Entry> {
+    match change {
+        Change::Put(entry) => Some(entry),
+        Change::Deleted(_) => None,
+    }
+}
+
+fn leave() -> ! {
+    std::process::exit(Exit::Unreachable.code().into())
+}

@@ -1,0 +1,158 @@
+//! One health check of one target, from here: so that a release that cannot answer at all is never
+//! announced, and its failure is shown with its container's output.
+
+use std::time::Duration;
+
+use http::{Request, header};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use shunt_config::Address;
+use shunt_config::health::{Check, CheckKind, CheckMethod};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+/// Docker's own forwarder accepts before the app listens, and closes at once.
+const STAYS_OPEN: Duration = Duration::from_millis(100);
+
+/// Asks `address` once: what it answered, and whether that counts as healthy. Ends within the
+/// check's timeout.
+pub async fn probe(address: &Address, check: &Check) -> Result<String, String> {
+    let asked = async {
+        match with_port(address, check.port) {
+            Address::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), port)).await;
+                ask(stream.map_err(|e| format!("connect: {e}"))?, address, check).await
+            }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path).await;
+                ask(stream.map_err(|e| format!("connect: {e}"))?, address, check).await
+            }
+        }
+    };
+    match timeout(check.timeout, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer within {}", crate::report::show(check.timeout))),
+    }
+}
+
+fn with_port(address: &Address, port: Option<u16>) -> Address {
+    match (address, port) {
+        (Address::Tcp { host, .. }, Some(port)) => Address::Tcp { host: host.clone(), port },
+        _ => address.clone(),
+    }
+}
+
+async fn ask<S>(mut stream: S, address: &Address, check: &Check) -> Result<String, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    match check.kind {
+        CheckKind::Http => request(stream, address, check).await,
+        CheckKind::Tcp => match timeout(STAYS_OPEN, stream.read_u8()).await {
+            Ok(Err(error)) => Err(format!("connected, then closed: {error}")),
+            // Some servers speak first.
+            Ok(Ok(_)) | Err(_) => Ok("accepts connections".to_owned()),
+        },
+    }
+}
+
+async fn request<S>(stream: S, address: &Address, check: &Check) -> Result<String, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let shake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = shake.map_err(|e| format!("connect: {e}"))?;
+    let method = match check.method {
+        CheckMethod::Get => http::Method::GET,
+        CheckMethod::Head => http::Method::HEAD,
+        CheckMethod::Options => http::Method::OPTIONS,
+    };
+    let host = check.host.clone().unwrap_or_else(|| match address {
+        Address::Tcp { .. } => address.to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
+    });
+    let request = Request::builder()
+        .method(method)
+        .uri(&check.path)
+        .header(header::HOST, host)
+        .header(header::USER_AGENT, concat!("shuntctl/", env!("CARGO_PKG_VERSION")))
+        .header(header::CONNECTION, "close")
+        .body(Empty::<bytes::Bytes>::new())
+        .map_err(|e| format!("this check cannot be sent: {e}"))?;
+    // The answer's head is all that counts, so the connection is dropped with this future.
+    let answer = tokio::select! {
+        answer = sender.send_request(request) => answer,
+        ended = connection => match ended {
+            Ok(()) => return Err("closed without an answer".to_owned()),
+            Err(error) => Err(error),
+        },
+    };
+    let status = answer.map_err(|e| format!("no answer: {e}"))?.status();
+    let said = format!("{} {}", check.path, status);
+    if check.status.contains(status.as_u16()) { Ok(said) } else { Err(said) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shunt_config::Health;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    /// A server that reads a little and answers `answer` to one connection.
+    async fn answering(answer: &'static str) -> Address {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if answer.is_empty() {
+                return;
+            }
+            let mut buffer = [0; 1024];
+            let _ = stream.read(&mut buffer).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        address
+    }
+
+    fn check(json: &str) -> Check {
+        let health: Health = shunt_config::strict::json(json).unwrap();
+        health.over(&Health::default())
+    }
+
+    #[tokio::test]
+    async fn the_answer_decides_and_is_told() {
+        let up = answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert_eq!(probe(&up, &check("{}")).await.unwrap(), "/up 204 No Content");
+        let down = answering("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
+        let said = probe(&down, &check("{}")).await.unwrap_err();
+        assert_eq!(said, "/up 503 Service Unavailable");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_at_once_is_not_healthy() {
+        let closing = answering("").await;
+        assert!(probe(&closing, &check("{}")).await.is_err());
+        let closing = answering("").await;
+        let said = probe(&closing, &check(r#"{"kind":"tcp"}"#)).await.unwrap_err();
+        assert!(said.starts_with("connected, then closed"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_told_as_such() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        drop(listener);
+        let said = probe(&address, &check("{}")).await.unwrap_err();
+        assert!(said.contains("refused"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_target_that_says_nothing_is_given_up_after_the_timeout() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let said = probe(&address, &check(r#"{"timeout":"50ms"}"#)).await.unwrap_err();
+        assert_eq!(said, "no answer within 50 ms");
+    }
+}
