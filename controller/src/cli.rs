@@ -71,6 +71,25 @@ enum Verb {
     /// Checks the deploy file; names all its mistakes in one run
     #[command(after_help = "Example:\n  shuntctl check --file staging.toml")]
     Check,
+    /// Starts the new release beside the old one, proves it, flips, drains, keeps the old one warm
+    #[command(
+        after_help = "Examples:\n  shuntctl deploy --tag 1.1\n  shuntctl deploy --tag 1.1 --dry-run"
+    )]
+    Deploy(verb::deploy::Deploy),
+    /// Finishes or undoes a deploy whose controller is gone, and clears away what it left
+    #[command(after_help = "Example:\n  shuntctl resume web")]
+    Resume(verb::resume::Resume),
+    /// Stops the releases that get no requests: the warm one, and what could not be stopped before
+    #[command(after_help = "Examples:\n  shuntctl retire web\n  shuntctl retire web --timeout 15m")]
+    Retire(verb::retire::Retire),
+    /// Shows the output of a release's containers
+    #[command(
+        after_help = "Examples:\n  shuntctl logs web\n  shuntctl logs web green -n 20 --follow"
+    )]
+    Logs(verb::logs::Logs),
+    /// Removes an app: from the proxies, then its containers, then its keys
+    #[command(after_help = "Example:\n  shuntctl remove web --yes")]
+    Remove(verb::remove::Remove),
     /// Puts a release that you run yourself into a slot, and waits until the proxies have proved it
     #[command(after_help = "Example:\n  shuntctl announce web green 10.0.0.11:9001 10.0.0.12:9001")]
     Announce(verb::announce::Announce),
@@ -126,6 +145,11 @@ impl Cli {
         let result = match self.verb {
             Verb::Init(init) => init.run(&context),
             Verb::Check => verb::check::run(&context),
+            Verb::Deploy(deploy) => deploy.run(&context).await,
+            Verb::Resume(resume) => resume.run(&context).await,
+            Verb::Retire(retire) => retire.run(&context).await,
+            Verb::Logs(logs) => logs.run(&context).await,
+            Verb::Remove(remove) => remove.run(&context).await,
             Verb::Announce(announce) => announce.run(&context).await,
             Verb::Flip(flip) => flip.run(&context).await,
             Verb::Undo(undo) => undo.run(&context).await,

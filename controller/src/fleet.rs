@@ -192,13 +192,15 @@ impl Fleet {
         self.all().map(|(name, proxy)| (name.clone(), proxy.ack(expected))).collect()
     }
 
-    /// Leases on `token` per live proxy that has not let go of it: `None` where it still sends new
-    /// requests there, or has said nothing yet.
-    pub fn holding(&self, token: &Token) -> BTreeMap<ProxyName, Option<u64>> {
+    /// Leases on `token`, a release of the app of `keys`, per live proxy that has not let go of it:
+    /// `None` where it still sends new requests there, or has said nothing yet.
+    pub fn holding(&self, keys: &AppKeys, token: &Token) -> BTreeMap<ProxyName, Option<u64>> {
         let mut holding = BTreeMap::new();
         for (name, process) in self.processes() {
             let leases = match &process.status {
-                // Without a word it may serve anything from its snapshot.
+                // A proxy that has dropped a removed app says nothing of it any more.
+                None if keys.app.is_none() => continue,
+                // One that has just begun may serve anything from its snapshot.
                 None => None,
                 Some(s) if s.serving.iter().any(|serving| serving.token == *token) => None,
                 Some(s) => match s.draining.get(token) {

@@ -153,8 +153,8 @@ pub async fn drained(
     tell: &mut Tell<'_>,
 ) -> Drained {
     let waited: Result<Waited<Drained>, std::convert::Infallible> = sight
-        .wait(limit, tell, |_, fleet| {
-            let holding = holding(fleet, tokens);
+        .wait(limit, tell, |keys, fleet| {
+            let holding = holding(keys, fleet, tokens);
             let lost: Vec<ProxyName> = fleet.lost().cloned().collect();
             if !holding.is_empty() {
                 let key = join(holding.keys());
@@ -170,7 +170,7 @@ pub async fn drained(
     match waited {
         Ok(Waited::Done(drained)) => drained,
         Ok(Waited::TimedOut(_)) => {
-            let mut left = holding(&sight.fleet, tokens);
+            let mut left = holding(&sight.keys, &sight.fleet, tokens);
             left.extend(sight.fleet.lost().filter(|_| all).map(|name| (name.clone(), None)));
             Drained::Left(left)
         }
@@ -178,9 +178,9 @@ pub async fn drained(
     }
 }
 
-fn holding(fleet: &Fleet, tokens: &[Token]) -> BTreeMap<ProxyName, Option<u64>> {
+fn holding(keys: &AppKeys, fleet: &Fleet, tokens: &[Token]) -> BTreeMap<ProxyName, Option<u64>> {
     let mut holding = BTreeMap::new();
-    for (name, leases) in tokens.iter().flat_map(|token| fleet.holding(token)) {
+    for (name, leases) in tokens.iter().flat_map(|token| fleet.holding(keys, token)) {
         let sum = holding.entry(name).or_insert(Some(0));
         *sum = sum.zip(leases).map(|(a, b): (u64, u64)| a + b);
     }

@@ -25,6 +25,7 @@ pub mod flip;
 pub mod guard;
 pub mod history;
 pub mod journal;
+pub mod keeping;
 pub mod lock;
 pub mod port;
 pub mod probe;

@@ -263,7 +263,7 @@ fn named(keys: &AppKeys, fleet: &Fleet, token: &Token, deploy: &str) -> Option<S
             return Some(format!("it is in `{slot}`"));
         }
     }
-    let holding = fleet.holding(token);
+    let holding = fleet.holding(keys, token);
     let serving = holding.iter().find(|(_, leases)| leases.is_none());
     serving.map(|(name, _)| format!("{name} has not let go of it"))
 }

@@ -252,7 +252,7 @@ impl DrainLine {
 fn drain_lines(keys: &AppKeys, fleet: &Fleet) -> Vec<DrainLine> {
     let line = |(token, kept): (&Token, &Kept<shunt_config::record::Draining>)| {
         let draining = kept.ok()?;
-        let leases = fleet.holding(token).into_values().flatten().sum();
+        let leases = fleet.holding(keys, token).into_values().flatten().sum();
         let lost = draining.lost.iter().map(|(name, since)| (name.to_string(), *since)).collect();
         let version = draining.release().and_then(|release| release.version);
         Some(DrainLine { token: token.clone(), version, since: draining.since, leases, lost })

@@ -18,7 +18,7 @@ use crate::undo::later;
 
 impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.
-    pub(super) async fn end(mut self, done: Result<(), Trouble>) -> Result<(), Failure> {
+    pub(super) async fn end(self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let Err(trouble) = done else { return self.close(Outcome::Done, None).await };
         self.report.end(Ended::Failed, &trouble.failure(&self.journal.record().id).said);
         match (&trouble, self.journal.record().stage) {

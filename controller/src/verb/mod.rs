@@ -2,10 +2,15 @@
 
 pub mod announce;
 pub mod check;
+pub mod deploy;
 pub mod flip;
 pub mod history;
 pub mod init;
 pub mod list;
+pub mod logs;
 pub mod proxy;
+pub mod remove;
+pub mod resume;
+pub mod retire;
 pub mod status;
 pub mod undo;

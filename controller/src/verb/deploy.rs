@@ -1,0 +1,101 @@
+//! `shuntctl deploy`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use shunt_config::store::Store;
+
+use crate::app_keys::AppKeys;
+use crate::cli::time;
+use crate::context::Context;
+use crate::deploy::{Job, Plan, Run, what};
+use crate::engine::{self, Engine};
+use crate::exit::Failure;
+use crate::fleet::Fleet;
+use crate::flip::someone_serves;
+use crate::keeping::{release, sweep, take_in_order};
+use crate::lock::Held;
+use crate::report::table;
+use crate::retire::Yard;
+use crate::sight::Sight;
+
+/// Flags of `deploy`.
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// The tag of the deploy file's image
+    #[arg(long)]
+    tag: Option<String>,
+    /// The image, instead of the deploy file's
+    #[arg(long, conflicts_with = "tag", value_name = "NAME[:TAG][@DIGEST]")]
+    image: Option<String>,
+    /// Shows what would be done, and does nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait for another deploy of the app to end [default: not at all]
+    #[arg(long, value_parser = time)]
+    lock_wait: Option<Duration>,
+}
+
+impl Deploy {
+    /// Deploys.
+    pub async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref());
+        let store = context.store()?;
+        if self.dry_run {
+            return show(context, &*store, &job).await;
+        }
+        someone_serves(&Fleet::read(&*store, Some(&job.file.app)).await?)?;
+        let engine = engine::open(job.file.run.engine.as_deref()).await?;
+        let wait = self.lock_wait.unwrap_or_default();
+        let report = &context.report;
+        let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
+        match begin(context, &store, &held, keys, &job, &*engine).await {
+            Ok(run) => run.deploy(&job).await,
+            Err(failure) => release(held, failure).await,
+        }
+    }
+}
+
+/// What comes before the first step.
+async fn begin<'a>(
+    context: &'a Context,
+    store: &Arc<dyn Store>,
+    held: &Held,
+    keys: AppKeys,
+    job: &Job,
+    engine: &dyn Engine,
+) -> Result<Run<'a>, Failure> {
+    let report = &context.report;
+    let mut sight = Sight::open(&**store, &keys.name).await?;
+    let yard = Yard { store, held, limits: job.file.limits, wait: false };
+    sweep(&yard, &mut sight, engine, report).await?;
+    let keys = AppKeys::read(&**store, &keys.name).await?;
+    let record = Plan::new(&keys, job)?.record(job, engine.name());
+    Run::new(report, store, held, &keys, record).await
+}
+
+async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Failure> {
+    let app = &job.file.app;
+    let keys = AppKeys::read(store, app).await?;
+    let fleet = Fleet::read(store, Some(app)).await?;
+    let plan = Plan::new(&keys, job)?;
+    let mut rows = Vec::new();
+    for (i, step) in plan.steps.iter().enumerate() {
+        let what = what(*step, job, plan.slot, plan.previous.as_ref());
+        context.report.value(&json!({ "step": step, "what": what }));
+        rows.push(vec![format!("{}", i + 1), step.to_string(), what]);
+    }
+    context.report.line(&table(&["", "STEP", "WHAT"], &rows));
+    if plan.app.is_some() {
+        context.report.line("the app's settings change with the flip");
+    }
+    if keys.record().is_some_and(shunt_config::record::Deploy::unfinished) {
+        context.report.line("before that, the deploy that is half done is finished or undone");
+    }
+    if let Err(failure) = someone_serves(&fleet) {
+        context.report.line(&format!("it would fail: {failure}"));
+    }
+    Ok(())
+}

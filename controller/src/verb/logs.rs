@@ -1,0 +1,70 @@
+//! `shuntctl logs`
+
+use clap::Args;
+use futures_util::future::try_join_all;
+use serde_json::json;
+use shunt_config::{AppName, Slot};
+
+use crate::app_keys::{AppKeys, Kept};
+use crate::context::Context;
+use crate::engine::{self, label};
+use crate::exit::Failure;
+
+/// Flags of `logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The app [default: the deploy file's]
+    app: Option<AppName>,
+    /// The slot [default: the active one]
+    slot: Option<Slot>,
+    /// How many of the last lines of each container
+    #[arg(short = 'n', long, default_value_t = 100)]
+    lines: usize,
+    /// Goes on with what is written from now on
+    #[arg(long)]
+    follow: bool,
+}
+
+impl Logs {
+    /// Shows the output of a release's containers.
+    pub async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let app = context.app(self.app.clone())?;
+        let store = context.store()?;
+        let keys = AppKeys::read(&*store, &app).await?;
+        let slot = self.slot.or_else(|| keys.active().map(|active| active.main()));
+        let Some(slot) = slot else {
+            return Err(Failure::usage(format!("`{app}` has no active release: name a slot")));
+        };
+        let Some(release) = keys.slot(slot).and_then(Kept::ok) else {
+            return Err(Failure::usage(format!("`{app}` has no release in `{slot}`")));
+        };
+        let Some(deploy) = &release.deploy else {
+            let said = format!("the targets in `{slot}` of `{app}` were not started by a deploy");
+            return Err(Failure::usage(said).hint("their output is where they were started"));
+        };
+        let name = keys.record().and_then(|record| record.engine.clone());
+        let engine = engine::open(name.as_deref()).await?;
+        let containers = engine.list(&label::of_deploy(&app, deploy)).await?;
+        let show = |name: &str, line: &str| {
+            context.report.value(&json!({ "container": name, "line": line }));
+            let replica = name.rsplit('-').next().unwrap_or(name);
+            let prefix = if containers.len() > 1 { format!("{replica} | ") } else { String::new() };
+            context.report.line(&format!("{prefix}{line}"));
+        };
+        if self.follow {
+            let mut each: Vec<_> = containers
+                .iter()
+                .map(|container| (container, |line: &str| show(&container.name, line)))
+                .collect();
+            let all = each.iter_mut().map(|(c, each)| engine.follow(&c.id, self.lines, each));
+            try_join_all(all).await?;
+            return Ok(());
+        }
+        for container in &containers {
+            for line in engine.logs(&container.id, self.lines).await? {
+                show(&container.name, &line);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! `shuntctl retire`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use shunt_config::store::Store;
+use shunt_config::{AppName, Slot};
+use tokio::time::{Instant, sleep};
+
+use crate::app_keys::AppKeys;
+use crate::cli::time;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::keeping::{limits, release, take_in_order};
+use crate::lock::Held;
+use crate::report::{Ended, Report};
+use crate::retire::{Retired, Yard};
+use crate::sight::Sight;
+
+/// How often a proxy that is lost is looked for again, at least.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Flags of `retire`.
+#[derive(Debug, Args)]
+pub struct Retire {
+    /// The app [default: the deploy file's]
+    app: Option<AppName>,
+    /// How long to wait for proxies that are lost, beyond the time requests have to be over
+    #[arg(long, value_parser = time)]
+    timeout: Option<Duration>,
+}
+
+impl Retire {
+    /// Stops every release that gets no requests.
+    pub async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let app = context.app(self.app.clone())?;
+        let store = context.store()?;
+        let report = &context.report;
+        let taken = take_in_order(report, &store, &app, "retire", Duration::ZERO).await?;
+        let (held, keys, _) = taken;
+        report.begin("retire", &format!("releases of `{app}` that get no requests"));
+        let patience = self.timeout.unwrap_or_default();
+        match retire_all(report, &store, &held, &keys, patience).await {
+            Ok(said) => {
+                held.release().await?;
+                report.end(Ended::Done, &said);
+                report.event("retired", json!({ "app": app, "said": said }));
+                Ok(())
+            }
+            Err(failure) => release(held, failure).await,
+        }
+    }
+}
+
+async fn retire_all(
+    report: &Report,
+    store: &Arc<dyn Store>,
+    held: &Held,
+    keys: &AppKeys,
+    patience: Duration,
+) -> Result<String, Failure> {
+    let yard = Yard { store, held, limits: limits(keys), wait: true };
+    let active = keys.active();
+    for slot in Slot::BOTH {
+        if active.is_some_and(|active| active.share(slot) == 0) {
+            yard.condemn(keys, slot).await?;
+        }
+    }
+    retire_draining(report, &yard, &keys.name, patience).await
+}
+
+/// Retires all that is under `draining/`, and waits up to `patience` for what has to stay.
+pub(super) async fn retire_draining(
+    report: &Report,
+    yard: &Yard<'_>,
+    app: &AppName,
+    patience: Duration,
+) -> Result<String, Failure> {
+    let mut sight = Sight::open(&**yard.store, app).await?;
+    let deadline = Instant::now() + patience;
+    let mut done = Vec::new();
+    loop {
+        let keys = AppKeys::read(&**yard.store, app).await?;
+        let mut kept = Vec::new();
+        for token in keys.draining.keys() {
+            let mut tell = |key: &str, text: &str| report.progress(key, text);
+            match yard.retire(&mut sight, token, &mut tell).await? {
+                Retired::Kept(why) => kept.push(why),
+                gone @ Retired::Gone { .. } => done.push(gone.text()),
+            }
+        }
+        if kept.is_empty() {
+            return Ok(if done.is_empty() {
+                "nothing to retire".to_owned()
+            } else {
+                done.join("; ")
+            });
+        }
+        if Instant::now() >= deadline {
+            let said = format!("not everything may be stopped yet: {}", kept.join("; "));
+            let hint = "`shuntctl proxy forget NAME` forgets a proxy that will not come back";
+            return Err(Failure::new(Exit::Unacknowledged, said).hint(hint));
+        }
+        report.progress(&kept.join(";"), &kept.join("; "));
+        tokio::select! {
+            () = sight.changed() => {}
+            () = sleep(LOOK) => {}
+        }
+    }
+}
