@@ -90,6 +90,10 @@ impl From<StoreError> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self::new(Exit::Unreachable, error.to_string())
+        let exit = match error {
+            EngineError::NoImage(_) => Exit::Usage,
+            _ => Exit::Unreachable,
+        };
+        Self::new(exit, error.to_string())
     }
 }

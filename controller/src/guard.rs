@@ -91,19 +91,22 @@ struct Outside {
 impl Outside {
     async fn watch(mut self, sender: watch::Sender<Option<Stop>>) {
         let stop = self.first().await;
-        let lost = stop == Stop::LockLost;
+        let (lost, held) = (stop == Stop::LockLost, self.held.clone());
         sender.send_replace(Some(stop));
         // Taking a deploy back takes its time and needs the lock, too. Whoever sends a second
         // signal wants out; what is half done then is for `resume`.
-        loop {
-            tokio::select! {
-                () = self.held.lost(), if !lost => {
-                    sender.send_replace(Some(Stop::LockLost));
-                    return;
-                }
-                _ = self.interrupt.recv() => leave(),
-                _ = self.terminate.recv() => leave(),
-            }
+        tokio::select! {
+            () = held.lost(), if !lost => drop(sender.send_replace(Some(Stop::LockLost))),
+            () = self.signal() => leave(),
+        }
+        self.signal().await;
+        leave();
+    }
+
+    async fn signal(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 

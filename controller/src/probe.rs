@@ -81,10 +81,12 @@ where
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|e| format!("this check cannot be sent: {e}"))?;
     // The answer's head is all that counts, so the connection is dropped with this future.
+    let mut answer = std::pin::pin!(sender.send_request(request));
     let answer = tokio::select! {
-        answer = sender.send_request(request) => answer,
+        answer = &mut answer => answer,
+        // It may be over in the same moment in which the answer has come.
         ended = connection => match ended {
-            Ok(()) => return Err("closed without an answer".to_owned()),
+            Ok(()) => answer.await,
             Err(error) => Err(error),
         },
     };

@@ -5,6 +5,7 @@
 //! `"event":"end"`; a question is answered with its answer alone, or with the end of a failed run.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where output is made")]
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr, stdout};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,8 +36,8 @@ struct Running {
     name: String,
     began: Instant,
     bar: Option<ProgressBar>,
-    /// What it was last said to wait for.
-    waits: String,
+    /// What it was said to wait for, each once.
+    waits: BTreeSet<String>,
 }
 
 /// Told what is waited for: a key that changes only when that changes, and a text that may count.
@@ -84,7 +85,7 @@ impl Report {
             bar
         });
         let running =
-            Running { name: name.to_owned(), began: Instant::now(), bar, waits: String::new() };
+            Running { name: name.to_owned(), began: Instant::now(), bar, waits: BTreeSet::new() };
         *self.running() = Some(running);
     }
 
@@ -95,7 +96,7 @@ impl Report {
         if let Some(bar) = &running.bar {
             bar.set_message(text.to_owned());
         }
-        if running.waits == key {
+        if running.waits.contains(key) {
             return;
         }
         if self.json {
@@ -106,7 +107,7 @@ impl Report {
         } else {
             println!("  …  {:<12} {text}", running.name);
         }
-        key.clone_into(&mut running.waits);
+        running.waits.insert(key.to_owned());
     }
 
     /// The running step is over.

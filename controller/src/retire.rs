@@ -1,6 +1,7 @@
 //! Stopping a release for good: after every known proxy has let go of it, and never before.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use crate::announce::displace;
 use crate::app_keys::AppKeys;
 use crate::engine::{self, Engine, label};
 use crate::exit::{Exit, Failure};
-use crate::fleet::Fleet;
-use crate::flip::{Drained, drained, join, leases};
+use crate::fleet::{Ack, Expected, Fleet};
+use crate::flip::{join, leases};
 use crate::lock::Held;
 use crate::report::{Tell, distance, show};
-use crate::sight::Sight;
+use crate::sight::{Look, Sight, Waited};
 
 /// Stops releases for the holder of an app's lock.
 #[derive(Debug)]
@@ -79,18 +80,12 @@ impl Yard<'_> {
             .delete(AppKey::Slot(slot).of(&keys.name))
             .delete(AppKey::Deploy.of(&keys.name));
         let txn = displace(txn, keys, slot, engine)?;
-        match self
-            .store
-            .commit(txn)
-            .await?
-            .token(AppKey::Draining(kept.token.clone()).of(&keys.name))
-        {
-            Some(_) => Ok(Some(kept.token.clone())),
-            None => {
-                let said = format!("the keys of `{}` were changed at the same moment", keys.name);
-                Err(Failure::new(Exit::Superseded, said))
-            }
+        let key = AppKey::Draining(kept.token.clone()).of(&keys.name);
+        if self.store.commit(txn).await?.token(key).is_none() {
+            let said = format!("the keys of `{}` were changed at the same moment", keys.name);
+            return Err(Failure::new(Exit::Superseded, said));
         }
+        Ok(Some(kept.token.clone()))
     }
 
     /// Stops the release under `draining/<token>` and forgets it, if nothing speaks against it.
@@ -112,9 +107,9 @@ impl Yard<'_> {
         })?;
         let release = draining.release();
         let deploy = release.as_ref().and_then(|release| release.deploy.clone());
-        let left = match self.wait_for_requests(sight, token, &draining, tell).await {
-            Drained::Empty { .. } => BTreeMap::new(),
-            Drained::Left(left) => left,
+        let left = match self.let_go(sight, &keys, token, &draining, tell).await {
+            Ok(left) => left,
+            Err(why) => return Ok(Retired::Kept(why)),
         };
         if let Some(why) = self.too_early(&draining, &left, deploy.is_some()) {
             return Ok(Retired::Kept(why));
@@ -139,16 +134,40 @@ impl Yard<'_> {
         Ok(Retired::Gone { containers, cut: left })
     }
 
-    async fn wait_for_requests(
+    /// Waits until every live proxy serves what the keys ask for and has no request on `token`: the
+    /// requests that are left when their time is over, or why it must not be stopped at all.
+    async fn let_go(
         &self,
         sight: &mut Sight,
+        keys: &AppKeys,
         token: &Token,
         draining: &Draining,
         tell: &mut Tell<'_>,
-    ) -> Drained {
+    ) -> Result<BTreeMap<ProxyName, Option<u64>>, String> {
         let over = self.limits.drain.saturating_sub(distance(draining.since));
         let limit = if self.wait { over } else { Duration::ZERO };
-        drained(sight, std::slice::from_ref(token), limit, false, tell).await
+        // A status that names this very `active` was written after the proxy had applied it; an
+        // older one says nothing of what was sent where meanwhile.
+        let expected = Expected::of(keys);
+        let late = |fleet: &Fleet| expected.as_ref().and_then(|expected| late(fleet, expected));
+        let waited: Result<Waited<()>, Infallible> = sight
+            .wait(limit, tell, |keys, fleet| {
+                let holding = fleet.holding(keys, token);
+                Ok(match (late(fleet), holding.is_empty()) {
+                    (Some((name, why)), _) => Look::Wait(name, why),
+                    (None, true) => Look::Done(()),
+                    (None, false) => Look::Wait(join(holding.keys()), leases(&holding)),
+                })
+            })
+            .await;
+        match waited {
+            Ok(Waited::Done(())) => Ok(BTreeMap::new()),
+            Ok(Waited::TimedOut(waits)) => match (sight.out_of_touch(), late(&sight.fleet)) {
+                (None, None) => Ok(sight.fleet.holding(&sight.keys, token)),
+                _ => Err(waits),
+            },
+            Err(never) => match never {},
+        }
     }
 
     /// Why requests that are left forbid to stop the release.
@@ -165,7 +184,8 @@ impl Yard<'_> {
         }
         // What someone else runs is not ours to stop, so its requests are not ours to cut.
         let over = distance(draining.since) >= self.limits.drain;
-        (!left.is_empty() && !(over && ours)).then(|| format!("{} not over", leases(left)))
+        let stays = !left.is_empty() && (!over || !ours);
+        stays.then(|| format!("{} not over", leases(left)))
     }
 
     /// Why a proxy that gives no sign of life forbids to stop the release. Notes down since when
@@ -233,6 +253,16 @@ impl Yard<'_> {
         }
         Ok(removed)
     }
+}
+
+/// A live proxy that does not serve what is `expected`, and why.
+fn late(fleet: &Fleet, expected: &Expected) -> Option<(String, String)> {
+    fleet.acks(expected).into_iter().find_map(|(name, ack)| match ack {
+        Ack::Applied | Ack::Lost => None,
+        Ack::Waiting(why) | Ack::Refused(why) => {
+            Some((name.to_string(), format!("{name} does not serve what `active` says: {why}")))
+        }
+    })
 }
 
 /// The deploys that any key of the app names; `None` if a key that might name one cannot be read.

@@ -1,5 +1,6 @@
 //! One app and its proxies, kept up to date: what every wait of a deploy looks at.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shunt_config::store::{Store, StoreError, View, Watch, WatchEvent};
@@ -20,7 +21,7 @@ pub struct Sight {
     pub keys: AppKeys,
     /// The proxies, and what they say of the app.
     pub fleet: Fleet,
-    store: String,
+    store: Arc<dyn Store>,
     app: Feed,
     known: Feed,
     live: Feed,
@@ -55,7 +56,7 @@ pub enum Waited<T> {
 
 impl Sight {
     /// Begins to watch; returns when all has been seen once.
-    pub async fn open(store: &dyn Store, app: &AppName) -> Result<Self, StoreError> {
+    pub async fn open(store: &Arc<dyn Store>, app: &AppName) -> Result<Self, StoreError> {
         let feed = |prefix: &str| {
             let lost = Some("not read yet".to_owned());
             Feed { watch: store.watch(prefix), lost, ended: false }
@@ -63,7 +64,7 @@ impl Sight {
         let mut sight = Self {
             keys: AppKeys::empty(app.clone()),
             fleet: Fleet::of(app),
-            store: store.name(),
+            store: Arc::clone(store),
             app: feed(&AppKeys::prefix(app)),
             known: feed(key::FLEET),
             live: feed(key::PROXIES),
@@ -74,7 +75,8 @@ impl Sight {
             tokio::select! {
                 () = sight.changed() => {}
                 () = sleep_until(deadline) => {
-                    return Err(StoreError::Unreachable { store: sight.store, reason });
+                    let store = store.name();
+                    return Err(StoreError::Unreachable { store, reason });
                 }
             }
         }
@@ -116,7 +118,9 @@ impl Sight {
     }
 
     /// Looks again at every change until `look` is done, fails, or `limit` has passed. Nothing is
-    /// concluded from what may be out of date.
+    /// concluded from what may be out of date: neither while the store is out of reach, nor from a
+    /// watch that lags behind what this process has written itself. So a look that fails is
+    /// repeated on keys that were read afresh.
     ///
     /// # Cancel safety
     ///
@@ -129,20 +133,35 @@ impl Sight {
     ) -> Result<Waited<T>, E> {
         let deadline = Instant::now() + limit;
         loop {
-            let waits = match self.out_of_touch() {
-                Some(reason) => format!("the store {} is out of reach: {reason}", self.store),
-                None => match look(&self.keys, &self.fleet)? {
-                    Look::Done(value) => return Ok(Waited::Done(value)),
-                    Look::Wait(key, text) => {
-                        tell(&key, &text);
-                        text
-                    }
-                },
+            let waits = match self.look(&mut look).await? {
+                Look::Done(value) => return Ok(Waited::Done(value)),
+                Look::Wait(key, text) => {
+                    tell(&key, &text);
+                    text
+                }
             };
             tokio::select! {
                 () = self.changed() => {}
                 () = sleep_until(deadline) => return Ok(Waited::TimedOut(waits)),
             }
+        }
+    }
+
+    async fn look<T, E>(
+        &self,
+        look: &mut impl FnMut(&AppKeys, &Fleet) -> Result<Look<T>, E>,
+    ) -> Result<Look<T>, E> {
+        if let Some(reason) = self.out_of_touch() {
+            let text = format!("{} is out of reach: {reason}", self.store.name());
+            return Ok(Look::Wait("store".to_owned(), text));
+        }
+        match look(&self.keys, &self.fleet) {
+            Err(doubtful) => match AppKeys::read(&*self.store, &self.keys.name).await {
+                Ok(keys) => look(&keys, &self.fleet),
+                Err(StoreError::Refused { .. }) => Err(doubtful),
+                Err(error) => Ok(Look::Wait("store".to_owned(), error.to_string())),
+            },
+            seen => seen,
         }
     }
 }

@@ -222,11 +222,11 @@ impl Run<'_> {
         let (slot, limit, report) =
             (self.journal.record().slot, job.file.limits.health, self.report);
         let mut tell = |key: &str, text: &str| report.progress(key, text);
-        let taken = tokio::select! {
-            taken = proved(&mut self.sight, slot, &token, &release, limit, &mut tell) => taken,
+        let proof = tokio::select! {
+            proof = proved(&mut self.sight, slot, &token, &release, limit, &mut tell) => proof,
             stop = self.guard.stopped() => return Err(stop.into()),
         };
-        match taken {
+        match proof {
             Proved::Healthy(by) => Ok(format!("{} target(s), by {by}", release.targets.len())),
             Proved::Superseded => {
                 Err(Stop::Superseded(format!("`{slot}` was put again by someone else")).into())

@@ -24,9 +24,9 @@ impl Run<'_> {
         match (&trouble, self.journal.record().stage) {
             (Trouble::Stop(Stop::LockLost), _) => self.abandon(trouble).await,
             (Trouble::Store(_), _) => self.leave(trouble).await,
-            (_, Stage::Flipped) => self.after_flip(trouble).await,
-            (_, Stage::Acknowledged) => self.after_acknowledge(trouble).await,
-            _ => self.take_back(trouble).await,
+            (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
+            (_, Stage::Acknowledged) => Box::pin(self.after_acknowledge(trouble)).await,
+            _ => Box::pin(self.take_back(trouble)).await,
         }
     }
 
@@ -38,7 +38,7 @@ impl Run<'_> {
                 let failure = trouble.failure(&self.journal.record().id);
                 self.close(Outcome::Superseded, Some(said)).await.and(Err(failure))
             }
-            _ if self.can_go_back() => self.take_back(trouble).await,
+            _ if self.can_go_back() => Box::pin(self.take_back(trouble)).await,
             _ => self.leave(trouble).await,
         }
     }

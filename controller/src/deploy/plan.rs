@@ -64,7 +64,7 @@ impl Plan {
         let slot = standby(keys)?;
         let previous = keys
             .active()
-            .map(|active| active.main())
+            .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
         let mut steps = Step::ALL.to_vec();
         if previous.is_none() {
@@ -145,9 +145,8 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Start => format!("{n} container(s), published on {bind}, ports {range}"),
         Step::Check => format!("health of {n} container(s), from here"),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
-        Step::Prove => "by every live proxy".to_owned(),
         Step::Flip => format!("`active` to `{slot}`"),
-        Step::Acknowledge => "by every live proxy".to_owned(),
+        Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
         Step::Drain => format!("requests on {old}"),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }

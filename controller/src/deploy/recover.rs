@@ -29,11 +29,11 @@ pub async fn recover(
     let ended = match record.stage {
         Stage::Flipped | Stage::Acknowledged => {
             let done = run.rest(record).await;
-            run.end(done).await
+            Box::pin(run.end(done)).await
         }
         Stage::Preparing | Stage::Announced | Stage::Undoing | Stage::Warm => {
             let gone = "its controller was gone, so it was undone".to_owned();
-            run.end(Err(Trouble::Other(Failure::new(Exit::Undone, gone)))).await
+            Box::pin(run.end(Err(Trouble::Other(Failure::new(Exit::Undone, gone))))).await
         }
     };
     match ended {

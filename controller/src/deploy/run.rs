@@ -47,7 +47,7 @@ impl<'a> Run<'a> {
         record: Deploy,
     ) -> Result<Self, Failure> {
         let app = keys.name.clone();
-        let sight = Sight::open(&**store, &app).await?;
+        let sight = Sight::open(store, &app).await?;
         let guard = Guard::new(store, &app, &record.id, held.clone())?;
         let journal = Journal::begin(Arc::clone(store), held.clone(), keys, record);
         let (image, containers, announced) = (None, Vec::new(), None);
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
         self.report.event("deploy", event);
         let steps = record.plan.clone();
         let done = self.walk(&steps, Some(job)).await;
-        self.end(done).await
+        Box::pin(self.end(done)).await
     }
 
     pub(super) async fn walk(&mut self, steps: &[Step], job: Option<&Job>) -> Result<(), Trouble> {

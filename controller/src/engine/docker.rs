@@ -70,7 +70,12 @@ impl Docker {
         let mut layers = Layers::default();
         let mut stream = Box::pin(self.client.create_image(Some(options), None, None));
         while let Some(info) = stream.next().await {
-            layers.note(info.map_err(|error| self.failed(&error))?);
+            match info {
+                Err(error) if is_status(&error, 404) => {
+                    return Err(EngineError::NoImage(format!("{image}: {error}")));
+                }
+                info => layers.note(info.map_err(|error| self.failed(&error))?),
+            }
             tell("pulling", &layers.text(image));
         }
         Ok(())
@@ -142,10 +147,7 @@ impl Engine for Docker {
         if when == Pull::Always || (when == Pull::Missing && self.known(&image).await?.is_none()) {
             self.download(&image, tell).await?;
         }
-        self.known(&image).await?.ok_or_else(|| EngineError::Refused {
-            engine: self.name.clone(),
-            reason: format!("there is no image {image}, and `pull` is `never`"),
-        })
+        self.known(&image).await?.ok_or(EngineError::NoImage(image))
     }
 
     async fn start(&self, spec: &Spec) -> Result<Container, EngineError> {

@@ -132,6 +132,9 @@ pub enum EngineError {
         /// What it said.
         reason: String,
     },
+    /// There is no such image.
+    #[error("there is no image {0}")]
+    NoImage(String),
     /// The port is taken; another may do.
     #[error("port {0} is taken")]
     PortTaken(u16),

@@ -50,7 +50,7 @@ impl Announce {
         let store = context.store()?;
         let release = self.release()?;
         report.begin("announce", &format!("{} {}", self.app, self.slot));
-        let sight = Sight::open(&*store, &self.app).await?;
+        let mut sight = Sight::open(&store, &self.app).await?;
         self.refuse_a_serving_slot(&sight.keys)?;
         let (txn, _) = announce(&sight.keys, self.slot, &release, None)?;
         let key = AppKey::Slot(self.slot).of(&self.app);
@@ -60,12 +60,10 @@ impl Announce {
         let count = release.targets.len();
         report.end(Ended::Done, &format!("{count} target(s) in `{}` of `{}`", self.slot, self.app));
         report.event("announced", json!({ "app": self.app, "slot": self.slot, "token": token }));
-        if self.no_wait {
-            return Ok(());
+        match self.no_wait {
+            true => Ok(()),
+            false => self.wait(context, &mut sight, &token, &release).await,
         }
-        // A sight from before the put would take its own announcement for someone else's.
-        let mut sight = Sight::open(&*store, &self.app).await?;
-        self.wait(context, &mut sight, &token, &release).await
     }
 
     async fn wait(

@@ -51,7 +51,7 @@ impl Deploy {
         let wait = self.lock_wait.unwrap_or_default();
         let report = &context.report;
         let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
-        match begin(context, &store, &held, keys, &job, &*engine).await {
+        match Box::pin(begin(context, &store, &held, keys, &job, &*engine)).await {
             Ok(run) => run.deploy(&job).await,
             Err(failure) => release(held, failure).await,
         }
@@ -68,7 +68,7 @@ async fn begin<'a>(
     engine: &dyn Engine,
 ) -> Result<Run<'a>, Failure> {
     let report = &context.report;
-    let mut sight = Sight::open(&**store, &keys.name).await?;
+    let mut sight = Sight::open(store, &keys.name).await?;
     let yard = Yard { store, held, limits: job.file.limits, wait: false };
     sweep(&yard, &mut sight, engine, report).await?;
     let keys = AppKeys::read(&**store, &keys.name).await?;

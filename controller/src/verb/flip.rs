@@ -51,7 +51,7 @@ impl Flip {
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let report = &context.report;
         let store = context.store()?;
-        let mut sight = Sight::open(&*store, &self.app).await?;
+        let mut sight = Sight::open(&store, &self.app).await?;
         let keys = sight.keys.clone();
         someone_serves(&sight.fleet)?;
         let to = self.to.unwrap_or_else(|| other(&keys));

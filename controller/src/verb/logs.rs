@@ -31,7 +31,7 @@ impl Logs {
         let app = context.app(self.app.clone())?;
         let store = context.store()?;
         let keys = AppKeys::read(&*store, &app).await?;
-        let slot = self.slot.or_else(|| keys.active().map(|active| active.main()));
+        let slot = self.slot.or_else(|| keys.active().map(shunt_config::Active::main));
         let Some(slot) = slot else {
             return Err(Failure::usage(format!("`{app}` has no active release: name a slot")));
         };

@@ -86,7 +86,7 @@ impl Remove {
         let keys = AppKeys::read(&**store, app).await?;
         let engine_name = keys.record().and_then(|record| record.engine.clone());
         let limits = limits(&keys);
-        write(empty_slots(&keys, engine_name.clone())?).await?;
+        write(empty_slots(&keys, engine_name.as_deref())?).await?;
         let yard = Yard { store, held, limits, wait: true };
         let said = retire_draining(report, &yard, app, Duration::ZERO).await?;
         if engine_name.is_some() {
@@ -108,7 +108,7 @@ impl Remove {
 
     async fn dropped(&self, report: &Report, store: &Arc<dyn Store>) -> Result<(), Failure> {
         report.begin("drop", "by every live proxy");
-        let mut sight = Sight::open(&**store, &self.app).await?;
+        let mut sight = Sight::open(store, &self.app).await?;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let waited = sight
             .wait(self.timeout, &mut tell, |keys, fleet| {
@@ -139,12 +139,13 @@ impl Remove {
 }
 
 /// Takes all releases out of their slots, and deletes what speaks of them.
-fn empty_slots(keys: &AppKeys, engine: Option<String>) -> Result<Txn, Failure> {
+fn empty_slots(keys: &AppKeys, engine: Option<&str>) -> Result<Txn, Failure> {
     let app = &keys.name;
     let mut txn = Txn::new();
     for slot in Slot::BOTH {
         txn = txn.when(keys.unchanged(&AppKey::Slot(slot)));
-        txn = displace(txn, keys, slot, engine.clone())?.delete(AppKey::Slot(slot).of(app));
+        txn = displace(txn, keys, slot, engine.map(str::to_owned))?
+            .delete(AppKey::Slot(slot).of(app));
     }
     let others = [AppKey::Active, AppKey::Hold, AppKey::Deploy];
     Ok(others.into_iter().fold(txn, |txn, key| txn.delete(key.of(app))))

@@ -78,7 +78,7 @@ pub(super) async fn retire_draining(
     app: &AppName,
     patience: Duration,
 ) -> Result<String, Failure> {
-    let mut sight = Sight::open(&**yard.store, app).await?;
+    let mut sight = Sight::open(yard.store, app).await?;
     let deadline = Instant::now() + patience;
     let mut done = Vec::new();
     loop {

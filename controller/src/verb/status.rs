@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use clap::Args;
 use shunt_config::AppName;
@@ -31,7 +32,7 @@ impl Status {
         let store = context.store()?;
         if self.watch {
             let app = context.app(self.app.clone())?;
-            return watch(context, &*store, &app).await;
+            return watch(context, &store, &app).await;
         }
         let named = self.app.clone().map(|app| BTreeSet::from([app]));
         let apps = match named {
@@ -77,7 +78,7 @@ async fn names(store: &dyn Store) -> Result<BTreeSet<AppName>, StoreError> {
     Ok(view.entries.keys().filter_map(app).collect())
 }
 
-async fn watch(context: &Context, store: &dyn Store, app: &AppName) -> Result<(), Failure> {
+async fn watch(context: &Context, store: &Arc<dyn Store>, app: &AppName) -> Result<(), Failure> {
     let mut sight = Sight::open(store, app).await?;
     let mut last = None;
     loop {

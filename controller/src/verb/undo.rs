@@ -1,11 +1,13 @@
 //! `shuntctl undo`
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 use shunt_config::AppName;
 use shunt_config::key::AppKey;
+use shunt_config::record::Deploy;
 use shunt_config::store::Store;
 
 use crate::app_keys::AppKeys;
@@ -13,7 +15,8 @@ use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Expected;
-use crate::report::Ended;
+use crate::keeping::take_in_order;
+use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::undo::{self, undo};
 use crate::verb::flip::wait_applied;
@@ -42,14 +45,34 @@ impl Undo {
             Done::Back { said, expected } => {
                 report.end(Ended::Done, &said);
                 report.event("undone", json!({ "app": app, "said": said }));
-                let mut sight = Sight::open(&*store, &app).await?;
-                wait_applied(report, &mut sight, &expected, self.timeout).await
+                let mut sight = Sight::open(&store, &app).await?;
+                wait_applied(report, &mut sight, &expected, self.timeout).await?;
+                self.clear_up(report, &store, &app).await
             }
             Done::Asked(said) => {
                 report.end(Ended::Done, said);
-                Ok(())
+                self.clear_up(report, &store, &app).await
             }
         }
+    }
+
+    /// A deploy that runs sees that it is undone, and takes back what it began; one whose
+    /// controller is gone is taken back from here.
+    async fn clear_up(
+        &self,
+        report: &Report,
+        store: &Arc<dyn Store>,
+        app: &AppName,
+    ) -> Result<(), Failure> {
+        let keys = AppKeys::read(&**store, app).await?;
+        if !keys.record().is_some_and(Deploy::unfinished) {
+            return Ok(());
+        }
+        report.begin("clear up", "what the undone deploy began");
+        let (held, ..) = take_in_order(report, store, app, "undo", self.timeout).await?;
+        held.release().await?;
+        report.end(Ended::Done, "nothing is half done");
+        Ok(())
     }
 }
 
