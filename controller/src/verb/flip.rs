@@ -73,8 +73,6 @@ impl Flip {
                 json!({ "app": self.app, "active": to.to_string(), "token": token }),
             );
             let expected = expected(&keys, token, to);
-            // A sight from before the put would take its own flip for someone else's.
-            sight = Sight::open(&*store, &self.app).await?;
             wait_applied(report, &mut sight, &expected, self.timeout).await?;
         }
         match self.wait {

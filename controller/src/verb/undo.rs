@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Expected;
 use crate::keeping::take_in_order;
+use crate::lock::holder;
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::undo::{self, undo};
@@ -47,11 +48,11 @@ impl Undo {
                 report.event("undone", json!({ "app": app, "said": said }));
                 let mut sight = Sight::open(&store, &app).await?;
                 wait_applied(report, &mut sight, &expected, self.timeout).await?;
-                self.clear_up(report, &store, &app).await
+                Box::pin(self.clear_up(report, &store, &app)).await
             }
             Done::Asked(said) => {
                 report.end(Ended::Done, said);
-                self.clear_up(report, &store, &app).await
+                Box::pin(self.clear_up(report, &store, &app)).await
             }
         }
     }
@@ -66,6 +67,10 @@ impl Undo {
     ) -> Result<(), Failure> {
         let keys = AppKeys::read(&**store, app).await?;
         if !keys.record().is_some_and(Deploy::unfinished) {
+            return Ok(());
+        }
+        if keys.lock.is_some() {
+            report.note(&format!("{}; it takes back the rest", holder(&keys)));
             return Ok(());
         }
         report.begin("clear up", "what the undone deploy began");
