@@ -316,7 +316,7 @@ impl Control {
                 // The reason of a pending flip names the last answer, and whoever waits for the
                 // proof of an announcement wants to know what stands in its way.
                 Some(false) if app.is_pending() || report.state == TargetState::Unproved => {
-                    drop(verdicts.insert(report.app));
+                    verdicts.insert(report.app);
                 }
                 Some(false) => drop(texts.insert(report.app)),
                 None => {}
