@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use e2e::Process;
-use shunt_config::store::{Condition, LEASE_TTL, Outcome, Store, Txn};
+use shunt_config::store::{Condition, Outcome, Store, Txn};
 use tokio::process::Command;
 
 use crate::fixture::{commits, open, value};
@@ -39,9 +40,12 @@ pub(crate) const COUNTS: u32 = 500;
 /// In how many tasks at once.
 pub(crate) const TASKS: u32 = 8;
 
+/// Time to live of its lease.
+const TTL: Duration = Duration::from_secs(5);
+
 /// Holds a leased key until it is killed.
 async fn hold(store: &Arc<dyn Store>) {
-    let session = store.session(LEASE_TTL).await.unwrap();
+    let session = store.session(TTL).await.unwrap();
     let txn = Txn::new()
         .when(Condition::Absent("apps/web/lock".to_owned()))
         .put_leased("apps/web/lock", "the child")
