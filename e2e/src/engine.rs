@@ -88,6 +88,11 @@ impl Engine {
         listed.lines().map(Container::parse).collect()
     }
 
+    /// All that a container has written.
+    pub async fn logs(&self, container: &str) -> String {
+        attempt("docker", &["--host", &self.host(), "logs", container]).await.1
+    }
+
     /// Starts the registry, at [`REGISTRY`] for the engine, with all it held before.
     pub async fn start_registry(&mut self) {
         let config = self.directory.path().join("registry.yml");
@@ -129,6 +134,19 @@ impl Engine {
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.init().to_string(), "-n", program]);
         command
+    }
+
+    /// The id of a container's first process, within the engine's namespace; 0 if it does not run.
+    pub async fn pid(&self, container: &str) -> u32 {
+        let pid = self.docker(&["inspect", "--format", "{{.State.Pid}}", container]).await;
+        pid.parse().unwrap()
+    }
+
+    /// Kills a container's first process, as its host runs out of memory would. (`docker kill` is
+    /// a wish, after which Docker starts nothing again.)
+    pub async fn kill_process_of(&self, container: &str) {
+        let (init, pid) = (self.init().to_string(), self.pid(container).await.to_string());
+        tool("nsenter", &["-t", &init, "--pid", "kill", "-KILL", &pid]).await;
     }
 
     fn init(&self) -> u32 {

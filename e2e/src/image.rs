@@ -49,6 +49,27 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Builds an image of httpbin on the Debian system, and pushes it to the registry.
+    pub async fn publish_httpbin(&self, version: &str) {
+        let debian = self.import_debian().await;
+        let name = format!("{REGISTRY}/httpbin:{version}");
+        let packages = cached(&format!("httpbin-{version}"), "tools/httpbin");
+        let text = format!(
+            "FROM {debian}\nCOPY . /packages\nENV PYTHONPATH=/packages PYTHONUNBUFFERED=1\n\
+             ENTRYPOINT [\"python3\", \"-m\", \"gunicorn\", \"--bind\", \"0.0.0.0:8080\", \
+             \"--workers\", \"2\", \"--threads\", \"8\", \"--access-logfile\", \"-\", \
+             \"httpbin:app\"]\n"
+        );
+        let file = TempDir::new().unwrap();
+        let file = file.path().join("Dockerfile");
+        std::fs::write(&file, text).unwrap();
+        let (file, packages) = (file.to_str().unwrap(), packages.to_str().unwrap());
+        self.docker(&["build", "--quiet", "--tag", &name, "--file", file, packages]).await;
+        self.docker(&["push", &name]).await;
+    }
+}
+
 /// The demo app as one file that needs nothing else.
 fn static_demo() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -61,9 +82,14 @@ fn static_demo() -> PathBuf {
 
 /// The Debian system that `tools/base-image` has made.
 fn debian() -> PathBuf {
+    cached("debian-bookworm-2.tar", "tools/base-image")
+}
+
+/// What a tool has made once for this machine.
+fn cached(name: &str, tool: &str) -> PathBuf {
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap();
-    let path = cache.join("shunt/debian-bookworm-2.tar");
-    assert!(path.exists(), "{} is not there: `tools/base-image` makes it", path.display());
+    let path = cache.join("shunt").join(name);
+    assert!(path.exists(), "{} is not there: `{tool}` makes it", path.display());
     path
 }

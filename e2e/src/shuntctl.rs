@@ -56,8 +56,18 @@ pub async fn shuntctl(store: &Store, arguments: &[&str]) -> Run {
 }
 
 /// Starts `shuntctl` on `store`, to be waited for, paused or killed; its log goes to `directory`.
-pub fn start_shuntctl(store: &Store, arguments: &[&str], directory: &Path) -> Process {
-    Process::start("shuntctl", command(store, arguments), directory)
+/// Where `pause` names a moment (`before flip`), it stands still there.
+pub fn start_shuntctl(
+    store: &Store,
+    arguments: &[&str],
+    directory: &Path,
+    pause: Option<&str>,
+) -> Process {
+    let mut command = command(store, arguments);
+    if let Some((when, step)) = pause.and_then(|moment| moment.split_once(' ')) {
+        command.env(format!("SHUNTCTL_PAUSE_{}", when.to_uppercase()), step);
+    }
+    Process::start("shuntctl", command, directory)
 }
 
 fn command(store: &Store, arguments: &[&str]) -> Command {

@@ -9,7 +9,6 @@ mod early_response;
 mod flips;
 mod outages;
 mod parts;
-mod shop;
 mod site;
 mod systemd;
 mod two_proxies;

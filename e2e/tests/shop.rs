@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use demo::load::{Load, Work};
 use e2e::shuntctl::Run;
-use e2e::{Engine, Process, Proxy, Store, shuntctl, start_shuntctl};
+use e2e::{Engine, Port, Process, Proxy, Store, shuntctl, start_shuntctl};
 use tempfile::TempDir;
 
 use crate::site::HOST;
@@ -61,11 +61,21 @@ impl Shop {
         shuntctl(&self.store, &with_file).await
     }
 
-    /// Starts `shuntctl` with the deploy file.
-    pub(crate) fn begin(&self, arguments: &[&str]) -> Process {
+    /// Starts `shuntctl` with the deploy file; it stands still at the moment that `pause` names.
+    pub(crate) fn begin(&self, arguments: &[&str], pause: Option<&str>) -> Process {
         let file = self.file();
         let with_file = [arguments, &["--file", file.to_str().unwrap()]].concat();
-        start_shuntctl(&self.store, &with_file, self.directory.path())
+        // A directory each, so that logs do not mix.
+        let directory = self.directory.path().join(Port::free().number().to_string());
+        std::fs::create_dir_all(&directory).unwrap();
+        start_shuntctl(&self.store, &with_file, &directory, pause)
+    }
+
+    /// Starts a deploy of a release that is published, and waits until it stands at `moment`.
+    pub(crate) async fn stopped_at(&self, moment: &str, version: &str) -> Process {
+        let mut deploy = self.begin(&["deploy", "--tag", version], Some(moment));
+        deploy.said(&format!("paused {moment}")).await;
+        deploy
     }
 
     /// Publishes release `version` of the demo app and deploys it; fails unless that goes well.
@@ -81,12 +91,31 @@ impl Shop {
         load.fresh(4, Work::QUICK).start().unwrap()
     }
 
-    /// The images of all containers that run, in order.
+    /// The versions of all containers that run, in order.
     pub(crate) async fn running(&self) -> Vec<String> {
         let all = self.engine.containers().await;
-        let mut images: Vec<_> =
-            all.into_iter().filter(|one| one.state == "running").map(|one| one.image).collect();
-        images.sort();
-        images
+        let running = all.iter().filter(|container| container.state == "running");
+        let mut versions = Vec::new();
+        for container in running {
+            let format = "{{range .Config.Env}}{{println .}}{{end}}";
+            let inspect = ["inspect", "--format", format, &container.id];
+            let environment = self.engine.docker(&inspect).await;
+            let version = environment.lines().find_map(|line| line.strip_prefix("VERSION="));
+            versions.push(version.unwrap_or("none").to_owned());
+        }
+        versions.sort();
+        versions
+    }
+
+    /// Fails unless all containers run, and are the ones of these versions.
+    pub(crate) async fn only(&self, versions: &[&str]) {
+        let all = self.engine.containers().await;
+        assert!(all.iter().all(|container| container.state == "running"), "{all:#?}");
+        assert_eq!(self.running().await, versions, "{all:#?}");
+    }
+
+    /// What `active` says.
+    pub(crate) async fn active(&self) -> String {
+        self.store.get("apps/web/active").await.unwrap_or_default()
     }
 }

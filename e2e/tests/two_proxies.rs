@@ -65,7 +65,7 @@ async fn a_killed_proxy_holds_up_no_flip_once_its_lease_is_gone_but_holds_up_the
     // Forgotten, it is waited for no more.
     let directory = TempDir::new().unwrap();
     let long = ["flip", "web", "green", "--wait", "drained", "--timeout", "60s"];
-    let mut waiting = e2e::start_shuntctl(&pair.store, &long, directory.path());
+    let mut waiting = e2e::start_shuntctl(&pair.store, &long, directory.path(), None);
     let _ = shuntctl(&pair.store, &["proxy", "forget", "lb2"]).await.ended_with(0);
     assert!(waiting.ended().await.success(), "{}", waiting.log());
 
@@ -84,7 +84,7 @@ async fn a_flip_goes_through_while_the_leader_of_etcd_is_killed() {
     let leader = pair.store.servers().leader().await;
     let directory = TempDir::new().unwrap();
     let flip = ["flip", "web", "green"];
-    let mut waiting = e2e::start_shuntctl(&pair.store, &flip, directory.path());
+    let mut waiting = e2e::start_shuntctl(&pair.store, &flip, directory.path(), None);
     pair.store.servers().kill(leader).await;
     let ended = waiting.ended().await;
     let code = ended.code();

@@ -1,0 +1,105 @@
+//! The controller killed, and paused, in the middle of its work.
+
+use e2e::until;
+use rustix::process::Signal;
+
+use crate::shop::Shop;
+use crate::site::{HOST, answers, soak};
+
+/// After each of these a controller may be gone.
+const MOMENTS: [&str; 18] = [
+    "before pull",
+    "after pull",
+    "before start",
+    "after start",
+    "before check",
+    "after check",
+    "before announce",
+    "after announce",
+    "before prove",
+    "after prove",
+    "before flip",
+    "after flip",
+    "before acknowledge",
+    "after acknowledge",
+    "before drain",
+    "after drain",
+    "before retire",
+    "after retire",
+];
+
+/// Of those, the ones between which the state of the world differs most.
+const SHORT: [&str; 4] = ["after start", "after announce", "after flip", "before retire"];
+
+#[tokio::test]
+async fn a_deploy_killed_at_any_step_is_named_and_repaired_and_leaves_no_container_behind() {
+    let shop = Shop::open().await;
+    shop.deploy("0").await;
+    let load = shop.load(8);
+    let moments: &[&str] = if soak() { &MOMENTS } else { &SHORT };
+    let mut last = "0".to_owned();
+    for (number, moment) in moments.iter().enumerate() {
+        let version = format!("{}", number + 1);
+        shop.engine.publish_demo(&version, &[]).await;
+        shop.stopped_at(moment, &version).await.kill().await;
+        let status = shop.run(&["status"]).await.ended_with(0);
+        assert!(status.output.contains("resume"), "killed {moment}: {status}");
+        // Either verb repairs it.
+        let serving = shop.proxies[0].release(HOST).await;
+        assert!(serving == version || serving == last, "killed {moment}: {serving} serves");
+        if number % 2 == 0 {
+            let _ = shop.run(&["resume"]).await.ended_with(0);
+            last = shop.proxies[0].release(HOST).await;
+        } else {
+            let again = ["deploy", "--tag", &version, "--lock-wait", "1m"];
+            let _ = shop.run(&again).await.ended_with(0);
+            last = version;
+        }
+        whole(&shop, moment, &last).await;
+    }
+    answers(&load, &last, 50).await;
+    let report = load.stop().await;
+    println!("killed {} times: {report}", moments.len());
+    assert_eq!(report.failed(), 0, "{report}");
+}
+
+/// Nothing is half done: the lock is free, and each container is one that a slot's key names.
+async fn whole(shop: &Shop, moment: &str, serving: &str) {
+    assert!(shop.store.get("apps/web/lock").await.is_none(), "killed {moment}");
+    assert_eq!(shop.proxies[0].release(HOST).await, serving, "killed {moment}");
+    let mut named = 0;
+    for slot in ["blue", "green"] {
+        let Some(release) = shop.store.get(&format!("apps/web/{slot}")).await else { continue };
+        let release: serde_json::Value = serde_json::from_str(&release).unwrap();
+        named += release["targets"].as_array().map_or(0, Vec::len);
+    }
+    let containers = shop.engine.containers().await;
+    assert_eq!(containers.len(), named, "killed {moment}: {containers:#?}");
+    let draining = shop.store.keys("apps/web/draining/").await;
+    assert!(draining.is_empty(), "killed {moment}: {draining:?}");
+}
+
+#[tokio::test]
+async fn a_deploy_paused_until_its_lock_is_gone_changes_nothing_when_it_goes_on() {
+    let shop = Shop::open().await;
+    shop.deploy("1").await;
+    for version in ["2", "3"] {
+        shop.engine.publish_demo(version, &[]).await;
+    }
+    let mut paused = shop.stopped_at("before flip", "2").await;
+    paused.signal(Signal::STOP);
+    until("its lock is gone", async || {
+        shop.store.get("apps/web/lock").await.is_none().then_some(())
+    })
+    .await;
+    let _ = shop.run(&["deploy", "--tag", "3", "--lock-wait", "1m"]).await.ended_with(0);
+    let (active, containers) = (shop.active().await, shop.engine.containers().await);
+    paused.signal(Signal::CONT);
+    paused.signal(Signal::USR1);
+    let ended = paused.ended().await;
+    assert!(!ended.success(), "{}", paused.log());
+    assert_eq!(shop.active().await, active);
+    assert_eq!(shop.engine.containers().await, containers);
+    assert_eq!(shop.proxies[0].release(HOST).await, "3");
+    shop.only(&["1", "3"]).await;
+}
