@@ -98,10 +98,13 @@ impl Drop for Process {
     }
 }
 
-/// A program of ours, built into the same directory as the test.
+/// A program of ours, built into the same target directory as the test or benchmark that runs.
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join(name);
+    let own = std::env::current_exe().unwrap();
+    let directory = own.parent().unwrap();
+    // Tests lie in a directory of their own below the programs.
+    let tests = directory.file_name().is_some_and(|name| name == "deps");
+    let path = if tests { directory.parent().unwrap() } else { directory }.join(name);
     assert!(path.exists(), "{} is not built: `cargo build` does it", path.display());
     path
 }
