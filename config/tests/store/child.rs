@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use e2e::Process;
-use shunt_config::store::{Condition, LEASE_TTL, Outcome, Store, Txn};
+use shunt_config::store::{Condition, Outcome, Store, Txn};
 use tokio::process::Command;
 
 use crate::fixture::{commits, open, value};
@@ -29,7 +30,7 @@ async fn entry() {
     match role.as_str() {
         "holder" => hold(&store).await,
         "counter" => count(&store, "the child").await,
-        "triple" => triple(&store).await,
+        "writer" => write_all(&store).await,
         other => panic!("no role {other}"),
     }
 }
@@ -39,9 +40,12 @@ pub(crate) const COUNTS: u32 = 500;
 /// In how many tasks at once.
 pub(crate) const TASKS: u32 = 8;
 
+/// Time to live of its lease.
+const TTL: Duration = Duration::from_secs(5);
+
 /// Holds a leased key until it is killed.
 async fn hold(store: &Arc<dyn Store>) {
-    let session = store.session(LEASE_TTL).await.unwrap();
+    let session = store.session(TTL).await.unwrap();
     let txn = Txn::new()
         .when(Condition::Absent("apps/web/lock".to_owned()))
         .put_leased("apps/web/lock", "the child")
@@ -90,19 +94,20 @@ async fn count_once(store: &Arc<dyn Store>, own: &str) -> Option<u32> {
     }
 }
 
-/// Puts the same number under three keys, for as long as it lives.
-async fn triple(store: &Arc<dyn Store>) {
-    let last = value(store, "a/1").await.map_or(0, |text| text.parse().unwrap());
-    println!("\nputting");
+/// Keys of one transaction of the writer that is killed: so many that it is often killed among them.
+pub(crate) const KEYS: u32 = 100;
+
+/// Puts the same number under all keys, for as long as it lives; every other time it deletes the
+/// last one instead.
+async fn write_all(store: &Arc<dyn Store>) {
+    let last = value(store, "all/0").await.map_or(0, |text| text.parse().unwrap());
+    println!("\nwriting");
     for number in last + 1_u64.. {
-        let number = number.to_string();
-        let txn = Txn::new().put("a/1", number.clone()).put("b/2", number.clone());
-        // One key comes and goes: a removal is part of the transaction, too.
-        let txn = if number.ends_with(['1', '3', '5', '7', '9']) {
-            txn.put("c/3", number)
-        } else {
-            txn.delete("c/3")
-        };
-        commits(store, txn).await;
+        let put = |txn: Txn, key| txn.put(format!("all/{key}"), number.to_string());
+        let all = (0..KEYS).fold(Txn::new(), put);
+        let last = format!("all/{KEYS}");
+        let all =
+            if number % 2 == 1 { all.put(last, number.to_string()) } else { all.delete(last) };
+        commits(store, all).await;
     }
 }

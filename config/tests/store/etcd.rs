@@ -293,8 +293,7 @@ async fn logins_that_run_out_are_renewed() {
         Setup { server: flags("--auth-token=simple --auth-token-ttl=1"), ..Setup::default() };
     let mut etcd = Etcd::with(1, setup).await;
     let files = TempDir::new().unwrap();
-    let mut config = with_password(&mut etcd, files.path()).await;
-    let store = open(&config);
+    let store = open(&with_password(&mut etcd, files.path()).await);
     let session = store.session(Duration::from_secs(8)).await.unwrap();
     session.commit(Txn::new().put_leased("apps/web/lock", "me")).await.unwrap();
     let mut seen = Seen::begin(&*store, "apps/").await;
@@ -305,11 +304,30 @@ async fn logins_that_run_out_are_renewed() {
         seen.confirmed().await;
         seen.confirmed().await;
     }
-    // Another change to users makes every login void.
-    etcd.ctl(&["user", "add", "somebody:else"]).await;
-    put(&store, ACTIVE, "green").await;
     assert_eq!(value(&store, "apps/web/lock").await.as_deref(), Some("me"));
+}
 
+#[tokio::test]
+async fn a_change_to_the_users_fails_no_call() {
+    let files = TempDir::new().unwrap();
+    let secret = files.path().join("secret");
+    std::fs::write(&secret, "a key for signing logins").unwrap();
+    // Signed logins carry the users' revision and are void after it.
+    let token = format!("--auth-token=jwt,sign-method=HS256,priv-key={}", secret.display());
+    let mut etcd = Etcd::with(1, Setup { server: vec![token], ..Setup::default() }).await;
+    let store = open(&with_password(&mut etcd, files.path()).await);
+    for number in 0..3 {
+        put(&store, ACTIVE, "blue").await;
+        etcd.ctl(&["user", "add", &format!("somebody{number}:else")]).await;
+    }
+    assert_eq!(value(&store, ACTIVE).await.as_deref(), Some("blue"));
+}
+
+#[tokio::test]
+async fn a_login_that_fails_says_why() {
+    let mut etcd = Etcd::single().await;
+    let files = TempDir::new().unwrap();
+    let mut config = with_password(&mut etcd, files.path()).await;
     std::fs::write(config.password_file.as_ref().unwrap(), "wrong").unwrap();
     let refused = open(&config).read("").await.unwrap_err();
     assert!(refused.to_string().contains("authentication failed"), "{refused}");

@@ -34,6 +34,7 @@ macro_rules! on_both {
 on_both! {
     a_transaction_is_seen_as_one_event
     a_transaction_of_the_greatest_size_is_seen_as_one_event
+    a_transaction_of_leased_keys_is_seen_as_one_event
     a_condition_that_does_not_hold_writes_nothing
     every_condition_holds_when_it_should
     every_put_has_a_token_of_its_own_and_reading_makes_none

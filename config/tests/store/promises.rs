@@ -34,6 +34,21 @@ pub(crate) async fn a_transaction_of_the_greatest_size_is_seen_as_one_event(fixt
     assert_eq!(store.read("").await.unwrap().entries, seen.entries);
 }
 
+pub(crate) async fn a_transaction_of_leased_keys_is_seen_as_one_event(fixture: Fixture) {
+    let store = fixture.store();
+    let mut seen = Seen::begin(&*store, "").await;
+    let session = store.session(LEASE_TTL).await.unwrap();
+    for round in 0..5 {
+        let put =
+            |txn: Txn, n| txn.put_leased(format!("proxies/lb1/1/apps/{n}"), round.to_string());
+        session.commit((0..MAX_TXN_OPS).fold(Txn::new(), put)).await.unwrap();
+        assert_eq!(seen.changed().await.len(), MAX_TXN_OPS);
+    }
+    session.close().await.unwrap();
+    assert_eq!(seen.changed().await.len(), MAX_TXN_OPS);
+    assert!(seen.entries.is_empty());
+}
+
 pub(crate) async fn a_condition_that_does_not_hold_writes_nothing(fixture: Fixture) {
     let store = fixture.store();
     let old = put(&store, "apps/web/active", "blue").await;

@@ -21,8 +21,7 @@ impl Seen {
 
     /// The next event of any kind; takes it into account.
     pub(crate) async fn next(&mut self) -> WatchEvent {
-        let next = tokio::time::timeout(PATIENCE, self.watch.next());
-        let event = next.await.expect("the watch says something").expect("the watch goes on");
+        let event = self.watch.next().await.expect("the watch goes on");
         match &event {
             WatchEvent::Full(view) => self.entries = view.entries.clone(),
             WatchEvent::Changed(changes) => changes.iter().for_each(|change| self.apply(change)),
@@ -42,45 +41,60 @@ impl Seen {
 
     /// The next changes; losing contact on the way is a failure.
     pub(crate) async fn changed(&mut self) -> Vec<Change> {
-        loop {
-            match self.next().await {
-                WatchEvent::Changed(changes) => return changes,
-                WatchEvent::Confirmed => {}
-                other => panic!("a change was to come, not {other:?}"),
-            }
-        }
+        self.first("changes come", |event| match event {
+            WatchEvent::Changed(changes) => Some(changes),
+            WatchEvent::Confirmed => None,
+            other => panic!("a change was to come, not {other:?}"),
+        })
+        .await
     }
 
     /// Waits for a full view, whatever comes before it.
     pub(crate) async fn full(&mut self) -> View {
-        loop {
-            if let WatchEvent::Full(view) = self.next().await {
-                return view;
-            }
-        }
+        self.first("a full view comes", |event| match event {
+            WatchEvent::Full(view) => Some(view),
+            _ => None,
+        })
+        .await
     }
 
     /// Waits until contact is lost; says why.
     pub(crate) async fn lost(&mut self) -> String {
-        loop {
-            match self.next().await {
-                WatchEvent::Lost(reason) => return reason,
-                WatchEvent::Full(view) => panic!("contact was to be lost first, not {view:?}"),
-                _ => {}
-            }
-        }
+        self.first("contact is lost", |event| match event {
+            WatchEvent::Lost(reason) => Some(reason),
+            WatchEvent::Full(view) => panic!("contact was to be lost first, not {view:?}"),
+            _ => None,
+        })
+        .await
     }
 
     /// Waits for the proof of contact.
     pub(crate) async fn confirmed(&mut self) {
-        while self.next().await != WatchEvent::Confirmed {}
+        self.first("contact is confirmed", |event| (event == WatchEvent::Confirmed).then_some(()))
+            .await;
+    }
+
+    async fn first<T>(&mut self, what: &str, wanted: impl Fn(WatchEvent) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                if let Some(found) = wanted(self.next().await) {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, search).await;
+        found.unwrap_or_else(|_| panic!("waited in vain: {what}"))
     }
 
     /// Waits until what is known is as `wanted`; events of any kind may come on the way.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Self) -> bool) {
-        while !wanted(self) {
-            self.next().await;
-        }
+        let search = async {
+            while !wanted(self) {
+                self.next().await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, search).await;
+        assert!(found.is_ok(), "waited in vain; known: {:?}", self.entries.keys());
     }
 
     /// What is known of `key`, as text without the line end.

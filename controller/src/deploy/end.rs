@@ -13,15 +13,19 @@ use crate::flip::join;
 use crate::guard::Stop;
 use crate::history;
 use crate::report::{Ended, show};
-use crate::retire::remove;
+use crate::retire::{Yard, remove};
 use crate::undo::later;
 
 impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.
     pub(super) async fn end(self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let Err(trouble) = done else { return self.close(Outcome::Done, None).await };
-        self.report.end(Ended::Failed, &trouble.failure(&self.journal.record().id).said);
-        match (&trouble, self.journal.record().stage) {
+        let stage = self.journal.record().stage;
+        let harmless =
+            matches!(trouble, Trouble::Stop(Stop::Signal)) && stage == Stage::Acknowledged;
+        let ended = if harmless { Ended::Skipped } else { Ended::Failed };
+        self.report.end(ended, &trouble.failure(&self.journal.record().id).said);
+        match (&trouble, stage) {
             (Trouble::Stop(Stop::LockLost), _) => self.abandon(trouble).await,
             (Trouble::Store(_), _) => self.leave(trouble).await,
             (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
@@ -43,8 +47,11 @@ impl Run<'_> {
         }
     }
 
-    async fn after_acknowledge(self, trouble: Trouble) -> Result<(), Failure> {
+    async fn after_acknowledge(mut self, trouble: Trouble) -> Result<(), Failure> {
         let mut failure = trouble.failure(&self.journal.record().id);
+        if let Trouble::Stop(stop) = &trouble {
+            self.retire_replaced(*stop != Stop::Signal).await;
+        }
         let said = failure.said.clone();
         match trouble {
             // The flip stands and every proxy has it: nothing is left that would need waiting.
@@ -59,6 +66,20 @@ impl Run<'_> {
                 self.close(Outcome::Done, Some(said)).await.and(Err(failure))
             }
         }
+    }
+
+    /// Stops the release that was in the slot before: whatever became of the flip since, nothing
+    /// goes back to that one. What has to stay is left to the next run.
+    async fn retire_replaced(&mut self, wait: bool) {
+        let record = self.journal.record();
+        let Some(token) = record.replaced.clone() else { return };
+        let yard =
+            Yard { store: &self.store, held: self.journal.held(), limits: record.limits, wait };
+        let said = match yard.retire(&mut self.sight, &token, &mut |_, _| {}).await {
+            Ok(retired) => retired.text(),
+            Err(failure) => failure.said,
+        };
+        self.report.note(&format!("the release that was in the slot before: {said}"));
     }
 
     /// Undoes what was begun, and ends as the trouble says.

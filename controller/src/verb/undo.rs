@@ -70,7 +70,7 @@ impl Undo {
             return Ok(());
         }
         if keys.lock.is_some() {
-            report.note(&format!("{}; it takes back the rest", holder(&keys)));
+            report.note(&format!("{}, and takes back the rest", holder(&keys)));
             return Ok(());
         }
         report.begin("clear up", "what the undone deploy began");

@@ -215,3 +215,23 @@ fn list(root: &Root, directory: &str) -> io::Result<Vec<String>> {
     }
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_files_never_get_the_same_time_even_if_the_clock_goes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        root.ensure().unwrap();
+        let ahead = SystemTime::now() + Duration::from_hours(1);
+        let ahead = ahead.duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        *root.newest.lock().unwrap() = i128::try_from(ahead).unwrap();
+        let times = ["put-1", "put-2", "put-3"].map(|name| {
+            let (file, _) = write(&root, name, b"green", false).unwrap();
+            modified(&file.metadata().unwrap())
+        });
+        assert!(times[0] < times[1] && times[1] < times[2], "{times:?}");
+    }
+}
