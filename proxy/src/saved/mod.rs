@@ -6,7 +6,7 @@
 //! # Layout
 //!
 //! - here: what is saved, and how a file proves that it is whole and this proxy's own
-//! - [`saver`]: the task that writes
+//! - `saver`: the task that writes
 
 mod saver;
 

@@ -8,7 +8,7 @@ use crate::backend::Backend;
 use crate::client::{Client, within};
 use crate::proxy::{Proxy, SHORT, limits, until};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_connection_idle_for_too_long_is_closed() {

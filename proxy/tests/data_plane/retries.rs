@@ -24,9 +24,9 @@ async fn a_get_on_a_kept_connection_that_dies_before_any_answer_is_sent_again() 
         client.send_get("/again").await;
         assert!(conn.request().await.starts_with("get /again "));
         if reset {
-            conn.reset()
+            conn.reset();
         } else {
-            drop(conn)
+            drop(conn);
         }
         let mut fresh = backend.accept().await;
         assert!(fresh.request().await.starts_with("get /again "));
