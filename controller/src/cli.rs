@@ -117,6 +117,7 @@ enum Verb {
     )]
     Proxy(verb::proxy::Proxy),
     /// Deploys, breaks, undoes and flips a small app under load, on this machine alone
+    #[command(after_help = "Example:\n  shuntctl demo")]
     Demo,
     /// One release of the demo, as the process that it is
     #[command(hide = true)]

@@ -6,21 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use shunt_config::key::AppKey;
 use shunt_config::record::Deploy;
 use shunt_config::store::{Condition, Op, Outcome, Store, StoreError, Txn};
 use shunt_config::{AppName, Token};
-use tokio::time::sleep;
 
 use crate::app_keys::AppKeys;
 use crate::guard::Stop;
 use crate::lock::Held;
-
-/// Between attempts while the store is out of reach.
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// The tokens of what a write put, by key.
 pub type Tokens = BTreeMap<String, Token>;
@@ -84,7 +79,7 @@ impl Journal {
     }
 
     /// Closes the journal, together with `more`: `last` stays as the record, or nothing does.
-    pub async fn close(mut self, last: Option<Deploy>, more: Txn) -> Result<Held, WriteError> {
+    pub async fn close(&mut self, last: Option<Deploy>, more: Txn) -> Result<(), WriteError> {
         let key = self.key();
         match last {
             Some(last) => {
@@ -93,12 +88,7 @@ impl Journal {
             }
             None => drop(self.commit(more.delete(&key), None).await?),
         }
-        Ok(self.held)
-    }
-
-    /// Writes `txn` if the lock is held, without touching the record.
-    pub async fn guarded(&self, txn: Txn) -> Result<Outcome, StoreError> {
-        self.store.commit(txn.when(self.held.condition())).await
+        Ok(())
     }
 
     /// Reads the app's keys afresh, and takes over what someone else wrote into the record.
@@ -117,21 +107,8 @@ impl Journal {
         AppKey::Deploy.of(&self.app).to_string()
     }
 
-    /// The app's keys, read again and again while the store is out of reach and the lock is held.
     async fn read(&self) -> Result<AppKeys, StoreError> {
-        loop {
-            match AppKeys::read(&*self.store, &self.app).await {
-                Err(StoreError::Unreachable { .. }) => self.pause().await?,
-                read => return read,
-            }
-        }
-    }
-
-    async fn pause(&self) -> Result<(), StoreError> {
-        tokio::select! {
-            () = self.held.lost() => Err(StoreError::LeaseLost),
-            () = sleep(PAUSE) => Ok(()),
-        }
+        self.held.steady(async || AppKeys::read(&*self.store, &self.app).await).await
     }
 
     /// Commits `txn`, which makes the record `value` (or deletes it). An answer that did not come
@@ -150,7 +127,7 @@ impl Journal {
                 Ok(Outcome::Refused) => return self.refused(&txn, value, unsure).await,
                 Err(StoreError::Unreachable { .. }) => {
                     unsure = true;
-                    self.pause().await.map_err(lost)?;
+                    self.held.pause().await.map_err(lost)?;
                 }
                 Err(error) => return Err(lost(error)),
             }

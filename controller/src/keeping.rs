@@ -10,6 +10,7 @@ use shunt_config::store::Store;
 use shunt_config::{AppName, Token};
 
 use crate::app_keys::AppKeys;
+use crate::context::Context;
 use crate::deploy::recover;
 use crate::engine::Engine;
 use crate::exit::Failure;
@@ -43,7 +44,7 @@ pub async fn take_in_order(
         match keys.record().filter(|record| record.unfinished()).cloned() {
             // Whoever recovers lets go of the lock at the end.
             Some(record) => {
-                let said = recover(report, store, held, &keys, &record).await?;
+                let said = Box::pin(recover(report, store, held, &keys, &record)).await?;
                 report.note(&said);
                 repaired = Some(said);
             }
@@ -59,9 +60,14 @@ pub async fn release<T>(held: Held, failure: Failure) -> Result<T, Failure> {
     Err(failure)
 }
 
-/// How long things take for `app`: as its last deploy said, otherwise as usual.
-pub fn limits(keys: &AppKeys) -> Limits {
-    keys.record().map(|record| record.limits).unwrap_or_default()
+/// How long things take for the app of `keys`: as its last deploy said, or the deploy file that
+/// lies here, otherwise as usual.
+pub fn limits(context: &Context, keys: &AppKeys) -> Limits {
+    if let Some(record) = keys.record() {
+        return record.limits;
+    }
+    let file = context.file().ok().filter(|file| file.app == keys.name);
+    file.map(|file| file.limits).unwrap_or_default()
 }
 
 /// Stops what may be stopped by now, without waiting for anything: replaced releases that nobody

@@ -1,5 +1,6 @@
 //! The deploy lock: one deploy per app at a time, by a lease that dies with its holder.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,14 @@ use shunt_config::key::AppKey;
 use shunt_config::record::{self, Who};
 use shunt_config::store::{Condition, LEASE_TTL, Session, Store, StoreError, Txn};
 use shunt_config::{AppName, Token};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
 use crate::report::{Report, distance, show};
+
+/// Between attempts while the store is out of reach.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// The deploy lock of one app, held. Every write compares its token, so that one that lost it
 /// changes nothing more.
@@ -36,6 +40,28 @@ impl Held {
     /// May be cancelled and called again.
     pub async fn lost(&self) {
         self.session.lost().await;
+    }
+
+    /// Does `work` again and again while the store is out of reach and the lock is held: a leader
+    /// that is elected anew is no reason to leave anything half done. `work` may be repeated.
+    pub async fn steady<T>(
+        &self,
+        work: impl AsyncFn() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        loop {
+            match work().await {
+                Err(StoreError::Unreachable { .. }) => self.pause().await?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Waits a little, unless the lock is lost meanwhile.
+    pub async fn pause(&self) -> Result<(), StoreError> {
+        tokio::select! {
+            () = self.lost() => Err(StoreError::LeaseLost),
+            () = sleep(PAUSE) => Ok(()),
+        }
     }
 
     /// Lets go of it.
@@ -98,11 +124,22 @@ pub fn holder(keys: &AppKeys) -> String {
 
 /// Who runs this process.
 pub fn who() -> Who {
-    let named = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
     Who {
-        user: named(["USER", "LOGNAME"]).unwrap_or_else(|| "unknown".to_owned()),
+        user: user().unwrap_or_else(|| "unknown".to_owned()),
         host: host.map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned()),
         pid: std::process::id(),
     }
+}
+
+/// The login name, by the environment or, where a pipeline has cleaned that, by the user's number.
+fn user() -> Option<String> {
+    if let Some(name) = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()) {
+        return Some(name);
+    }
+    let number = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut lines = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let found = lines.find(|fields| fields.get(2) == Some(&number.as_str()));
+    Some(found.map_or_else(|| format!("user {number}"), |fields| fields[0].to_owned()))
 }

@@ -3,10 +3,8 @@
 //! A terminal shows the running step with its progress; a pipe gets one line per step, when it is
 //! over; `--json` gets one JSON object per line. A run that reports events ends with
 //! `"event":"end"`; a question is answered with its answer alone, or with the end of a failed run.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where output is made")]
-
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, Write as _, stderr, stdout};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -105,7 +103,7 @@ impl Report {
         } else if self.terminal || running.began.elapsed() < PATIENCE {
             return;
         } else {
-            println!("  …  {:<12} {text}", running.name);
+            write(&format!("  …  {:<12} {text}", running.name));
         }
         running.waits.insert(key.to_owned());
     }
@@ -132,7 +130,8 @@ impl Report {
             Ended::Skipped => self.paint("-   ", "2"),
             Ended::Failed => self.paint("FAIL", "31"),
         };
-        println!("{mark} {:<12} {said}  {}", running.name, self.paint(&show(elapsed), "2"));
+        let elapsed = self.paint(&show(elapsed), "2");
+        write(&format!("{mark} {:<12} {said}  {elapsed}", running.name));
     }
 
     /// Something worth knowing, beside the steps.
@@ -149,15 +148,15 @@ impl Report {
             return;
         }
         match self.running().as_ref().and_then(|running| running.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bar) => bar.suspend(|| write(text)),
+            None => write(text),
         }
     }
 
     /// A value as a line of its own, for scripts only.
     pub fn value(&self, value: &Value) {
         if self.json {
-            println!("{value}");
+            write(&value.to_string());
         }
     }
 
@@ -172,7 +171,7 @@ impl Report {
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
-        println!("{}", Value::Object(line));
+        write(&Value::Object(line).to_string());
     }
 
     /// The last word of a run, and its exit code.
@@ -195,13 +194,15 @@ impl Report {
             return failure.exit;
         }
         let colour = stderr().is_terminal() && self.colour;
-        eprintln!("{}: {}", if colour { "\x1b[31merror\x1b[0m" } else { "error" }, failure.said);
+        let error = if colour { "\x1b[31merror\x1b[0m" } else { "error" };
+        let mut text = format!("{error}: {}\n", failure.said);
         for line in &failure.details {
-            eprintln!("  {line}");
+            text.extend(["  ", line, "\n"]);
         }
         if let Some(hint) = &failure.hint {
-            eprintln!("\nhint: {hint}");
+            text.extend(["\nhint: ", hint, "\n"]);
         }
+        let _ = stderr().write_all(text.as_bytes());
         failure.exit
     }
 
@@ -217,6 +218,12 @@ impl Report {
         // A poisoned lock only means that another thread panicked while it printed.
         self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Writes a line. A reader that has gone away, such as `head`, is no reason to leave a deploy half
+/// done.
+fn write(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
 }
 
 /// A duration to read: `12 ms`, `3.4 s`, `2m 5s`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
 use shunt_config::record::{Draining, Limits};
-use shunt_config::store::{Condition, Store, Txn};
+use shunt_config::store::{Condition, Outcome, Store, StoreError, Txn};
 use shunt_config::{AppName, ProxyName, Release, Slot, Token};
 
 use crate::announce::displace;
@@ -97,7 +97,7 @@ impl Yard<'_> {
         tell: &mut Tell<'_>,
     ) -> Result<Retired, Failure> {
         let app = sight.keys.name.clone();
-        let keys = AppKeys::read(&**self.store, &app).await?;
+        let keys = self.keys(&app).await?;
         let Some(kept) = keys.draining.get(token) else {
             return Ok(Retired::Gone { containers: 0, cut: BTreeMap::new() });
         };
@@ -120,8 +120,7 @@ impl Yard<'_> {
         let containers = match (&deploy, &release) {
             (Some(deploy), Some(_)) => {
                 // The last look before the containers go: no key and no proxy names them.
-                let keys = AppKeys::read(&**self.store, &app).await?;
-                let fleet = Fleet::read(&**self.store, Some(&app)).await?;
+                let (keys, fleet) = (self.keys(&app).await?, self.fleet(&app).await?);
                 if let Some(why) = named(&keys, &fleet, token, deploy) {
                     return Ok(Retired::Kept(why));
                 }
@@ -197,7 +196,7 @@ impl Yard<'_> {
         draining: &Draining,
         entry: &Token,
     ) -> Result<Option<String>, Failure> {
-        let fleet = Fleet::read(&**self.store, Some(app)).await?;
+        let fleet = self.fleet(app).await?;
         let now = Timestamp::now();
         let since = |name: &ProxyName| draining.lost.get(name).copied().unwrap_or(now);
         let lost: BTreeMap<_, _> = fleet.lost().map(|name| (name.clone(), since(name))).collect();
@@ -207,7 +206,7 @@ impl Yard<'_> {
             let value = serde_json::to_vec(&noted).map_err(|e| Failure::usage(e.to_string()))?;
             let same = Condition::Is(key.clone(), entry.clone());
             let txn = Txn::new().when(self.held.condition()).when(same).put(key, value);
-            self.store.commit(txn).await?;
+            self.held.steady(async || self.store.commit(txn.clone()).await).await?;
         }
         let waits = lost.iter().filter(|(_, since)| distance(**since) < self.limits.lost);
         let waits: Vec<String> = waits
@@ -222,12 +221,18 @@ impl Yard<'_> {
     async fn forget(&self, app: &AppName, token: &Token) -> Result<(), Failure> {
         let key = AppKey::Draining(token.clone()).of(app);
         let txn = Txn::new().when(self.held.condition()).delete(key);
-        match self.store.commit(txn).await? {
-            shunt_config::store::Outcome::Committed(_) => Ok(()),
-            shunt_config::store::Outcome::Refused => {
-                Err(Failure::new(Exit::Unreachable, "the lock was lost"))
-            }
+        match self.held.steady(async || self.store.commit(txn.clone()).await).await? {
+            Outcome::Committed(_) => Ok(()),
+            Outcome::Refused => Err(Failure::new(Exit::Unreachable, "the lock was lost")),
         }
+    }
+
+    async fn keys(&self, app: &AppName) -> Result<AppKeys, StoreError> {
+        self.held.steady(async || AppKeys::read(&**self.store, app).await).await
+    }
+
+    async fn fleet(&self, app: &AppName) -> Result<Fleet, StoreError> {
+        self.held.steady(async || Fleet::read(&**self.store, Some(app)).await).await
     }
 
     /// Removes containers of the app that no key speaks of: what a deploy started that was killed
@@ -237,8 +242,7 @@ impl Yard<'_> {
         engine: &dyn Engine,
         app: &AppName,
     ) -> Result<usize, Failure> {
-        let keys = AppKeys::read(&**self.store, app).await?;
-        let fleet = Fleet::read(&**self.store, Some(app)).await?;
+        let (keys, fleet) = (self.keys(app).await?, self.fleet(app).await?);
         let Some(named) = deploys(&keys) else { return Ok(0) };
         let mut removed = 0;
         for container in engine.list(&label::of_app(app, &keys.store)).await? {

@@ -44,10 +44,13 @@ pub fn undo(keys: &AppKeys) -> Result<Undo, Failure> {
             let asked = Deploy { undo: Some(who()), ..record.clone() };
             Ok(Undo::Stop(put_record(condition(Txn::new(), keys), keys, &asked)?))
         }
-        Some(record) => match previous(keys, record) {
-            Some(previous) => back_by_record(keys, record, previous),
-            None => back_to_other(keys),
-        },
+        Some(record) => {
+            if let Some(slot) = previous(keys, record) {
+                return back_by_record(keys, record, slot);
+            }
+            refuse_a_stranger(keys, record)?;
+            back_to_other(keys)
+        }
         None => back_to_other(keys),
     }
 }
@@ -65,6 +68,23 @@ pub fn is_previous(kept: &Kept<shunt_config::Release>, previous: &Previous) -> b
     let same_deploy =
         || kept.ok().is_some_and(|r| r.deploy.is_some() && r.deploy == previous.deploy);
     kept.token == previous.token || same_deploy()
+}
+
+/// A release that was put into the standby slot since, and has never been active, is nothing to go
+/// back to.
+fn refuse_a_stranger(keys: &AppKeys, record: &Deploy) -> Result<(), Failure> {
+    let standby = keys.active().map(|active| active.main().other());
+    let Some((slot, kept)) = standby.and_then(|slot| Some((slot, keys.slot(slot)?))) else {
+        return Ok(());
+    };
+    let own = kept.ok().is_some_and(|release| release.deploy.as_ref() == Some(&record.id));
+    let was_active = record.previous.as_ref().is_some_and(|previous| is_previous(kept, previous));
+    if own || was_active {
+        return Ok(());
+    }
+    let said = format!("what is in `{slot}` of `{}` now was not active before", keys.name);
+    let hint = format!("to go there all the same: `shuntctl flip {} {slot}`", keys.name);
+    Err(Failure::usage(said).hint(hint))
 }
 
 fn back_by_record(keys: &AppKeys, record: &Deploy, slot: Slot) -> Result<Undo, Failure> {

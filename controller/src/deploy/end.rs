@@ -110,6 +110,7 @@ impl Run<'_> {
                 self.report.end(Ended::Failed, &why);
                 failure.details.push(format!("and it could not be taken back: {why}"));
                 failure.hint = Some(resume(&self.app));
+                let _ = self.journal.held().clone().release().await;
                 Err(failure)
             }
         }
@@ -140,37 +141,61 @@ impl Run<'_> {
         Err(failure)
     }
 
-    /// Writes down how it ended, and lets go of the lock.
+    /// Writes down how it ended, and lets go of the lock. `undo` may come in between to the last.
     pub(super) async fn close(
         mut self,
-        outcome: Outcome,
-        reason: Option<String>,
+        mut outcome: Outcome,
+        mut reason: Option<String>,
     ) -> Result<(), Failure> {
         let id = self.journal.record().id.clone();
-        let keys = self.journal.refresh().await.map_err(|e| Trouble::from(e).failure(&id))?;
+        let mut undone = None;
+        let last = loop {
+            match self.write_end(outcome, reason.clone()).await {
+                Ok(last) => break last,
+                Err(trouble @ Trouble::Stop(Stop::Undo(_))) => {
+                    let failure = trouble.failure(&id);
+                    (outcome, reason) = (Outcome::Undone, Some(failure.said.clone()));
+                    undone = Some(failure);
+                }
+                Err(trouble) => return Err(trouble.failure(&id).hint(resume(&self.app))),
+            }
+        };
+        self.journal.held().clone().release().await?;
+        if outcome == Outcome::Done {
+            self.praise(last.as_ref());
+        }
+        undone.map_or(Ok(()), Err)
+    }
+
+    /// The record that stays, if one does.
+    async fn write_end(
+        &mut self,
+        outcome: Outcome,
+        reason: Option<String>,
+    ) -> Result<Option<Deploy>, Trouble> {
+        let keys = self.journal.refresh().await?;
         let record = self.journal.record().clone();
+        if let (Outcome::Done, Some(who)) = (outcome, &record.undo) {
+            return Err(Stop::Undo(who.clone()).into());
+        }
         let last = match record.stage {
             Stage::Flipped | Stage::Acknowledged => warm(&record),
             _ => self.earlier(&keys),
         };
-        let warm_for = last.as_ref().filter(|last| last.id == record.id).map(|r| r.limits.warm);
-        let txn = history::add(Txn::new(), &keys, &id, &entry(&record, outcome, reason));
-        let held = self.journal.close(last, txn).await;
-        let held = held.map_err(|e| Trouble::from(e).failure(&id))?;
-        held.release().await?;
-        if outcome == Outcome::Done {
-            let version = record.version.as_deref().unwrap_or("the release");
-            let took = show(crate::report::distance(record.began));
-            self.report.note(&format!("{version} serves `{}`, after {took}", self.app));
-            if let Some(warm) = warm_for {
-                let warm = show(warm);
-                self.report.note(&format!(
-                    "the old release is kept for {warm}: `shuntctl undo {}`",
-                    self.app
-                ));
-            }
+        let txn = history::add(Txn::new(), &keys, &record.id, &entry(&record, outcome, reason));
+        self.journal.close(last.clone(), txn).await?;
+        Ok(last)
+    }
+
+    fn praise(&self, last: Option<&Deploy>) {
+        let (record, app) = (self.journal.record(), &self.app);
+        let version = record.version.as_deref().unwrap_or("the release");
+        let took = show(crate::report::distance(record.began));
+        self.report.note(&format!("{version} serves `{app}`, after {took}"));
+        if last.is_some_and(|last| last.id == record.id) {
+            let warm = show(record.limits.warm);
+            self.report.note(&format!("the old release is kept for {warm}: `shuntctl undo {app}`"));
         }
-        Ok(())
     }
 }
 

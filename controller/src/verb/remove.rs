@@ -22,7 +22,7 @@ use crate::history;
 use crate::keeping::{limits, release};
 use crate::lock::{Held, take};
 use crate::report::{Ended, Report};
-use crate::retire::Yard;
+use crate::retire::{self, Yard};
 use crate::sight::{Look, Sight, Waited};
 
 /// Flags of `remove`.
@@ -53,7 +53,7 @@ impl Remove {
         }
         let report = &context.report;
         let held = take(&*store, app, "remove", Duration::ZERO, report).await?;
-        match self.remove(report, &store, &held).await {
+        match self.remove(context, &store, &held).await {
             Ok(()) => {
                 held.release().await?;
                 report.event("removed", json!({ "app": app }));
@@ -65,11 +65,11 @@ impl Remove {
 
     async fn remove(
         &self,
-        report: &Report,
+        context: &Context,
         store: &Arc<dyn Store>,
         held: &Held,
     ) -> Result<(), Failure> {
-        let app = &self.app;
+        let (app, report) = (&self.app, &context.report);
         let write = async |txn: Txn| match store.commit(txn.when(held.condition())).await? {
             store::Outcome::Committed(_) => Ok(()),
             store::Outcome::Refused => Err(Failure::new(
@@ -85,12 +85,14 @@ impl Remove {
         report.begin("releases", "out of their slots");
         let keys = AppKeys::read(&**store, app).await?;
         let engine_name = keys.record().and_then(|record| record.engine.clone());
-        let limits = limits(&keys);
+        let limits = limits(context, &keys);
         write(empty_slots(&keys, engine_name.as_deref())?).await?;
         let yard = Yard { store, held, limits, wait: true };
         let said = retire_draining(report, &yard, app, Duration::ZERO).await?;
-        if engine_name.is_some() {
+        if let Some(record) = keys.record() {
+            // A deploy that was left half done may have started what no slot has ever named.
             let engine = engine::open(engine_name.as_deref()).await?;
+            retire::remove(&*engine, app, &record.id, limits.stop).await?;
             yard.sweep_orphans(&*engine, app).await?;
         }
         report.end(Ended::Done, &said);
@@ -103,6 +105,7 @@ impl Remove {
             .fold(Txn::new(), |txn, id| txn.delete(AppKey::History(id.clone()).of(app)));
         let (id, entry) = (history::new_id(), history::entry("remove", Outcome::Done));
         let value = serde_json::to_vec(&entry).map_err(|e| Failure::usage(e.to_string()))?;
+        let txn = txn.delete(AppKey::Deploy.of(app));
         write(txn.put(AppKey::History(id).of(app), value)).await
     }
 
@@ -147,6 +150,6 @@ fn empty_slots(keys: &AppKeys, engine: Option<&str>) -> Result<Txn, Failure> {
         txn = displace(txn, keys, slot, engine.map(str::to_owned))?
             .delete(AppKey::Slot(slot).of(app));
     }
-    let others = [AppKey::Active, AppKey::Hold, AppKey::Deploy];
+    let others = [AppKey::Active, AppKey::Hold];
     Ok(others.into_iter().fold(txn, |txn, key| txn.delete(key.of(app))))
 }

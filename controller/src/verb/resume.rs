@@ -35,7 +35,8 @@ impl Resume {
         let name = keys.record().and_then(|record| record.engine.clone());
         let swept = async {
             let mut sight = Sight::open(&store, &app).await?;
-            let yard = Yard { store: &store, held: &held, limits: limits(&keys), wait: false };
+            let yard =
+                Yard { store: &store, held: &held, limits: limits(context, &keys), wait: false };
             let engine = engine::open(name.as_deref()).await?;
             sweep(&yard, &mut sight, &*engine, report).await
         };

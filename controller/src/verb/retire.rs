@@ -42,7 +42,7 @@ impl Retire {
         let (held, keys, _) = taken;
         report.begin("retire", &format!("releases of `{app}` that get no requests"));
         let patience = self.timeout.unwrap_or_default();
-        match retire_all(report, &store, &held, &keys, patience).await {
+        match retire_all(context, &store, &held, &keys, patience).await {
             Ok(said) => {
                 held.release().await?;
                 report.end(Ended::Done, &said);
@@ -55,20 +55,20 @@ impl Retire {
 }
 
 async fn retire_all(
-    report: &Report,
+    context: &Context,
     store: &Arc<dyn Store>,
     held: &Held,
     keys: &AppKeys,
     patience: Duration,
 ) -> Result<String, Failure> {
-    let yard = Yard { store, held, limits: limits(keys), wait: true };
+    let yard = Yard { store, held, limits: limits(context, keys), wait: true };
     let active = keys.active();
     for slot in Slot::BOTH {
         if active.is_some_and(|active| active.share(slot) == 0) {
             yard.condemn(keys, slot).await?;
         }
     }
-    retire_draining(report, &yard, &keys.name, patience).await
+    retire_draining(&context.report, &yard, &keys.name, patience).await
 }
 
 /// Retires all that is under `draining/`, and waits up to `patience` for what has to stay.

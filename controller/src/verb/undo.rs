@@ -15,6 +15,7 @@ use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Expected;
+use crate::flip::someone_serves;
 use crate::keeping::take_in_order;
 use crate::lock::holder;
 use crate::report::{Ended, Report};
@@ -47,6 +48,10 @@ impl Undo {
                 report.end(Ended::Done, &said);
                 report.event("undone", json!({ "app": app, "said": said }));
                 let mut sight = Sight::open(&store, &app).await?;
+                someone_serves(&sight.fleet).map_err(|failure| {
+                    let said = format!("undone in the store, but {}", failure.said);
+                    Failure::new(Exit::Unacknowledged, said)
+                })?;
                 wait_applied(report, &mut sight, &expected, self.timeout).await?;
                 Box::pin(self.clear_up(report, &store, &app)).await
             }

@@ -1,0 +1,65 @@
+//! What the command line says without a store.
+
+mod support;
+
+use support::Site;
+
+#[tokio::test]
+async fn every_verb_teaches_by_an_example() {
+    let site = Site::empty();
+    let help = site.run(&["--help"]).await.ended_with(0).says("Exit codes:");
+    let verbs = help.output.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs = verbs.take_while(|line| !line.is_empty());
+    let verbs = verbs.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let verbs: Vec<&str> = verbs.filter(|verb| !verb.is_empty()).collect();
+    assert!(verbs.len() > 10, "{verbs:?}");
+    for verb in verbs.into_iter().filter(|verb| *verb != "help") {
+        let run = site.run(&[verb, "--help"]).await.ended_with(0);
+        assert!(run.output.contains("Example"), "{verb}: {}", run.output);
+    }
+}
+
+#[tokio::test]
+async fn all_mistakes_of_the_deploy_file_come_out_in_one_run() {
+    let site = Site::empty();
+    site.write("shunt.toml", "app = \"Web\"\nimage = \"web\"\n[run]\nprt = 80\nreplicas = 0\n");
+    let run = site.run(&["check"]).await.ended_with(2).says("shunt.toml has 4 mistakes");
+    run.says("shunt.toml:1: app: `Web` is no name")
+        .says("shunt.toml:3: run.port: missing key")
+        .says("shunt.toml:4: run.prt: unknown key, did you mean `port`?")
+        .says("shunt.toml:5: run.replicas: 0 is not within 1 to 64");
+}
+
+#[tokio::test]
+async fn init_writes_a_sound_file_and_never_over_another() {
+    let site = Site::empty();
+    site.run(&["init", "--app", "shop"]).await.ended_with(0);
+    site.run(&["check"]).await.ended_with(0).says("`shop`");
+    site.run(&["init"]).await.ended_with(2).says("exists");
+    site.run(&["init", "--app", "Shop", "--file", "other.toml"]).await.ended_with(2);
+}
+
+#[tokio::test]
+async fn an_unnamed_app_or_store_is_asked_for() {
+    let site = Site::empty();
+    site.run(&["undo"]).await.ended_with(2).says("which app?");
+    site.run(&["deploy"]).await.ended_with(2).says("shuntctl init");
+}
+
+#[tokio::test]
+async fn completions_know_the_verbs() {
+    let site = Site::empty();
+    for shell in ["bash", "zsh", "fish"] {
+        site.run(&["completions", shell]).await.ended_with(0).says("announce");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_as_json_says_the_same_in_one_line() {
+    let site = Site::empty();
+    let run = site.run(&["status", "web", "--json"]).await.ended_with(2);
+    let end = run.json();
+    assert_eq!((end["event"].as_str(), end["exit"].as_u64()), (Some("end"), Some(2)));
+    assert!(end["error"].as_str().unwrap().contains("no app `web`"));
+    assert_eq!(run.errors, "");
+}
