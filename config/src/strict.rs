@@ -51,7 +51,7 @@ pub fn json<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
     let value = serde_path_to_error::deserialize(&mut de).map_err(|e| {
         let path = e.path().to_string();
         let mistake = Mistake::new(with_hint(&e.into_inner().to_string()));
-        if path == "." { mistake } else { mistake.at(&format!("`{path}`")) }
+        if matches!(path.as_str(), "." | "?") { mistake } else { mistake.at(&format!("`{path}`")) }
     })?;
     de.end().map_err(|e| Mistake::new(e.to_string()))?;
     Ok(value)

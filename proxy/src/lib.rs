@@ -20,3 +20,4 @@ pub mod metrics;
 pub mod route;
 pub mod run;
 pub mod saved;
+mod signals;

@@ -12,7 +12,6 @@ use sd_notify::NotifyState;
 use shunt_config::proxy_file::ProxyFile;
 use shunt_config::{key, store};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -25,6 +24,7 @@ use crate::data::{ClientLimits, Listener, Plane, PlaneConfig};
 use crate::metrics::{Collector, PlaneCounts};
 use crate::route::Router;
 use crate::saved::{Saver, StateDir};
+use crate::signals::{Signals, Told};
 
 /// How long clients wait at the door, in the kernel's queue, until the store is read and knows of
 /// this proxy, and targets had their first check. After that they are answered with what is known. From a snapshot the wait is short, and only for
@@ -92,7 +92,10 @@ struct Proxy {
     caught_up: watch::Receiver<bool>,
     known: watch::Receiver<bool>,
     restored: bool,
+    /// Whether this process was told to stop.
     stopping: watch::Sender<bool>,
+    /// Whether its last request is over.
+    ended: watch::Sender<bool>,
     plane: Arc<OnceLock<PlaneCounts>>,
 }
 
@@ -105,6 +108,7 @@ impl Proxy {
         let identity = Identity::new(file.name.clone(), admin.local_addr()?.to_string());
         let (config, configured) = watch::channel(config(file));
         let (stopping, stopped) = watch::channel(false);
+        let ended = watch::Sender::new(false);
         let (updates, saving) = mpsc::unbounded_channel();
         let (statuses, told) = mpsc::unbounded_channel();
 
@@ -115,7 +119,7 @@ impl Proxy {
         let restored = shown.load().restored;
         let failures = Arc::new(AtomicU64::new(0));
         let saver = Saver::new(directory, saving, statuses, Arc::clone(&failures));
-        let reporter = Reporter::new(Arc::clone(&store), identity.clone(), told);
+        let reporter = Reporter::new(Arc::clone(&store), identity.clone(), told, ended.subscribe());
         let known = reporter.known();
 
         let plane = Arc::new(OnceLock::new());
@@ -142,6 +146,7 @@ impl Proxy {
             known,
             restored,
             stopping,
+            ended,
             plane,
         })
     }
@@ -192,16 +197,14 @@ impl Proxy {
 
     /// Ends the tasks: what is served is saved, and the store is told that this proxy is gone.
     async fn stop(self) -> anyhow::Result<()> {
-        // What feeds the saver goes with the control task, and what feeds the reporter with the
-        // saver: each finishes what it has and ends.
+        self.ended.send_replace(true);
+        // What feeds the saver goes with the control task: it finishes what it has and ends.
         self.control.abort();
-        let ended = async {
-            let _ = self.control.await;
-            let _ = self.saver.await;
-            let _ = self.reporter.await;
-        };
-        if timeout(SIGN_OFF, ended).await.is_err() {
+        if timeout(SIGN_OFF, self.reporter).await.is_err() {
             warn!("the store did not answer in time; it will take this proxy for lost");
+        }
+        if timeout(SIGN_OFF, self.saver).await.is_err() {
+            warn!("the snapshot is not whole: a restart may serve an earlier state at first");
         }
         info!("stopped");
         Ok(())
@@ -248,43 +251,5 @@ fn say_where(listeners: &[Listener], admin: &TcpListener) -> anyhow::Result<()> 
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         warn!("systemd was not told: {error}");
-    }
-}
-
-/// What a signal means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    Stop,
-    Reload,
-}
-
-/// The signals this process listens to.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits until this process is told something.
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
-            _ = self.hangup.recv() => Told::Reload,
-        }
-    }
-
-    /// Waits until this process is told to stop.
-    async fn stop(&mut self) {
-        while self.next().await != Told::Stop {}
     }
 }

@@ -1,5 +1,6 @@
 //! One app as it runs: its state, its announcements under probes, its site and its drains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use super::desired::Wanted;
 use super::drain::Drain;
 use super::live::{Checks, Live};
 use super::ownership;
-use super::serving::{Flip, Look, Moment, Put, Served, State, Verdict};
+use super::served::{Flip, Moment, Put, Served};
+use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
 use crate::route::{Epoch, Release, Share, Site};
@@ -125,7 +127,6 @@ impl AppRun {
     /// The status as it is to be shown; `None` when there is nothing left to say.
     pub fn status(&self, stale: bool) -> Option<AppStatus> {
         let served = self.state.served();
-        let mut draining = self.drain.leases();
         let flip = self.state.flip();
         let serving = |(slot, put): &(Slot, Put<shunt_config::Release>)| Serving {
             slot: *slot,
@@ -135,9 +136,7 @@ impl AppRun {
         };
         let serving: Vec<_> =
             flip.into_iter().flat_map(|flip| &flip.releases).map(serving).collect();
-        for release in &serving {
-            draining.remove(&release.token);
-        }
+        let draining = self.draining();
         let Verdict { refused, pending, .. } = &self.verdict;
         if served.is_none() && refused.is_empty() && draining.is_empty() {
             return None;
@@ -154,6 +153,15 @@ impl AppRun {
             targets,
             stale,
         })
+    }
+
+    /// Leases on releases that new requests no longer go to.
+    pub fn draining(&self) -> BTreeMap<Token, u64> {
+        let mut leases = self.drain.leases();
+        for (_, put) in self.state.flip().into_iter().flat_map(|flip| &flip.releases) {
+            leases.remove(&put.token);
+        }
+        leases
     }
 
     /// What a restart serves; `None` if nothing.

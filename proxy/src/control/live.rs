@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shunt_config::health::Check;
 use shunt_config::status::{TargetState, TargetStatus};
 use shunt_config::{App, AppName, Slot, Token};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
-use super::serving::Put;
-use crate::health::{Checker, Report};
+use super::served::Put;
+use crate::health::{Checker, Limits, Report};
 use crate::metrics::Meters;
 use crate::route::Release;
 
@@ -21,7 +21,7 @@ pub struct Checks {
     /// Where checkers report to.
     pub reports: mpsc::Sender<Report>,
     /// How many may be under way at once.
-    pub at_once: Arc<Semaphore>,
+    pub limits: Limits,
 }
 
 /// One announcement under probes. Dropping it ends its checks.
@@ -182,7 +182,7 @@ impl Live {
                 check: self.check.clone(),
                 state: state(index),
             };
-            let checker = checker.spawn(checks.reports.clone(), Arc::clone(&checks.at_once));
+            let checker = checker.spawn(checks.reports.clone(), checks.limits.clone());
             Watched { state: state(index), last: None, checker }
         };
         self.release.targets.iter().enumerate().map(begin).collect()

@@ -8,11 +8,11 @@
 //! - [`intake`]: what the store tells, and what of it is believed
 //! - [`desired`]: the keys, parsed
 //! - [`ownership`]: which app a host belongs to
-//! - [`serving`]: one app's state machine, pure
+//! - [`served`], [`serving`]: what an app serves; its state machine, pure
 //! - [`live`]: one announcement under probes
 //! - [`app`]: one app as it runs
 //! - [`drain`]: what requests may still be on
-//! - [`task`]: the task itself
+//! - [`task`], `tell`: the task itself, and how it says what is new
 //! - [`overview`]: what it shows
 //! - [`report`]: what the store is told
 
@@ -24,8 +24,10 @@ pub mod live;
 pub mod overview;
 pub mod ownership;
 pub mod report;
+pub mod served;
 pub mod serving;
 pub mod task;
+mod tell;
 
 pub use overview::Overview;
 pub use task::{Control, ControlConfig};

@@ -142,3 +142,36 @@ impl Default for Overview {
 
 /// Where the overview is read.
 pub type Shown = Arc<ArcSwap<Overview>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn a_proxy_is_ready_when_the_store_was_read_and_the_first_checks_are_over() {
+        let mut view = Overview::new();
+        assert_eq!(view.can_serve().unwrap_err(), "the store was not read yet: no answer yet");
+        view.store.read = true;
+        assert!(view.can_serve().unwrap_err().contains("health checks"));
+        view.first_round = true;
+        assert_eq!(view.is_ready(NEVER), Ok(()));
+    }
+
+    #[test]
+    fn a_proxy_with_a_snapshot_is_ready_at_once_and_stale_until_the_store_was_read() {
+        let mut view = Overview { restored: true, ..Overview::new() };
+        assert_eq!(view.is_ready(NEVER), Ok(()));
+        assert!(view.is_stale());
+        view.store.read = true;
+        assert!(!view.is_stale());
+    }
+
+    #[test]
+    fn a_proxy_cut_off_for_too_long_is_not_ready_but_can_serve() {
+        let view = Overview { restored: true, ..Overview::new() };
+        assert!(view.is_ready(Duration::ZERO).unwrap_err().starts_with("cut off from the store"));
+        assert_eq!(view.can_serve(), Ok(()));
+    }
+}

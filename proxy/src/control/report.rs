@@ -58,17 +58,19 @@ pub struct Reporter {
     said: BTreeMap<AppName, AppStatus>,
     /// Apps whose key in the store is not what `said` says.
     dirty: BTreeSet<AppName>,
+    stopping: watch::Receiver<bool>,
     session: Option<Arc<dyn Session>>,
     known: watch::Sender<bool>,
     backoff: Duration,
 }
 
 impl Reporter {
-    /// A reporter of `statuses` to `store`.
+    /// A reporter of `statuses` to `store`, until `stopping` says true.
     pub fn new(
         store: Arc<dyn Store>,
         identity: Identity,
         statuses: mpsc::UnboundedReceiver<Status>,
+        stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
             store,
@@ -76,6 +78,7 @@ impl Reporter {
             statuses,
             said: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            stopping,
             session: None,
             known: watch::Sender::new(false),
             backoff: *BACKOFF.start(),
@@ -88,21 +91,23 @@ impl Reporter {
         self.known.subscribe()
     }
 
-    /// Tells until the other end is gone; then says that this proxy has ended.
+    /// Tells until it is time to stop; then says that this proxy has ended.
     pub async fn run(mut self) {
         let mut retry: Option<Instant> = None;
-        let mut fresh = Vec::new();
         loop {
             if retry.is_none_or(|at| at <= Instant::now()) {
                 retry = self.flush().await.err().map(|error| self.failed(&error));
             }
             let session = self.session.clone();
             tokio::select! {
-                taken = self.statuses.recv_many(&mut fresh, MAX_TXN_OPS) => {
-                    if taken == 0 {
-                        break;
+                biased;
+                () = told(&mut self.stopping) => break,
+                Some(status) = self.statuses.recv() => {
+                    self.take(status);
+                    // What came in one go is written in one go.
+                    while let Ok(status) = self.statuses.try_recv() {
+                        self.take(status);
                     }
-                    fresh.drain(..).for_each(|status| self.take(status));
                 }
                 () = lost(session.as_ref()), if session.is_some() => {
                     warn!("the store took this proxy for dead; beginning a new session");
@@ -142,7 +147,7 @@ impl Reporter {
             Some(session) => Arc::clone(session),
             None => self.begin().await?,
         };
-        while !self.dirty.is_empty() {
+        while !self.dirty.is_empty() && !*self.stopping.borrow() {
             let (txn, apps) = self.next_txn();
             session.commit(txn).await?;
             for app in apps {
@@ -209,6 +214,12 @@ impl Reporter {
         self.store.commit(Txn::new().delete(self.fleet_key())).await?;
         Ok(())
     }
+}
+
+/// Waits until it is time to stop.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    // An error means that whoever would say so is gone.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 async fn lost(session: Option<&Arc<dyn Session>>) {

@@ -8,69 +8,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use shunt_config::key::AppKey;
 use shunt_config::status::{Pending, Refusal};
-use shunt_config::{Active, App, AppName, Mistake, Release, Slot, Token};
+use shunt_config::{Active, AppName, Mistake, Release, Slot, Token};
 
 use super::desired::Wanted;
-
-/// A value and the identity of its putting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Put<T> {
-    /// Identity.
-    pub token: Token,
-    /// Value.
-    pub value: Arc<T>,
-}
-
-/// Where requests go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flip {
-    /// The shares.
-    pub active: Put<Active>,
-    /// The release of each slot that has a share.
-    pub releases: Vec<(Slot, Put<Release>)>,
-}
-
-/// What one app serves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Served {
-    /// Its settings.
-    pub settings: Put<App>,
-    /// Where its requests go; `None` until a release was proved.
-    pub flip: Option<Flip>,
-}
-
-/// A moment, on the clock that never jumps and on the one people read.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// For intervals.
-    pub at: Instant,
-    /// For people.
-    pub shown: Timestamp,
-}
-
-impl Moment {
-    /// This moment.
-    pub fn now() -> Self {
-        Self { at: Instant::now(), shown: Timestamp::now() }
-    }
-}
+use super::served::{Flip, Goal, Moment, Put, Served};
 
 /// One app's state between two looks at its keys.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     served: Option<Served>,
     wait: Option<Wait>,
-}
-
-/// What a flip leads to, by identity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Goal {
-    active: Token,
-    slots: Vec<(Slot, Option<Token>)>,
 }
 
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use shunt_config::AppName;
-use shunt_config::status::{AppStatus, TargetState};
+use shunt_config::status::TargetState;
 use shunt_config::store::{Watch, WatchEvent};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, sleep_until};
 use tracing::{info, warn};
 
@@ -19,13 +19,14 @@ use super::app::{AppRun, Context};
 use super::desired::Wanted;
 use super::intake::{Concerned, Intake, Running};
 use super::live::Checks;
-use super::overview::{AppView, Overview, Shown};
+use super::overview::{Overview, Shown};
 use super::ownership::{self, Claim, Ownership};
-use super::serving::Moment;
-use crate::health::{Report, checker};
+use super::served::Moment;
+use super::tell::Told;
+use crate::health::{Limits, Report};
 use crate::route::router::Change;
 use crate::route::{Epoch, Router};
-use crate::saved::{AppUpdate, Loaded, SavedApp, Update};
+use crate::saved::{Loaded, Update};
 
 /// How often lease counts are told while requests drain.
 const COUNTS: Duration = Duration::from_millis(250);
@@ -47,29 +48,21 @@ pub struct Control {
     router: Arc<Router>,
     context: Context,
     config: watch::Receiver<ControlConfig>,
-    intake: Intake,
+    pub(super) intake: Intake,
     ownership: Ownership,
-    apps: BTreeMap<AppName, AppRun>,
+    pub(super) apps: BTreeMap<AppName, AppRun>,
     /// What was told last of each app.
-    told: BTreeMap<AppName, Told>,
+    pub(super) told: BTreeMap<AppName, Told>,
     /// When to look at which app even if nothing happens.
-    deadlines: BTreeSet<(Instant, AppName)>,
+    pub(super) deadlines: BTreeSet<(Instant, AppName)>,
     /// Apps with a target that waits for its first check.
-    unseen: BTreeSet<AppName>,
+    pub(super) unseen: BTreeSet<AppName>,
     reports: mpsc::Receiver<Report>,
     ended: FuturesUnordered<BoxFuture<'static, (AppName, Arc<Epoch>)>>,
     updates: mpsc::UnboundedSender<Update>,
-    shown: Shown,
-    view: Overview,
-    caught_up: watch::Sender<bool>,
-}
-
-/// What was told last of an app.
-#[derive(Debug, Default)]
-struct Told {
-    saved: Option<SavedApp>,
-    status: Option<AppStatus>,
-    deadline: Option<Instant>,
+    pub(super) shown: Shown,
+    pub(super) view: Overview,
+    pub(super) caught_up: watch::Sender<bool>,
 }
 
 impl Control {
@@ -83,8 +76,7 @@ impl Control {
         updates: mpsc::UnboundedSender<Update>,
     ) -> Self {
         let (sender, reports) = mpsc::channel(REPORTS);
-        let at_once = Arc::new(Semaphore::new(checker::AT_ONCE));
-        let checks = Checks { reports: sender, at_once };
+        let checks = Checks { reports: sender, limits: Limits::default() };
         let flip_timeout = config.borrow().flip_timeout;
         let mut control = Self {
             router,
@@ -294,7 +286,7 @@ impl Control {
         let Some(app) = self.apps.get_mut(&name) else { return };
         app.settle();
         // Counts may wait for their tick, but that a release is empty is told at once.
-        if app.drain.leases().len() < before || app.drain.is_empty() {
+        if app.draining().len() < before || app.drain.is_empty() {
             self.tell(&[name]);
             self.show();
         }
@@ -337,90 +329,8 @@ impl Control {
         self.show();
     }
 
-    /// Tells what is new of `names`, after it went live.
-    fn tell(&mut self, names: &[AppName]) {
-        for name in names {
-            let Some(app) = self.apps.get_mut(name) else { continue };
-            app.settle();
-            let stale = self.view.is_stale();
-            let (status, saved, deadline) = (app.status(stale), app.saved(), app.deadline());
-            let told = self.told.entry(name.clone()).or_default();
-            if let Some(old) = std::mem::replace(&mut told.deadline, deadline) {
-                self.deadlines.remove(&(old, name.clone()));
-            }
-            self.deadlines.extend(deadline.map(|at| (at, name.clone())));
-            match app.is_unseen() {
-                true => self.unseen.insert(name.clone()),
-                false => self.unseen.remove(name),
-            };
-            let save = (told.saved != saved).then(|| saved.clone());
-            told.saved = saved;
-            if save.is_some() || !alike(told.status.as_ref(), status.as_ref()) {
-                told.status.clone_from(&status);
-                self.send(Update::App(Box::new(AppUpdate {
-                    app: name.clone(),
-                    saved: save,
-                    status,
-                })));
-            }
-            self.show_app(name);
-        }
-        if self.intake.is_read() && self.unseen.is_empty() {
-            self.view.first_round = true;
-        }
-    }
-
-    /// Puts what is known of the app into the overview; forgets it if that is nothing.
-    fn show_app(&mut self, name: &AppName) {
-        let Some(app) = self.apps.get(name) else { return };
-        let Some(status) = app.status(self.view.is_stale()) else {
-            if app.drain.is_empty() {
-                self.apps.remove(name);
-                self.told.remove(name);
-            }
-            self.view.apps.remove(name);
-            return;
-        };
-        // The same announcement under other limits counts in the same meters.
-        let mut meters: Vec<(_, Arc<_>)> = Vec::new();
-        for release in app.releases().chain(app.drain.leaving()) {
-            if !meters.iter().any(|(_, known)| Arc::ptr_eq(known, &release.meters)) {
-                meters.push((release.slot, Arc::clone(&release.meters)));
-            }
-        }
-        let view = AppView {
-            status,
-            settings: app.settings().cloned(),
-            meters,
-            gone: app.drain.gone().clone(),
-            epochs: app.epoch().into_iter().chain(app.drain.replaced()).cloned().collect(),
-            flips: app.flips,
-        };
-        self.view.apps.insert(name.clone(), Arc::new(view));
-    }
-
-    fn show(&self) {
-        self.shown.store(Arc::new(self.view.clone()));
-        if self.view.first_round {
-            self.caught_up.send_if_modified(|caught_up| !std::mem::replace(caught_up, true));
-        }
-    }
-
-    fn send(&self, update: Update) {
+    pub(super) fn send(&self, update: Update) {
         // The saver ends after this task, but for a shutdown that was cut short.
         let _ = self.updates.send(update);
     }
-}
-
-/// Whether two statuses say the same to others. The last answers of targets may lag behind, but for
-/// those that are not proved: they are what a deploy waits for.
-fn alike(a: Option<&AppStatus>, b: Option<&AppStatus>) -> bool {
-    let (Some(a), Some(b)) = (a, b) else { return a.is_none() && b.is_none() };
-    let targets = a.targets.len() == b.targets.len()
-        && a.targets.iter().zip(&b.targets).all(|(a, b)| {
-            (&a.token, a.slot, &a.address, a.state) == (&b.token, b.slot, &b.address, b.state)
-                && (a.state != TargetState::Unproved || a.last == b.last)
-        });
-    let rest = |status: &AppStatus| AppStatus { targets: Vec::new(), ..status.clone() };
-    targets && rest(a) == rest(b)
 }

@@ -1,28 +1,23 @@
 //! One target checked again and again, and its name resolved.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shunt_config::health::Check;
 use shunt_config::status::TargetState;
-use shunt_config::{Address, AppName, Token};
-use tokio::net::lookup_host;
-use tokio::sync::{Semaphore, mpsc};
+use shunt_config::{AppName, Token};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::counter::Counter;
+use super::limits::Limits;
+use super::name::Name;
 use super::probe::{Outcome, probe};
 use crate::route::Target;
 
 /// Time between two checks of a target that is not proved yet, at most: a flip may wait for it.
 const UNPROVED_INTERVAL: Duration = Duration::from_millis(250);
-/// How long a resolved name is used.
-const NAME_AGE: Duration = Duration::from_secs(5);
-/// Checks under way at once, over all targets: each holds a file descriptor.
-pub const AT_ONCE: usize = 1024;
-
 /// One target of one announcement, to be checked.
 #[derive(Debug)]
 pub struct Checker {
@@ -61,21 +56,19 @@ pub struct Report {
 
 impl Checker {
     /// Begins to check: at once, and then for ever, until the handle is aborted.
-    pub fn spawn(self, reports: mpsc::Sender<Report>, at_once: Arc<Semaphore>) -> AbortHandle {
-        tokio::spawn(self.run(reports, at_once)).abort_handle()
+    pub fn spawn(self, reports: mpsc::Sender<Report>, limits: Limits) -> AbortHandle {
+        tokio::spawn(self.run(reports, limits)).abort_handle()
     }
 
-    async fn run(self, reports: mpsc::Sender<Report>, at_once: Arc<Semaphore>) {
+    async fn run(self, reports: mpsc::Sender<Report>, limits: Limits) {
         let mut counter = Counter::new(self.state, self.check.rise, self.check.fall);
         let mut name = Name::new(&self.target);
         let mut told: Option<Report> = None;
         loop {
             let begun = Instant::now();
-            let Ok(permit) = at_once.acquire().await else { return };
-            let outcome = match name.refresh(&self.target).await {
-                Ok(()) => probe(&self.target.address, &self.target.addresses(), &self.check).await,
-                Err(reason) => Outcome::Failed(reason),
-            };
+            let Ok(permit) = limits.probes.acquire().await else { return };
+            // Boxed: thousands of checkers sleep most of the time, and need the room only here.
+            let outcome = Box::pin(self.check_once(&mut name, &limits)).await;
             drop(permit);
             let last = match outcome {
                 Outcome::Passed(said) => {
@@ -100,6 +93,13 @@ impl Checker {
         }
     }
 
+    async fn check_once(&self, name: &mut Name, limits: &Limits) -> Outcome {
+        match name.refresh(&self.target, limits).await {
+            Ok(()) => probe(&self.target.address, &self.target.addresses(), &self.check).await,
+            Err(reason) => Outcome::Failed(reason),
+        }
+    }
+
     fn report(&self, state: TargetState, last: String) -> Report {
         let (app, token) = (self.app.clone(), self.token.clone());
         Report { app, token, index: self.index, round: self.round, state, last }
@@ -112,53 +112,6 @@ impl Checker {
             TargetState::Healthy | TargetState::Failing => self.check.interval,
         };
         interval.mul_f64(0.9 + 0.2 * fastrand::f64())
-    }
-}
-
-/// The name of a target, if it has one.
-struct Name {
-    host: Option<(String, u16)>,
-    resolved: Option<Instant>,
-}
-
-impl Name {
-    fn new(target: &Target) -> Self {
-        let host = match &target.address {
-            Address::Tcp { host, port } if host.parse::<std::net::IpAddr>().is_err() => {
-                Some((host.clone(), *port))
-            }
-            _ => None,
-        };
-        Self { host, resolved: None }
-    }
-
-    /// Resolves the name if that is due. While it cannot be resolved, the last addresses stay; an
-    /// error means that there are none.
-    async fn refresh(&mut self, target: &Target) -> Result<(), String> {
-        let Some((host, port)) = &self.host else { return Ok(()) };
-        if self.resolved.is_some_and(|at| at.elapsed() < NAME_AGE) {
-            return Ok(());
-        }
-        let reason = match timeout(NAME_AGE, lookup_host((host.as_str(), *port))).await {
-            Ok(Ok(found)) => {
-                let mut all: Vec<SocketAddr> = found.collect();
-                all.dedup();
-                if !all.is_empty() {
-                    if *target.addresses() != all {
-                        target.set_addresses(all);
-                    }
-                    self.resolved = Some(Instant::now());
-                    return Ok(());
-                }
-                "it stands for no address".to_owned()
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer".to_owned(),
-        };
-        match target.addresses().is_empty() {
-            true => Err(format!("name `{host}` is not resolved: {reason}")),
-            false => Ok(()),
-        }
     }
 }
 
@@ -199,7 +152,7 @@ mod tests {
         let checker = checker(&name, r#"{"interval":"5ms","fall":2}"#);
         let target = Arc::clone(&checker.target);
         let (sender, mut reports) = mpsc::channel(8);
-        let handle = checker.spawn(sender, Arc::new(Semaphore::new(1)));
+        let handle = checker.spawn(sender, Limits::default());
 
         let first = reports.recv().await.unwrap();
         assert_eq!((first.state, first.last.as_str()), (TargetState::Healthy, "200 OK"));
@@ -227,7 +180,7 @@ mod tests {
     async fn a_name_that_stands_for_nothing_is_told_with_the_reason() {
         let checker = checker("no-such-host.invalid:80", "{}");
         let (sender, mut reports) = mpsc::channel(8);
-        let handle = checker.spawn(sender, Arc::new(Semaphore::new(1)));
+        let handle = checker.spawn(sender, Limits::default());
         let report = reports.recv().await.unwrap();
         assert_eq!(report.state, TargetState::Unproved);
         assert!(

@@ -4,10 +4,15 @@
 //!
 //! - [`probe`]: one check of one target
 //! - [`counter`]: passes and failures in a row, and what follows from them
-//! - [`checker`]: one target checked again and again, and its name resolved
+//! - `name`: the name of a target, resolved
+//! - [`checker`]: one target checked again and again
+//! - [`limits`]: how much of that may go on at once
 
 pub mod checker;
 pub mod counter;
+pub mod limits;
+mod name;
 pub mod probe;
 
 pub use checker::{Checker, Report};
+pub use limits::Limits;

@@ -9,121 +9,12 @@ use prometheus::proto::MetricFamily;
 use shunt_config::status::TargetState;
 use shunt_config::{AppName, Slot};
 
+use super::catalog as of;
 use super::families::{Family, Series, float};
 use super::meters::{CLASSES, Fault, Retry};
 use super::{ProcessMeters, Totals};
 use crate::control::overview::{AppView, Overview, Shown};
 use crate::control::report::Identity;
-
-const APP: &[&str] = &["app"];
-const SLOT: &[&str] = &["app", "slot"];
-const NONE: &[&str] = &[];
-
-static REQUESTS: Family = Family::counter(
-    "shunt_requests_total",
-    &["app", "slot", "code"],
-    "Requests answered, by class of the status; `gone`: the client left before the answer began.",
-);
-static DURATION: Family = Family::histogram(
-    "shunt_request_duration_seconds",
-    SLOT,
-    "From the request head to the end of the answer.",
-);
-static IN_FLIGHT: Family =
-    Family::gauge("shunt_in_flight_requests", SLOT, "Requests and tunnels that are not over.");
-static ERRORS: Family = Family::counter(
-    "shunt_upstream_errors_total",
-    &["app", "slot", "reason"],
-    "Failures of targets, also those that a second try made good.",
-);
-static RETRIES: Family = Family::counter(
-    "shunt_retries_total",
-    &["app", "slot", "reason"],
-    "Requests sent a second time.",
-);
-static TARGET_UP: Family = Family::gauge(
-    "shunt_target_up",
-    &["app", "slot", "target"],
-    "1 if the target passes its health checks, 0 if it fails or was not proved yet.",
-);
-static SERVING: Family =
-    Family::gauge("shunt_serving", SLOT, "Share of new requests that go to the slot, 0 to 1.");
-static RELEASE: Family = Family::gauge(
-    "shunt_release_info",
-    &["app", "slot", "version", "token"],
-    "The release that new requests go to.",
-);
-static FLIPS: Family =
-    Family::counter("shunt_flips_total", &["app", "result"], "Flips applied and refused.");
-static PENDING: Family =
-    Family::gauge("shunt_pending", APP, "1 while a change waits for its health proof.");
-static REFUSED: Family = Family::gauge(
-    "shunt_refused",
-    &["app", "key"],
-    "1 for a key whose present value is refused; the last good one stays.",
-);
-static CONNECTED: Family =
-    Family::gauge("shunt_store_connected", NONE, "1 while the store is in touch.");
-static CONFIRMED: Family = Family::gauge(
-    "shunt_store_last_confirmed_timestamp_seconds",
-    NONE,
-    "When the store was last proved to be in touch.",
-);
-static FAULT: Family = Family::gauge(
-    "shunt_store_fault",
-    NONE,
-    "1 while what the store tells is not believed in full; the last good state stays.",
-);
-static STALE: Family = Family::gauge(
-    "shunt_snapshot_stale",
-    NONE,
-    "1 while the snapshot on disk is served and the store has not confirmed it.",
-);
-static SAVE_FAILURES: Family = Family::counter(
-    "shunt_snapshot_write_failures_total",
-    NONE,
-    "Writes of the snapshot that failed.",
-);
-static CONNECTIONS: Family =
-    Family::gauge("shunt_client_connections", NONE, "Client connections now open.");
-static UNROUTED: Family = Family::counter(
-    "shunt_unrouted_requests_total",
-    &["reason"],
-    "Requests that no release was found for: no app has the host, or the app serves nothing.",
-);
-static ACCEPT_FAILURES: Family = Family::counter(
-    "shunt_accept_failures_total",
-    NONE,
-    "Accepts that failed for want of descriptors or memory.",
-);
-static BUILD: Family =
-    Family::gauge("shunt_build_info", &["version"], "The version of this program.");
-static START: Family =
-    Family::gauge("shunt_start_time_seconds", NONE, "When this process started.");
-
-static ALL: [&Family; 21] = [
-    &REQUESTS,
-    &DURATION,
-    &IN_FLIGHT,
-    &ERRORS,
-    &RETRIES,
-    &TARGET_UP,
-    &SERVING,
-    &RELEASE,
-    &FLIPS,
-    &PENDING,
-    &REFUSED,
-    &CONNECTED,
-    &CONFIRMED,
-    &FAULT,
-    &STALE,
-    &SAVE_FAILURES,
-    &CONNECTIONS,
-    &UNROUTED,
-    &ACCEPT_FAILURES,
-    &BUILD,
-    &START,
-];
 
 /// What the data threads count beside releases.
 #[derive(Debug)]
@@ -153,7 +44,7 @@ impl Collector {
         plane: Arc<OnceLock<PlaneCounts>>,
         save_failures: Arc<AtomicU64>,
     ) -> prometheus::Result<Self> {
-        let descs = ALL.iter().map(|family| family.desc()).collect::<Result<_, _>>()?;
+        let descs = of::ALL.iter().map(|family| family.desc()).collect::<Result<_, _>>()?;
         Ok(Self { descs, identity, shown, plane, save_failures })
     }
 
@@ -161,25 +52,25 @@ impl Collector {
         let flag = |family, value: bool| single(family, f64::from(u8::from(value)));
         let about = &self.identity.about;
         let confirmed = view.store.confirmed.map_or(0.0, |(_, at)| seconds(at));
-        let mut build = Series::of(&BUILD);
+        let mut build = Series::of(&of::BUILD);
         build.add(&[&about.version], 1.0);
         let mut all = vec![
-            flag(&CONNECTED, view.store.connected),
-            single(&CONFIRMED, confirmed),
-            flag(&FAULT, view.store.fault.is_some()),
-            flag(&STALE, view.is_stale()),
-            single(&SAVE_FAILURES, float(self.save_failures.load(Relaxed))),
-            single(&START, seconds(about.started)),
+            flag(&of::CONNECTED, view.store.connected),
+            single(&of::CONFIRMED, confirmed),
+            flag(&of::FAULT, view.store.fault.is_some()),
+            flag(&of::STALE, view.is_stale()),
+            single(&of::SAVE_FAILURES, float(self.save_failures.load(Relaxed))),
+            single(&of::START, seconds(about.started)),
             build.finish(),
         ];
         if let Some(plane) = self.plane.get() {
             let open: usize = plane.connections.iter().map(|open| open.load(Relaxed)).sum();
-            let mut unrouted = Series::of(&UNROUTED);
+            let mut unrouted = Series::of(&of::UNROUTED);
             unrouted.add(&["unknown_host"], float(plane.meters.unknown_host()));
             unrouted.add(&["no_release"], float(plane.meters.no_release()));
-            all.push(single(&CONNECTIONS, float(open as u64)));
+            all.push(single(&of::CONNECTIONS, float(open as u64)));
             all.push(unrouted.finish());
-            all.push(single(&ACCEPT_FAILURES, float(plane.meters.accepts_failed())));
+            all.push(single(&of::ACCEPT_FAILURES, float(plane.meters.accepts_failed())));
         }
         all
     }
@@ -223,17 +114,17 @@ struct Apps {
 impl Apps {
     fn new() -> Self {
         Self {
-            requests: Series::of(&REQUESTS),
-            duration: Series::of(&DURATION),
-            in_flight: Series::of(&IN_FLIGHT),
-            errors: Series::of(&ERRORS),
-            retries: Series::of(&RETRIES),
-            target_up: Series::of(&TARGET_UP),
-            serving: Series::of(&SERVING),
-            release: Series::of(&RELEASE),
-            flips: Series::of(&FLIPS),
-            pending: Series::of(&PENDING),
-            refused: Series::of(&REFUSED),
+            requests: Series::of(&of::REQUESTS),
+            duration: Series::of(&of::DURATION),
+            in_flight: Series::of(&of::IN_FLIGHT),
+            errors: Series::of(&of::ERRORS),
+            retries: Series::of(&of::RETRIES),
+            target_up: Series::of(&of::TARGET_UP),
+            serving: Series::of(&of::SERVING),
+            release: Series::of(&of::RELEASE),
+            flips: Series::of(&of::FLIPS),
+            pending: Series::of(&of::PENDING),
+            refused: Series::of(&of::REFUSED),
         }
     }
 

@@ -5,8 +5,9 @@
 //! - [`histogram`]: latency buckets by bit arithmetic
 //! - [`meters`]: one release's counters, in a cell per data thread
 //! - [`process`]: what belongs to no release
-//! - `families`, [`collector`]: what `/metrics` shows
+//! - `catalog`, `families`, [`collector`]: what `/metrics` shows
 
+mod catalog;
 pub mod collector;
 mod families;
 pub mod histogram;

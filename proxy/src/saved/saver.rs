@@ -3,8 +3,7 @@
 //! An ack allows `shuntctl` to stop the old release. If it went out before the new state was on
 //! disk, a crash right after it could bring a proxy back that serves what is no longer there.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -15,10 +14,10 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::{SavedApp, StateDir};
+use super::directory::{Apps, SavedApp, StateDir};
 
 /// Apps written between two rounds of acks.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 /// How long until a failed write is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -50,7 +49,7 @@ pub struct Saver {
     statuses: mpsc::UnboundedSender<(AppName, Option<AppStatus>)>,
     failures: Arc<AtomicU64>,
     /// What could not be written.
-    unsaved: BTreeMap<AppName, Option<SavedApp>>,
+    unsaved: Apps,
     unsaved_store: Option<String>,
 }
 
@@ -108,10 +107,7 @@ impl Saver {
         let (apps, store) = (std::mem::take(&mut self.unsaved), self.unsaved_store.take());
         let written = tokio::task::spawn_blocking(move || {
             let store_failed = store.as_ref().map(|store| directory.write_store(store));
-            let write = |(app, saved): (&AppName, &Option<SavedApp>)| {
-                Some((app.clone(), directory.write_app(app, saved.as_ref()).err()?))
-            };
-            let failed: Vec<(AppName, io::Error)> = apps.iter().filter_map(write).collect();
+            let failed = directory.write_apps(&apps);
             (apps, store, store_failed.and_then(Result::err), failed)
         });
         let Ok((mut apps, store, store_failed, failed)) = written.await else { return };

@@ -11,4 +11,5 @@ mod checks;
 mod files;
 mod hosts;
 mod process;
+mod session;
 mod snapshot;

@@ -1,0 +1,113 @@
+//! The families of `/metrics`, with what they mean.
+
+use super::families::Family;
+
+const APP: &[&str] = &["app"];
+const SLOT: &[&str] = &["app", "slot"];
+const NONE: &[&str] = &[];
+
+pub(super) static REQUESTS: Family = Family::counter(
+    "shunt_requests_total",
+    &["app", "slot", "code"],
+    "Requests answered, by class of the status; `gone`: the client left before the answer began.",
+);
+pub(super) static DURATION: Family = Family::histogram(
+    "shunt_request_duration_seconds",
+    SLOT,
+    "From the request head to the end of the answer.",
+);
+pub(super) static IN_FLIGHT: Family =
+    Family::gauge("shunt_in_flight_requests", SLOT, "Requests and tunnels that are not over.");
+pub(super) static ERRORS: Family = Family::counter(
+    "shunt_upstream_errors_total",
+    &["app", "slot", "reason"],
+    "Failures of targets, also those that a second try made good.",
+);
+pub(super) static RETRIES: Family = Family::counter(
+    "shunt_retries_total",
+    &["app", "slot", "reason"],
+    "Requests sent a second time.",
+);
+pub(super) static TARGET_UP: Family = Family::gauge(
+    "shunt_target_up",
+    &["app", "slot", "target"],
+    "1 if the target passes its health checks, 0 if it fails or was not proved yet.",
+);
+pub(super) static SERVING: Family =
+    Family::gauge("shunt_serving", SLOT, "Share of new requests that go to the slot, 0 to 1.");
+pub(super) static RELEASE: Family = Family::gauge(
+    "shunt_release_info",
+    &["app", "slot", "version", "token"],
+    "The release that new requests go to.",
+);
+pub(super) static FLIPS: Family =
+    Family::counter("shunt_flips_total", &["app", "result"], "Flips applied and refused.");
+pub(super) static PENDING: Family =
+    Family::gauge("shunt_pending", APP, "1 while a change waits for its health proof.");
+pub(super) static REFUSED: Family = Family::gauge(
+    "shunt_refused",
+    &["app", "key"],
+    "1 for a key whose present value is refused; the last good one stays.",
+);
+pub(super) static CONNECTED: Family =
+    Family::gauge("shunt_store_connected", NONE, "1 while the store is in touch.");
+pub(super) static CONFIRMED: Family = Family::gauge(
+    "shunt_store_last_confirmed_timestamp_seconds",
+    NONE,
+    "When the store was last proved to be in touch.",
+);
+pub(super) static FAULT: Family = Family::gauge(
+    "shunt_store_fault",
+    NONE,
+    "1 while what the store tells is not believed in full; the last good state stays.",
+);
+pub(super) static STALE: Family = Family::gauge(
+    "shunt_snapshot_stale",
+    NONE,
+    "1 while the snapshot on disk is served and the store has not confirmed it.",
+);
+pub(super) static SAVE_FAILURES: Family = Family::counter(
+    "shunt_snapshot_write_failures_total",
+    NONE,
+    "Writes of the snapshot that failed.",
+);
+pub(super) static CONNECTIONS: Family =
+    Family::gauge("shunt_client_connections", NONE, "Client connections now open.");
+pub(super) static UNROUTED: Family = Family::counter(
+    "shunt_unrouted_requests_total",
+    &["reason"],
+    "Requests that no release was found for: no app has the host, or the app serves nothing.",
+);
+pub(super) static ACCEPT_FAILURES: Family = Family::counter(
+    "shunt_accept_failures_total",
+    NONE,
+    "Accepts that failed for want of descriptors or memory.",
+);
+pub(super) static BUILD: Family =
+    Family::gauge("shunt_build_info", &["version"], "The version of this program.");
+pub(super) static START: Family =
+    Family::gauge("shunt_start_time_seconds", NONE, "When this process started.");
+
+pub(super) static ALL: [&Family; 21] = [
+    &REQUESTS,
+    &DURATION,
+    &IN_FLIGHT,
+    &ERRORS,
+    &RETRIES,
+    &TARGET_UP,
+    &SERVING,
+    &RELEASE,
+    &FLIPS,
+    &PENDING,
+    &REFUSED,
+    &CONNECTED,
+    &CONFIRMED,
+    &FAULT,
+    &STALE,
+    &SAVE_FAILURES,
+    &CONNECTIONS,
+    &UNROUTED,
+    &ACCEPT_FAILURES,
+    &BUILD,
+    &START,
+];

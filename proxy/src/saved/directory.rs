@@ -1,0 +1,283 @@
+//! The state directory: what is saved, and how a file proves that it is whole and this proxy's own.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shunt_config::{AppName, ProxyName};
+
+use crate::control::served::{Goal, Served};
+
+/// Changes when an older program could misread a file.
+const FORMAT: u32 = 1;
+
+/// What is saved of one app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedApp {
+    /// What it serves.
+    pub served: Served,
+    /// The flip that was refused for want of proof, and why: a restart must not apply it after all.
+    pub refused: Option<(Goal, String)>,
+}
+
+/// What is saved of the whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Meta {
+    /// Identity of the store that was believed last.
+    store: String,
+}
+
+/// The first line of each file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    proxy: ProxyName,
+    /// Of the rest of the file.
+    checksum: String,
+}
+
+/// The state directory of one proxy.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    proxy: ProxyName,
+}
+
+/// What is to be saved of each app; `None` for nothing any more.
+pub(super) type Apps = BTreeMap<AppName, Option<SavedApp>>;
+
+/// What the directory held at the start.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Identity of the store that was believed last.
+    pub store: Option<String>,
+    /// The apps.
+    pub apps: BTreeMap<AppName, SavedApp>,
+    /// Files that were refused, by name and with the reason.
+    pub refused: Vec<String>,
+}
+
+impl StateDir {
+    /// The directory at `path`, made if it is not there.
+    pub fn open(path: &Path, proxy: &ProxyName) -> io::Result<Self> {
+        fs::create_dir_all(path.join("apps"))?;
+        Ok(Self { path: path.to_owned(), proxy: proxy.clone() })
+    }
+
+    /// Reads all that was saved.
+    pub fn load(&self) -> Loaded {
+        let mut loaded = Loaded::default();
+        match self.read::<Meta>(&self.meta()) {
+            Ok(meta) => loaded.store = meta.map(|meta| meta.store),
+            Err(said) => loaded.refused.push(said),
+        }
+        let entries = match fs::read_dir(self.path.join("apps")) {
+            Ok(entries) => entries,
+            Err(error) => {
+                loaded.refused.push(format!("{}: {error}", self.path.join("apps").display()));
+                return loaded;
+            }
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+                continue;
+            };
+            let read = name.parse::<AppName>().map_err(|mistake| mistake.to_string());
+            match read.and_then(|app| Ok((app, self.read::<SavedApp>(&entry.path())?))) {
+                Ok((app, Some(saved))) if saved.is_sound() => drop(loaded.apps.insert(app, saved)),
+                Ok((_, None)) => {}
+                Ok(_) => loaded.refused.push(said(&entry.path(), "shares and releases differ")),
+                Err(said) => loaded.refused.push(said),
+            }
+        }
+        loaded.refused.sort();
+        loaded
+    }
+
+    /// Writes what is to be saved of each app, or removes its file. Blocks until it is on disk;
+    /// returns what could not be written.
+    pub(super) fn write_apps(&self, apps: &Apps) -> Vec<(AppName, io::Error)> {
+        let directory = self.path.join("apps");
+        let write = |(app, saved): (&AppName, &Option<SavedApp>)| {
+            let path = directory.join(format!("{app}.json"));
+            let done = match saved {
+                Some(saved) => self.replace(&path, saved),
+                None => remove(&path),
+            };
+            Some((app.clone(), done.err()?))
+        };
+        let mut failed: Vec<_> = apps.iter().filter_map(write).collect();
+        // Once for all: it makes every rename and removal last.
+        if let Err(error) = sync(&directory) {
+            let kind = error.kind();
+            failed.extend(apps.keys().map(|app| (app.clone(), io::Error::new(kind, "not synced"))));
+        }
+        failed
+    }
+
+    /// Writes which store is believed. Blocks until it is on disk.
+    pub(super) fn write_store(&self, store: &str) -> io::Result<()> {
+        self.replace(&self.meta(), &Meta { store: store.to_owned() })?;
+        sync(&self.path)
+    }
+
+    fn meta(&self) -> PathBuf {
+        self.path.join("meta.json")
+    }
+
+    /// Replaces the file at `path` by one that is whole on disk before it has the name. The rename
+    /// lasts once the directory is synced.
+    fn replace(&self, path: &Path, value: &impl Serialize) -> io::Result<()> {
+        let body = serde_json::to_vec(value)?;
+        let checksum = checksum(&body);
+        let header = Header { format: FORMAT, proxy: self.proxy.clone(), checksum };
+        let mut content = serde_json::to_vec(&header)?;
+        content.push(b'\n');
+        content.extend_from_slice(&body);
+        let temporary = path.with_extension("tmp");
+        let mut file = File::create(&temporary)?;
+        file.write_all(&content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    }
+
+    /// Reads the file at `path`; `None` if there is none.
+    fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, String> {
+        let content = match fs::read(path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(said(path, &error.to_string())),
+        };
+        let line = content.iter().position(|byte| *byte == b'\n').unwrap_or(content.len());
+        let (header, body) = content.split_at(line);
+        let body = body.get(1..).unwrap_or_default();
+        let header: Header = serde_json::from_slice(header)
+            .map_err(|error| said(path, &format!("not a snapshot of a proxy: {error}")))?;
+        if header.format != FORMAT {
+            let found = header.format;
+            return Err(said(path, &format!("format {found}, this version reads {FORMAT}")));
+        }
+        if header.proxy != self.proxy {
+            let other = &header.proxy;
+            return Err(said(path, &format!("saved by proxy `{other}`, this is `{}`", self.proxy)));
+        }
+        if header.checksum != checksum(body) {
+            return Err(said(path, "torn: its checksum does not fit its content"));
+        }
+        serde_json::from_slice(body).map(Some).map_err(|error| said(path, &error.to_string()))
+    }
+}
+
+impl SavedApp {
+    /// Whether each slot with a share has a release, and no other.
+    fn is_sound(&self) -> bool {
+        self.served.flip.as_ref().is_none_or(|flip| {
+            let shares = flip.active.value.shares().map(|(slot, _)| slot);
+            shares.eq(flip.releases.iter().map(|(slot, _)| *slot))
+        })
+    }
+}
+
+fn said(path: &Path, why: &str) -> String {
+    format!("{}: {why}", path.display())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// FNV-1a, 64 bits: against torn writes, not against forgery.
+fn checksum(bytes: &[u8]) -> String {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shunt_config::{Active, App, Release, Slot};
+    use std::sync::Arc;
+
+    use crate::control::served::{Flip, Put};
+
+    fn put<T>(token: &str, value: T) -> Put<T> {
+        Put { token: token.into(), value: Arc::new(value) }
+    }
+
+    fn saved() -> SavedApp {
+        let settings = put("a", App::parse(br#"{"hosts":["www.example.com"]}"#).unwrap());
+        let release = put("g", Release::parse(b"10.0.0.1:1").unwrap());
+        let active = put("f", Active::all(Slot::Green));
+        let flip = Some(Flip { active, releases: vec![(Slot::Green, release)] });
+        SavedApp { served: Served { settings, flip }, refused: None }
+    }
+
+    fn open(path: &Path, proxy: &str) -> StateDir {
+        StateDir::open(path, &proxy.parse().unwrap()).unwrap()
+    }
+
+    fn write(state: &StateDir, apps: &[(&AppName, Option<SavedApp>)]) {
+        let apps = apps.iter().map(|(app, saved)| ((*app).clone(), saved.clone())).collect();
+        let failed = state.write_apps(&apps);
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(dir.path(), "lb1");
+        let [web, api] = ["web", "api"].map(|app| app.parse::<AppName>().unwrap());
+        write(&state, &[(&web, Some(saved())), (&api, Some(saved()))]);
+        write(&state, &[(&api, None)]);
+        write(&state, &[(&api, None)]);
+        state.write_store("s1").unwrap();
+        let loaded = state.load();
+        assert_eq!(loaded.refused, Vec::<String>::new());
+        assert_eq!(loaded.store.as_deref(), Some("s1"));
+        assert_eq!(loaded.apps, BTreeMap::from([(web, saved())]));
+    }
+
+    #[test]
+    fn a_torn_file_is_refused_by_name_and_the_others_are_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(dir.path(), "lb1");
+        let web: AppName = "web".parse().unwrap();
+        write(&state, &[(&web, Some(saved()))]);
+        let good = dir.path().join("apps/web.json");
+        let whole = fs::read(&good).unwrap();
+        let torn = dir.path().join("apps/torn.json");
+        for length in 0..whole.len() {
+            fs::write(&torn, &whole[..length]).unwrap();
+            let loaded = state.load();
+            assert_eq!(loaded.apps.keys().collect::<Vec<_>>(), [&web], "{length}");
+            assert!(loaded.refused[0].starts_with(torn.to_str().unwrap()), "{loaded:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_proxy_or_format_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let web: AppName = "web".parse().unwrap();
+        write(&open(dir.path(), "lb1"), &[(&web, Some(saved()))]);
+        let loaded = open(dir.path(), "lb2").load();
+        assert!(loaded.apps.is_empty());
+        assert!(loaded.refused[0].ends_with("saved by proxy `lb1`, this is `lb2`"), "{loaded:?}");
+
+        let path = dir.path().join("apps/web.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("\"format\":1", "\"format\":2", 1)).unwrap();
+        let loaded = open(dir.path(), "lb1").load();
+        assert!(loaded.refused[0].ends_with("format 2, this version reads 1"), "{loaded:?}");
+    }
+}
