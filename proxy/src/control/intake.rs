@@ -148,13 +148,8 @@ impl Intake {
             let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
             let more = if names.len() > 5 { ", …" } else { "" };
             format!(
-                "all keys were gone at once: {} served on as they were ({shown}{more}); put their \
-                 keys again, or put the `app` key and delete it alone to let an app go",
-                if names.len() == 1 {
-                    "1 app is".into()
-                } else {
-                    format!("{} apps are", names.len())
-                }
+                "all keys were gone at once: what is served stays ({shown}{more}); put the keys \
+                 again, or put an app's `app` key and delete it alone to let the app go"
             )
         });
     }

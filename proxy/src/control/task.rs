@@ -12,7 +12,7 @@ use shunt_config::AppName;
 use shunt_config::status::TargetState;
 use shunt_config::store::{Watch, WatchEvent};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use super::app::{AppRun, Context};
@@ -26,7 +26,7 @@ use super::tell::Told;
 use crate::health::{Limits, Report};
 use crate::route::router::Change;
 use crate::route::{Epoch, Router};
-use crate::saved::{Loaded, Update};
+use crate::saved::{Loaded, SavedApp, Update};
 
 /// How often lease counts are told while requests drain.
 const COUNTS: Duration = Duration::from_millis(250);
@@ -112,6 +112,8 @@ impl Control {
     /// Runs until it is dropped. `watch` is on [`shunt_config::key::APPS`].
     pub async fn run(mut self, mut watch: Watch) {
         let mut counts = interval(COUNTS);
+        // It rests while nothing drains, and owes no tick for that time.
+        counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reports = Vec::new();
         loop {
             let next_look = self.deadlines.first().map(|(at, _)| (*at).into());
@@ -136,28 +138,34 @@ impl Control {
     }
 
     /// Serves what was saved, before the store has said a word.
-    fn restore(&mut self, loaded: Loaded) {
-        let mut claims = BTreeMap::new();
-        let mut changes = Vec::new();
-        self.view.restored = !loaded.apps.is_empty();
-        for file in &loaded.refused {
-            warn!("snapshot refused: {file}");
-        }
-        self.view.snapshot_refused = Arc::new(loaded.refused);
-        for (name, saved) in loaded.apps {
+    fn restore(&mut self, mut loaded: Loaded) {
+        let claim = |(name, saved): (&AppName, &SavedApp)| {
             let wants = Some(ownership::routes(&saved.served.settings.value));
-            claims.insert(name.clone(), Claim { created: 0, wants, gone: false });
+            (name.clone(), Claim { created: 0, wants, gone: false })
+        };
+        self.ownership.settle(loaded.apps.iter().map(claim).collect());
+        let mut changes = Vec::new();
+        for (name, saved) in loaded.apps {
+            // A host that moved from one app to another, and a crash between the two writes.
+            if let Some(mistake) = self.ownership.refusal(&name) {
+                loaded.refused.push(format!("{name}: {mistake}"));
+                continue;
+            }
             let told = Told { saved: Some(saved.clone()), ..Told::default() };
             self.told.insert(name.clone(), told);
             let (app, change) = AppRun::restored(name.clone(), saved, &self.context);
             self.apps.insert(name, app);
             changes.extend(change);
         }
+        self.router.publish(changes);
+        for file in &loaded.refused {
+            warn!("snapshot refused: {file}");
+        }
+        self.view.snapshot_refused = Arc::new(loaded.refused);
+        self.view.restored = !self.apps.is_empty();
         if self.view.restored {
             info!(apps = self.apps.len(), "serving from the snapshot until the store is read");
         }
-        self.ownership.settle(claims);
-        self.router.publish(changes);
         let names: Vec<AppName> = self.apps.keys().cloned().collect();
         self.tell(&names);
         self.show();
