@@ -50,9 +50,8 @@ impl Engine {
 }
 
 impl Engine {
-    /// Builds an image of httpbin on the Debian system, and pushes it to the registry.
-    pub async fn publish_httpbin(&self, version: &str) {
-        let debian = self.import_debian().await;
+    /// Builds an image of httpbin on the imported Debian system, and pushes it to the registry.
+    pub async fn publish_httpbin(&self, debian: &str, version: &str) {
         let name = format!("{REGISTRY}/httpbin:{version}");
         let packages = cached(&format!("httpbin-{version}"), "tools/httpbin");
         let text = format!(

@@ -55,7 +55,7 @@ async fn a_release_that_ends_by_itself_fails_the_deploy_at_once_with_its_last_wo
     let shop = Shop::open().await;
     shop.deploy("1").await;
     shop.write_file("acme/web", 8080, "/up", "[deploy]\nhealth_deadline = \"1h\"\n");
-    shop.engine.publish_demo("2", &["EXIT_AFTER=100ms"]).await;
+    shop.engine.publish_demo("2", &["READY_AFTER=1h", "EXIT_AFTER=1s"]).await;
     let run = shop.run(&["deploy", "--tag", "2"]).await.ended_with(3);
     assert!(run.text().contains("no configuration found in DATABASE_URL"), "{run}");
     shop.only(&["1"]).await;

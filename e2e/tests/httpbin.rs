@@ -16,14 +16,15 @@ use crate::site::HOST;
 #[tokio::test]
 async fn two_versions_of_httpbin_follow_each_other_and_every_answer_is_right() {
     let shop = Shop::open().await;
-    shop.engine.publish_httpbin("0.10.1").await;
-    shop.engine.publish_httpbin("0.10.2").await;
+    let debian = shop.engine.import_debian().await;
+    shop.engine.publish_httpbin(debian, "0.10.2").await;
+    shop.engine.publish_httpbin(debian, "0.10.4").await;
     shop.write_file("httpbin", 8080, "/status/200", "");
-    let _ = shop.run(&["deploy", "--tag", "0.10.1"]).await.ended_with(0);
+    let _ = shop.run(&["deploy", "--tag", "0.10.2"]).await.ended_with(0);
 
     let visitors = Visitors::start(shop.proxies[0].address());
     visitors.rounds(5).await;
-    let _ = shop.run(&["deploy", "--tag", "0.10.2"]).await.ended_with(0);
+    let _ = shop.run(&["deploy", "--tag", "0.10.4"]).await.ended_with(0);
     visitors.rounds(5).await;
     let _ = shop.run(&["undo"]).await.ended_with(0);
     visitors.rounds(5).await;

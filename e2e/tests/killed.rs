@@ -42,8 +42,12 @@ async fn a_deploy_killed_at_any_step_is_named_and_repaired_and_leaves_no_contain
         let version = format!("{}", number + 1);
         shop.engine.publish_demo(&version, &[]).await;
         shop.stopped_at(moment, &version).await.kill().await;
-        let status = shop.run(&["status"]).await.ended_with(0);
-        assert!(status.output.contains("resume"), "killed {moment}: {status}");
+        // Until its lock is gone nobody can know that it does not run any more.
+        until(&format!("`status` names what is half done, killed {moment}"), async || {
+            let status = shop.run(&["status"]).await.ended_with(0);
+            status.output.contains("shuntctl resume").then_some(())
+        })
+        .await;
         // Either verb repairs it.
         let serving = shop.proxies[0].release(HOST).await;
         assert!(serving == version || serving == last, "killed {moment}: {serving} serves");

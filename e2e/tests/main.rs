@@ -4,11 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod bad_values;
+mod deploys;
 mod dockerfile;
 mod early_response;
 mod flips;
+mod httpbin;
+mod killed;
 mod outages;
 mod parts;
+mod shop;
 mod site;
 mod systemd;
+mod trouble;
+mod two_deploys;
 mod two_proxies;
