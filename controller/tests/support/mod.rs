@@ -151,7 +151,7 @@ pub(crate) async fn ended(child: Child) -> Run {
 
 /// Waits until `look` gives something; the only place where tests let time pass.
 pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(found) = look().await {
             return found;
