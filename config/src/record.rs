@@ -301,9 +301,6 @@ pub struct Draining {
     pub value: String,
     /// When it left the slot.
     pub since: Timestamp,
-    /// The engine its containers run on, if `shuntctl` started them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<String>,
     /// Known proxies without a sign of life, and since when they are missed: each keeps this
     /// release from being stopped until it is back, forgotten, or missed for long enough.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

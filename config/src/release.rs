@@ -34,6 +34,9 @@ pub struct Release {
     /// The deploy that started its containers; `None` where someone else runs its targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<String>,
+    /// The engine those run on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// Who put it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

@@ -11,12 +11,11 @@ use crate::exit::Failure;
 
 /// Puts `release` into `slot` in one transaction that compares `active` and the slot as they stand
 /// in `keys`. What was in the slot goes to `draining/`, since it may still have requests or
-/// containers (on `engine`); its token is returned.
+/// containers; its token is returned.
 pub fn announce(
     keys: &AppKeys,
     slot: Slot,
     release: &Release,
-    engine: Option<String>,
 ) -> Result<(Txn, Option<Token>), Failure> {
     let value = serde_json::to_vec(release).map_err(|e| Failure::usage(e.to_string()))?;
     let txn = Txn::new()
@@ -25,7 +24,7 @@ pub fn announce(
         .put(AppKey::Slot(slot).of(&keys.name), value);
     match keys.slot(slot) {
         Some(old) => {
-            let txn = displace(txn, keys, slot, engine)?;
+            let txn = displace(txn, keys, slot)?;
             Ok((txn, Some(old.token.clone())))
         }
         None => Ok((txn, None)),
@@ -33,16 +32,9 @@ pub fn announce(
 }
 
 /// Adds to `txn` that what is in `slot` is kept under `draining/`.
-pub fn displace(
-    txn: Txn,
-    keys: &AppKeys,
-    slot: Slot,
-    engine: Option<String>,
-) -> Result<Txn, Failure> {
+pub fn displace(txn: Txn, keys: &AppKeys, slot: Slot) -> Result<Txn, Failure> {
     let Some(old) = keys.slot(slot) else { return Ok(txn) };
-    let engine = old.ok().and_then(|release| release.deploy.as_ref()).and(engine);
-    let draining =
-        Draining { slot, value: old.text(), since: Timestamp::now(), engine, lost: [].into() };
+    let draining = Draining { slot, value: old.text(), since: Timestamp::now(), lost: [].into() };
     let value = serde_json::to_vec(&draining).map_err(|e| Failure::usage(e.to_string()))?;
     Ok(txn.put(AppKey::Draining(old.token.clone()).of(&keys.name), value))
 }

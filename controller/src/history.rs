@@ -8,9 +8,9 @@ use shunt_config::store::Txn;
 use crate::app_keys::AppKeys;
 use crate::lock::who;
 
-/// A name that sorts by time and is not given twice: `20260801T093012-7f3ac2d1`.
+/// A name that sorts by time and is not given twice: `20260801T093012345-7f3ac2d1`.
 pub fn new_id() -> String {
-    let now = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%S%3f").to_string();
     format!("{now}-{:08x}", fastrand::u32(..))
 }
 

@@ -70,6 +70,15 @@ pub fn limits(context: &Context, keys: &AppKeys) -> Limits {
     file.map(|file| file.limits).unwrap_or_default()
 }
 
+/// The engine the app of `keys` runs on, as its keys say, or the deploy file that lies here.
+pub fn engine_name(context: &Context, keys: &AppKeys) -> Option<String> {
+    let recorded = keys.record().and_then(|record| record.engine.clone());
+    let slots = || shunt_config::Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
+    let released = || slots().find_map(|release| release.engine.clone());
+    let file = || context.file().ok().filter(|file| file.app == keys.name);
+    recorded.or_else(released).or_else(|| file()?.run.engine)
+}
+
 /// Stops what may be stopped by now, without waiting for anything: replaced releases that nobody
 /// has requests on, and a warm one past its time. Tells what has to stay, and why.
 pub async fn sweep(

@@ -71,7 +71,6 @@ impl Yard<'_> {
         if keys.active().is_some_and(|active| active.share(slot) > 0) {
             return Err(Failure::usage(format!("`{slot}` of `{}` gets requests", keys.name)));
         }
-        let engine = keys.record().and_then(|record| record.engine.clone());
         let txn = Txn::new()
             .when(self.held.condition())
             .when(keys.unchanged(&AppKey::Active))
@@ -79,7 +78,7 @@ impl Yard<'_> {
             .when(keys.unchanged(&AppKey::Deploy))
             .delete(AppKey::Slot(slot).of(&keys.name))
             .delete(AppKey::Deploy.of(&keys.name));
-        let txn = displace(txn, keys, slot, engine)?;
+        let txn = displace(txn, keys, slot)?;
         let key = AppKey::Draining(kept.token.clone()).of(&keys.name);
         if self.store.commit(txn).await?.token(key).is_none() {
             let said = format!("the keys of `{}` were changed at the same moment", keys.name);
@@ -118,13 +117,13 @@ impl Yard<'_> {
             return Ok(Retired::Kept(why));
         }
         let containers = match (&deploy, &release) {
-            (Some(deploy), Some(_)) => {
+            (Some(deploy), Some(release)) => {
                 // The last look before the containers go: no key and no proxy names them.
                 let (keys, fleet) = (self.keys(&app).await?, self.fleet(&app).await?);
                 if let Some(why) = named(&keys, &fleet, token, deploy) {
                     return Ok(Retired::Kept(why));
                 }
-                let engine = engine::open(draining.engine.as_deref()).await?;
+                let engine = engine::open(release.engine.as_deref()).await?;
                 remove(&*engine, &app, deploy, self.limits.stop).await?
             }
             _ => 0,

@@ -10,7 +10,8 @@ use shunt_config::record::HISTORY_KEPT;
 use shunt_config::status::TargetState;
 use shunt_config::store::{LEASE_TTL, Txn};
 
-use support::{Site, Words, ended, obedient, refusal, until};
+use e2e::until;
+use support::{Site, Words, ended, obedient, refusal};
 
 /// Waits until `active` reads `wanted`.
 async fn flipped_to(site: &Site, wanted: &str) {

@@ -72,7 +72,7 @@ impl Run<'_> {
         let slot = AppKey::Slot(record.slot);
         let mut txn = Txn::new().when(keys.unchanged(&slot)).when(keys.unchanged(&AppKey::Active));
         // Under `draining/` until no proxy has anything of it any more: it may have been served.
-        txn = displace(txn, &keys, record.slot, record.engine.clone()).map_err(record_error)?;
+        txn = displace(txn, &keys, record.slot).map_err(record_error)?;
         let replaced = record.replaced.as_ref();
         let old = replaced.and_then(|token| Some((token, keys.draining.get(token)?.ok()?)));
         txn = match old {

@@ -192,10 +192,11 @@ impl Run<'_> {
             health: job.file.health.clone(),
             timeouts: job.file.timeouts.clone(),
             deploy: Some(record.id.clone()),
+            engine: record.engine.clone(),
             by: Some(record.who.user.clone()),
             at: Some(Timestamp::now()),
         };
-        let (mut txn, replaced) = announce(&keys, slot, &release, record.engine.clone())?;
+        let (mut txn, replaced) = announce(&keys, slot, &release)?;
         // Without its settings no proxy would look at the app, and nothing could be proved. They
         // change no traffic: until the flip there is nothing they could send requests to.
         if let (None, Some(route)) = (&keys.app, &job.file.route) {

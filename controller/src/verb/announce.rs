@@ -52,8 +52,7 @@ impl Announce {
         report.begin("announce", &format!("{} {}", self.app, self.slot));
         let mut sight = Sight::open(&store, &self.app).await?;
         self.refuse_a_serving_slot(&sight.keys)?;
-        let engine = sight.keys.record().and_then(|record| record.engine.clone());
-        let (txn, _) = announce(&sight.keys, self.slot, &release, engine)?;
+        let (txn, _) = announce(&sight.keys, self.slot, &release)?;
         let key = AppKey::Slot(self.slot).of(&self.app);
         let Some(token) = store.commit(txn.when(unlocked(&sight.keys))).await?.token(&key) else {
             return Err(changed_meanwhile(&AppKeys::read(&*store, &self.app).await?));

@@ -42,8 +42,7 @@ impl Logs {
             let said = format!("the targets in `{slot}` of `{app}` were not started by a deploy");
             return Err(Failure::usage(said).hint("their output is where they were started"));
         };
-        let name = keys.record().and_then(|record| record.engine.clone());
-        let engine = engine::open(name.as_deref()).await?;
+        let engine = engine::open(release.engine.as_deref()).await?;
         let containers = engine.list(&label::of_deploy(&app, deploy)).await?;
         let show = |name: &str, line: &str| {
             context.report.value(&json!({ "container": name, "line": line }));

@@ -84,14 +84,13 @@ impl Remove {
 
         report.begin("releases", "out of their slots");
         let keys = AppKeys::read(&**store, app).await?;
-        let engine_name = keys.record().and_then(|record| record.engine.clone());
         let limits = limits(context, &keys);
-        write(empty_slots(&keys, engine_name.as_deref())?).await?;
+        write(empty_slots(&keys)?).await?;
         let yard = Yard { store, held, limits, wait: true };
         let said = retire_draining(report, &yard, app, Duration::ZERO).await?;
         if let Some(record) = keys.record() {
             // A deploy that was left half done may have started what no slot has ever named.
-            let engine = engine::open(engine_name.as_deref()).await?;
+            let engine = engine::open(record.engine.as_deref()).await?;
             retire::remove(&*engine, app, &record.id, limits.stop).await?;
             yard.sweep_orphans(&*engine, app).await?;
         }
@@ -142,13 +141,12 @@ impl Remove {
 }
 
 /// Takes all releases out of their slots, and deletes what speaks of them.
-fn empty_slots(keys: &AppKeys, engine: Option<&str>) -> Result<Txn, Failure> {
+fn empty_slots(keys: &AppKeys) -> Result<Txn, Failure> {
     let app = &keys.name;
     let mut txn = Txn::new();
     for slot in Slot::BOTH {
         txn = txn.when(keys.unchanged(&AppKey::Slot(slot)));
-        txn = displace(txn, keys, slot, engine.map(str::to_owned))?
-            .delete(AppKey::Slot(slot).of(app));
+        txn = displace(txn, keys, slot)?.delete(AppKey::Slot(slot).of(app));
     }
     let others = [AppKey::Active, AppKey::Hold];
     Ok(others.into_iter().fold(txn, |txn, key| txn.delete(key.of(app))))

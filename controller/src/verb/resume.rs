@@ -10,7 +10,7 @@ use crate::cli::time;
 use crate::context::Context;
 use crate::engine;
 use crate::exit::Failure;
-use crate::keeping::{limits, release, sweep, take_in_order};
+use crate::keeping::{engine_name, limits, release, sweep, take_in_order};
 use crate::retire::Yard;
 use crate::sight::Sight;
 
@@ -32,7 +32,7 @@ impl Resume {
         let store = context.store()?;
         let taken = take_in_order(report, &store, &app, "resume", self.lock_wait).await?;
         let (held, keys, repaired) = taken;
-        let name = keys.record().and_then(|record| record.engine.clone());
+        let name = engine_name(context, &keys);
         let swept = async {
             let mut sight = Sight::open(&store, &app).await?;
             let yard =

@@ -6,8 +6,8 @@
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
+use e2e::Process;
 use shunt_config::key::{AppKey, Key};
 use shunt_config::status::{
     AppStatus, Fleet, Instance, Refusal, Serving, TargetState, TargetStatus,
@@ -119,13 +119,19 @@ impl Site {
 
     /// Starts `shuntctl`, to be looked at while it runs.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        self.start_with(arguments, &[])
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    pub(crate) fn start_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+    /// Starts `shuntctl`; with `pause`, such as `after flip`, it stands still at that moment.
+    pub(crate) fn begin(&self, arguments: &[&str], pause: Option<&str>) -> Process {
         let mut command = self.command(arguments);
-        command.envs(environment.iter().copied());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        if let Some((when, step)) = pause.and_then(|pause| pause.split_once(' ')) {
+            command.env(format!("SHUNTCTL_PAUSE_{}", when.to_uppercase()), step);
+        }
+        // A directory for each, so that none reads another's log.
+        let logs = tempfile::tempdir_in(self.directory.path()).unwrap().keep();
+        Process::start("shuntctl", command, &logs)
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> std::path::PathBuf {
@@ -146,18 +152,6 @@ pub(crate) async fn ended(child: Child) -> Run {
         code: output.status.code().unwrap_or(-1),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
         errors: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-/// Waits until `look` gives something; the only place where tests let time pass.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{what}: not within a minute");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -207,6 +201,14 @@ impl Words {
 
     /// Says from now on at once that it serves what the keys ask for, until it is dropped.
     pub(crate) fn obeys(self) -> Obedient {
+        self.obeys_but(|_, status| Some(status))
+    }
+
+    /// The same, but what it says goes through `twist` first; `None` says nothing new.
+    pub(crate) fn obeys_but(
+        self,
+        twist: impl Fn(&AppKeys, AppStatus) -> Option<AppStatus> + Send + 'static,
+    ) -> Obedient {
         let task = tokio::spawn(async move {
             let mut watch = self.store.watch("apps/");
             while watch.next().await.is_some() {
@@ -214,8 +216,8 @@ impl Words {
                 if keys.app.is_none() {
                     let key = Key::Status(self.name.clone(), "1".into(), self.app.clone());
                     self.session.commit(Txn::new().delete(key)).await.unwrap();
-                } else {
-                    self.says(&obedient(&keys)).await;
+                } else if let Some(status) = twist(&keys, obedient(&keys)) {
+                    self.says(&status).await;
                 }
             }
         });
