@@ -13,6 +13,9 @@ use crate::strict::Mistake;
 /// Data threads at most: more than any machine has cores is a slip.
 const MAX_THREADS: usize = 1024;
 
+/// A store in touch says so every 5 s.
+const MIN_LOST_AFTER: Duration = Duration::from_secs(10);
+
 /// A proxy's own file, with nothing left open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyFile {
@@ -70,7 +73,7 @@ impl ProxyFile {
             let name = name(root, host);
             let threads = threads(root);
             let flip_timeout = root.duration("flip_timeout", Duration::from_mins(1));
-            let lost_after = root.duration("lost_after", Duration::from_mins(15));
+            let lost_after = lost_after(root);
             let grace = root.duration("grace", Duration::from_secs(30));
             let listen = listen(root);
             refuse_tls(root);
@@ -114,6 +117,18 @@ fn threads(root: &mut Section<'_>) -> usize {
         root.mistake("threads", &format!("{threads} is not within 1 to {MAX_THREADS}"));
     }
     threads
+}
+
+fn lost_after(root: &mut Section<'_>) -> Duration {
+    let lost_after = root.duration("lost_after", Duration::from_mins(15));
+    if lost_after < MIN_LOST_AFTER {
+        let least = crate::duration::show(MIN_LOST_AFTER);
+        root.mistake(
+            "lost_after",
+            &format!("at least {least}: a store in touch may be that quiet"),
+        );
+    }
+    lost_after
 }
 
 fn listen(root: &mut Section<'_>) -> Vec<Listen> {
@@ -218,7 +233,7 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_named_in_one_run() {
-        let text = "threads = 0\nflip_timeout = \"5\"\n\
+        let text = "threads = 0\nflip_timeout = \"5\"\nlost_after = \"1s\"\n\
                     [[listen]]\naddress = \"80\"\n[[listen]]\naddress = \"0.0.0.0:443\"\ntls = true\n\
                     [tls]\ncertificates = \"/etc/shunt/certs\"\n\
                     [store]\netcd = [\"10.0.0.2:2379\"]\n\
@@ -227,19 +242,20 @@ mod tests {
         for (line, word) in [
             ("proxy.toml:1: threads", "1 to 1024"),
             ("proxy.toml:2: flip_timeout", "not a duration"),
-            ("proxy.toml:4: listen[0].address", "socket address"),
-            ("proxy.toml:7: listen[1].tls", "no TLS yet"),
-            ("proxy.toml:8: tls", "no TLS yet"),
-            ("proxy.toml:10: store", "is not `http(s)://host:port`"),
-            ("proxy.toml:13: state.directory", "not absolute"),
-            ("proxy.toml:14: amdin", "did you mean `admin`?"),
+            ("proxy.toml:3: lost_after", "at least 10s"),
+            ("proxy.toml:5: listen[0].address", "socket address"),
+            ("proxy.toml:8: listen[1].tls", "no TLS yet"),
+            ("proxy.toml:9: tls", "no TLS yet"),
+            ("proxy.toml:11: store", "is not `http(s)://host:port`"),
+            ("proxy.toml:14: state.directory", "not absolute"),
+            ("proxy.toml:15: amdin", "did you mean `admin`?"),
         ] {
             assert!(
                 said.iter().any(|s| s.starts_with(line) && s.contains(word)),
                 "{line}: {said:#?}"
             );
         }
-        assert_eq!(said.len(), 8, "{said:#?}");
+        assert_eq!(said.len(), 9, "{said:#?}");
     }
 
     #[test]
