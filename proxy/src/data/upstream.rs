@@ -25,8 +25,9 @@ use crate::route::Target;
 #[derive(Debug)]
 pub(super) struct Upstream {
     sender: SendRequest<RequestBody>,
-    connection: Connection<TokioIo<Stream>, RequestBody>,
-    over: bool,
+    /// `None` once it is over. It is dropped then: what hyper has queued on it is handed back only
+    /// by its end, and a request sent to one that closed while it was idle would wait for ever.
+    connection: Option<Connection<TokioIo<Stream>, RequestBody>>,
 }
 
 /// Why a request got no response head.
@@ -49,22 +50,18 @@ impl Upstream {
         };
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Box::new(Self { sender, connection, over: false }))
+        Ok(Box::new(Self { sender, connection: Some(connection) }))
     }
 
     /// Moves bytes in both directions as far as they go without waiting.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.over {
-            // How it ended reaches whoever waits for the answer or its body; here it only must not
-            // be polled again.
-            self.over = Pin::new(&mut self.connection).poll(cx).is_ready();
-        }
+        drive(&mut self.connection, cx);
     }
 
     /// Whether it can take a request. An end of stream that has arrived is seen here.
     pub(super) fn is_alive(&mut self, cx: &mut Context<'_>) -> bool {
         self.drive(cx);
-        !self.over && self.sender.is_ready()
+        self.connection.is_some() && self.sender.is_ready()
     }
 
     /// Sends `request` and waits for the response head, as long as `client` may wait.
@@ -79,9 +76,7 @@ impl Upstream {
     ) -> Result<Response<Incoming>, SendFailed> {
         let mut answer = std::pin::pin!(self.sender.try_send_request(request));
         std::future::poll_fn(|cx| {
-            if !self.over {
-                self.over = Pin::new(&mut self.connection).poll(cx).is_ready();
-            }
+            drive(&mut self.connection, cx);
             match answer.as_mut().poll(cx) {
                 Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
                 Poll::Ready(Err(failed)) => Poll::Ready(Err(SendFailed::from(failed))),
@@ -95,14 +90,22 @@ impl Upstream {
     /// Goes on in a task of its own until both messages are over. For when nobody is sure to poll
     /// the response body while the request body still runs.
     pub(super) fn detach(self: Box<Self>) {
-        let Self { sender, connection, over } = *self;
-        if !over {
+        let Self { sender, connection } = *self;
+        if let Some(connection) = connection {
             tokio::task::spawn_local(async move {
                 // The error, if any, reaches whoever reads the body.
                 let _ = connection.await;
                 drop(sender);
             });
         }
+    }
+}
+
+/// Polls a connection that is not over yet. How it ends reaches whoever waits for the answer or its
+/// body.
+fn drive(connection: &mut Option<Connection<TokioIo<Stream>, RequestBody>>, cx: &mut Context<'_>) {
+    if connection.as_mut().is_some_and(|open| Pin::new(open).poll(cx).is_ready()) {
+        *connection = None;
     }
 }
 

@@ -98,17 +98,22 @@ async fn a_post_is_never_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_closed_meanwhile_is_not_used() {
-    let backend = Backend::bind().await;
-    let proxy = Proxy::serving(&[backend.address()]);
-    let mut client = proxy.client().await;
-    let conn = kept(&backend, &mut client).await;
-    drop(conn);
-    client.write("POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi").await;
-    let mut fresh = backend.accept().await;
-    fresh.expect("hi").await;
-    fresh.answer("fresh").await;
-    assert_eq!(client.answer().await.body, "fresh");
+async fn a_kept_connection_that_closed_while_idle_fails_no_request() {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: web\r\nX-End: hi\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi",
+    ] {
+        let backend = Backend::bind().await;
+        let proxy = Proxy::serving(&[backend.address()]);
+        let mut client = proxy.client().await;
+        let conn = kept(&backend, &mut client).await;
+        drop(conn);
+        client.write(request).await;
+        let mut fresh = backend.accept().await;
+        fresh.expect("hi").await;
+        fresh.answer("fresh").await;
+        assert_eq!(client.answer().await.body, "fresh", "{request}");
+    }
 }
 
 #[tokio::test]
