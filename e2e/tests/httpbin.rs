@@ -35,7 +35,11 @@ async fn two_versions_of_httpbin_follow_each_other_and_every_answer_is_right() {
     // Both versions have answered, and say so in their logs.
     for container in shop.engine.containers().await {
         let log = shop.engine.logs(&container.id).await;
-        assert!(log.contains("GET /anything/during HTTP/1.1\" 200"), "{}: {log}", container.image);
+        assert!(
+            log.contains("GET /anything/during?a=1 HTTP/1.1\" 200"),
+            "{}: {log}",
+            container.image
+        );
     }
 }
 

@@ -94,6 +94,10 @@ async fn a_proxy_that_is_lost_does_not_hold_up_the_flip_but_keeps_the_old_releas
     assert_eq!(shop.running().await, ["1", "2", "3"], "{run}");
     shop.proxies[1].run();
     shop.proxies[1].serves(HOST, "3").await;
-    let _ = shop.run(&["resume"]).await.ended_with(0);
-    shop.only(&["2", "3"]).await;
+    // The lease of the process that was killed has to run out before lb2 is believed.
+    until("release 1 is retired once lb2 is heard of", async || {
+        let _ = shop.run(&["resume"]).await.ended_with(0);
+        (shop.running().await == ["2", "3"]).then_some(())
+    })
+    .await;
 }
