@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use crate::admin::Admin;
 use crate::control::report::{Identity, Reporter};
 use crate::control::{Control, ControlConfig};
-use crate::data::{ClientLimits, Listener, Plane, PlaneConfig};
+use crate::data::{ClientLimits, Door, Listener, Plane, PlaneConfig};
 use crate::metrics::{Collector, PlaneCounts};
 use crate::route::Router;
 use crate::saved::{Saver, StateDir};
@@ -53,7 +53,8 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
     if told {
         return proxy.stop().await;
     }
-    let client = ClientLimits { idle: file.client.idle, head: file.client.head };
+    let client =
+        ClientLimits { idle: file.client.idle, head: file.client.head, ..ClientLimits::default() };
     let plane = Plane::start(PlaneConfig { threads: file.threads, listeners, client }, &router)?;
     proxy.count(&plane);
     info!(proxy = %file.name, threads = file.threads, "serving");
@@ -232,7 +233,8 @@ fn differing(a: &ProxyFile, b: &ProxyFile) -> Vec<&'static str> {
 
 fn bind(file: &ProxyFile) -> anyhow::Result<Vec<Listener>> {
     let bind = |address| {
-        Listener::bind(address, file.threads).with_context(|| format!("listener {address}"))
+        Listener::bind(address, file.threads, Door::default())
+            .with_context(|| format!("listener {address}"))
     };
     file.listen.iter().map(|listen| bind(listen.address)).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,6 +11,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::client::Client;
 use super::clock::Clock;
 use super::exchange::{Exchange, Sending};
+use super::expect::Gate;
 use super::upstream::Upstream;
 use crate::metrics::meters::Fault;
 
@@ -24,6 +25,8 @@ pub(super) struct RequestBody(Option<Upload>);
 #[derive(Debug)]
 struct Upload {
     incoming: Incoming,
+    /// What holds it back, while the target has not said that it wants it.
+    gate: Option<Gate>,
     exchange: Rc<Exchange>,
 }
 
@@ -34,7 +37,15 @@ impl RequestBody {
             return Self(None);
         }
         exchange.moved(Sending::WaitsForTarget);
-        Self(Some(Upload { incoming, exchange: Rc::clone(exchange) }))
+        Self(Some(Upload { incoming, gate: None, exchange: Rc::clone(exchange) }))
+    }
+
+    /// Holds the body back until `gate` is open.
+    pub(super) fn hold(&mut self, gate: Gate) {
+        if let Some(upload) = &mut self.0 {
+            upload.exchange.held();
+            upload.gate = Some(gate);
+        }
     }
 }
 
@@ -46,7 +57,13 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(Upload { incoming, exchange }) = &mut self.0 else { return Poll::Ready(None) };
+        let Some(Upload { incoming, gate, exchange }) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        if let Some(shut) = gate {
+            ready!(shut.poll_open(cx));
+            *gate = None;
+        }
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => exchange.moved(Sending::Done),
@@ -96,6 +113,11 @@ pub(super) struct Download {
 }
 
 impl ResponseBody {
+    /// No body at all.
+    pub(super) fn empty(client: &Rc<Client>) -> Self {
+        Self::own(Bytes::new(), client)
+    }
+
     /// The proxy's own words.
     pub(super) fn own(text: Bytes, client: &Rc<Client>) -> Self {
         Self { kind: Kind::Own(Full::new(text)), client: Rc::clone(client) }
@@ -154,7 +176,7 @@ impl Download {
         clock: &Rc<Clock>,
     ) -> Self {
         let idle = exchange.release().release.limits.idle;
-        exchange.client.allow_per_byte(idle);
+        exchange.deadline.allow_per_byte(idle);
         let mut download = Self {
             incoming,
             upstream: Some(upstream),
@@ -163,7 +185,11 @@ impl Download {
             exchange,
             clock: Rc::clone(clock),
         };
-        if download.exchange.sending() != Sending::Done {
+        if download.exchange.sending() == Sending::Held {
+            // The target has answered without the body, which now will never be sent: nothing else
+            // can follow on that connection.
+            download.keep = false;
+        } else if download.exchange.sending() != Sending::Done {
             // hyper stops polling this body while the client does not read, and the upload would
             // stall with it; so the connection moves to a task that is always polled.
             if let Some(upstream) = download.upstream.take() {
@@ -187,7 +213,7 @@ impl Download {
         }
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.exchange.client.allow(self.exchange.release().release.limits.idle);
+                self.exchange.deadline.allow(self.exchange.release().release.limits.idle);
                 if self.incoming.is_end_stream() {
                     self.finish();
                 }
@@ -198,7 +224,7 @@ impl Download {
                 self.finish();
                 Poll::Ready(None)
             }
-            Poll::Pending if self.exchange.client.is_overdue() => {
+            Poll::Pending if self.exchange.deadline.is_over() => {
                 self.broken("the target sent nothing for too long".into())
             }
             Poll::Pending => Poll::Pending,

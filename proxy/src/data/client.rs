@@ -1,27 +1,23 @@
 //! One client connection: what it is doing and until when it may.
-//!
-//! No timer is armed per request. Each connection has one deadline in a `Cell`; the thread's tick
-//! looks at all of them and wakes the tasks whose time is up.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::Waker;
-use std::time::Duration;
 
-use slab::Slab;
 use tokio::sync::Notify;
 
-use super::clock::{Clock, Moment};
+use super::deadline::{Deadline, Deadlines, Watched};
+use super::plane::ClientLimits;
+use super::upgrade::Upgraded;
 
 /// What a client connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+enum Stage {
     /// Nothing, between requests.
     Idle,
     /// Sending a request head.
     Head,
-    /// Waiting for an answer, or taking it.
+    /// Waiting for an answer, or taking it. HTTP/2 may do so several times at once.
     Exchange,
 }
 
@@ -31,139 +27,105 @@ pub(super) struct Client {
     /// The client's address.
     pub(super) peer: SocketAddr,
     stage: Cell<Stage>,
-    due: Cell<Moment>,
-    /// What every byte the client takes earns it anew, while it is being answered.
-    pace: Cell<Option<Duration>>,
-    clock: Rc<Clock>,
-    idle: Duration,
-    head: Duration,
-    /// The connection's task; set at its first poll.
-    waker: RefCell<Option<Waker>>,
+    /// Exchanges now open: at most one on HTTP/1.1.
+    open: Cell<u32>,
+    watched: Watched,
+    limits: ClientLimits,
+    /// What this connection turns into when its last answer is written.
+    upgraded: RefCell<Option<Upgraded>>,
 }
 
 impl Client {
+    /// Until when the connection may go on with what it does. On HTTP/1.1 that is the one
+    /// exchange's deadline, too.
+    pub(super) fn deadline(&self) -> &Rc<Deadline> {
+        self.watched.deadline()
+    }
+
+    /// How long a client may take.
+    pub(super) fn limits(&self) -> &ClientLimits {
+        &self.limits
+    }
+
     /// A request head has begun, unless one is already known of.
     pub(super) fn head_began(&self) {
         if self.stage.get() == Stage::Idle {
-            self.enter(Stage::Head, Some(self.head));
+            self.stage.set(Stage::Head);
+            self.deadline().restart(Some(self.limits.head));
         }
     }
 
     /// A request was read; its deadlines are set by whoever works on it.
     pub(super) fn exchange_began(&self) {
-        self.enter(Stage::Exchange, None);
+        self.open.set(self.open.get() + 1);
+        self.stage.set(Stage::Exchange);
+        self.deadline().restart(None);
     }
 
-    /// The answer is over.
+    /// An answer is over, or will never come.
     pub(super) fn exchange_over(&self) {
-        self.enter(Stage::Idle, Some(self.idle));
-    }
-
-    fn enter(&self, stage: Stage, limit: Option<Duration>) {
-        self.stage.set(stage);
-        self.pace.set(None);
-        self.due.set(limit.map_or(Moment::NEVER, |limit| self.clock.after(limit)));
-    }
-
-    /// Allows the present stage `limit` from now.
-    pub(super) fn allow(&self, limit: Duration) {
-        self.due.set(self.clock.after(limit));
-    }
-
-    /// Allows `limit` from now, and again from every byte that the client takes: what is buffered
-    /// for a slow client moves although nothing new comes from the target.
-    pub(super) fn allow_per_byte(&self, limit: Duration) {
-        self.pace.set(Some(limit));
-        self.allow(limit);
+        self.open.set(self.open.get().saturating_sub(1));
+        if self.open.get() == 0 {
+            self.stage.set(Stage::Idle);
+            self.deadline().restart(Some(self.limits.idle));
+        }
     }
 
     /// The client has taken some bytes.
     pub(super) fn took(&self) {
-        match (self.stage.get(), self.pace.get()) {
+        match self.stage.get() {
             // The end of an answer may still be on its way.
-            (Stage::Idle, _) => self.allow(self.idle),
-            (Stage::Exchange, Some(limit)) => self.allow(limit),
-            _ => {}
+            Stage::Idle => self.deadline().allow(self.limits.idle),
+            Stage::Exchange => self.deadline().moved(),
+            Stage::Head => {}
         }
     }
 
-    /// Allows the present stage any time.
-    pub(super) fn allow_any(&self) {
-        self.due.set(Moment::NEVER);
+    /// The connection is to become a tunnel as soon as the answer to its request is written.
+    pub(super) fn upgrade(&self, upgraded: Upgraded) {
+        *self.upgraded.borrow_mut() = Some(upgraded);
     }
 
-    /// Whether the deadline has passed.
-    pub(super) fn is_overdue(&self) -> bool {
-        self.clock.now() >= self.due.get()
-    }
-
-    /// Whether the deadline has passed with no request to answer: the connection just ends.
-    pub(super) fn is_idle_overdue(&self) -> bool {
-        self.stage.get() != Stage::Exchange && self.is_overdue()
-    }
-
-    /// Remembers the connection's task.
-    pub(super) fn remember(&self, waker: &Waker) {
-        let mut known = self.waker.borrow_mut();
-        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *known = Some(waker.clone());
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
+    /// What the connection has become.
+    pub(super) fn take_upgraded(&self) -> Option<Upgraded> {
+        self.upgraded.borrow_mut().take()
     }
 }
 
 /// All client connections of a thread.
 #[derive(Debug)]
 pub(super) struct Clients {
-    clock: Rc<Clock>,
-    idle: Duration,
-    head: Duration,
-    all: RefCell<Slab<Rc<Client>>>,
+    limits: ClientLimits,
+    deadlines: Rc<Deadlines>,
+    count: Cell<usize>,
     /// Told when the last one is gone.
     empty: Notify,
 }
 
 impl Clients {
-    /// None yet. `idle` and `head` are the limits of those two stages.
-    pub(super) fn new(clock: Rc<Clock>, idle: Duration, head: Duration) -> Self {
-        Self { clock, idle, head, all: RefCell::default(), empty: Notify::new() }
+    /// None yet.
+    pub(super) fn new(deadlines: Rc<Deadlines>, limits: ClientLimits) -> Self {
+        Self { limits, deadlines, count: Cell::new(0), empty: Notify::new() }
     }
 
     /// A new connection from `peer`. The first request head has the time of a head, not of an idle
     /// connection: a client that connects and says nothing is not one between requests.
     pub(super) fn admit(self: &Rc<Self>, peer: SocketAddr) -> Admitted {
+        self.count.set(self.count.get() + 1);
         let client = Rc::new(Client {
             peer,
             stage: Cell::new(Stage::Idle),
-            due: Cell::new(self.clock.after(self.head)),
-            pace: Cell::new(None),
-            clock: Rc::clone(&self.clock),
-            idle: self.idle,
-            head: self.head,
-            waker: RefCell::new(None),
+            open: Cell::new(0),
+            watched: self.deadlines.watch(Some(self.limits.head)),
+            limits: self.limits,
+            upgraded: RefCell::new(None),
         });
-        let key = self.all.borrow_mut().insert(Rc::clone(&client));
-        Admitted { client, key, clients: Rc::clone(self) }
-    }
-
-    /// Wakes every connection whose deadline has passed.
-    pub(super) fn wake_overdue(&self) {
-        self.all.borrow().iter().filter(|(_, c)| c.is_overdue()).for_each(|(_, c)| c.wake());
-    }
-
-    /// Wakes every connection.
-    pub(super) fn wake_all(&self) {
-        self.all.borrow().iter().for_each(|(_, client)| client.wake());
+        Admitted { client, clients: Rc::clone(self) }
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.all.borrow().len()
+        self.count.get()
     }
 
     /// Waits until there is none.
@@ -179,15 +141,14 @@ impl Clients {
 pub(super) struct Admitted {
     /// The connection.
     pub(super) client: Rc<Client>,
-    key: usize,
     clients: Rc<Clients>,
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut all = self.clients.all.borrow_mut();
-        all.remove(self.key);
-        if all.is_empty() {
+        let left = self.clients.count.get() - 1;
+        self.clients.count.set(left);
+        if left == 0 {
             self.clients.empty.notify_one();
         }
     }

@@ -1,23 +1,23 @@
-//! HTTP/1.1 on one client connection.
+//! One client connection, from its first byte to the protocol spoken on it.
 
-use std::future::Future;
-use std::io;
+use std::future::poll_fn;
+use std::io::{
+    self,
+    ErrorKind::{ConnectionAborted, TimedOut, UnexpectedEof},
+};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
 use http::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::client::{Admitted, Client};
-use super::gather;
+use super::door::Door;
+use super::headers::Origin;
 use super::local::Local;
-use super::request;
+use super::transport::Transport;
+use super::{http1, http2};
 
 /// What every request of a connection needs to know of it; made once.
 #[derive(Debug)]
@@ -26,108 +26,102 @@ pub(super) struct Peer {
     pub(super) local: Rc<Local>,
     /// The connection.
     pub(super) client: Rc<Client>,
-    /// The client's address as `X-Forwarded-For` wants it.
-    pub(super) forwarded_for: HeaderValue,
+    /// Where it came in.
+    pub(super) door: Rc<Door>,
+    /// What its requests say of where they come from.
+    pub(super) origin: Origin,
 }
 
-/// Serves `stream` in a task of its own.
-pub(super) fn spawn(local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Serves `stream`, which came in through `door`, in a task of its own.
+pub(super) fn spawn(local: &Rc<Local>, door: &Rc<Door>, stream: TcpStream, peer: SocketAddr) {
     let admitted = local.clients.admit(peer);
-    tokio::task::spawn_local(serve(Rc::clone(local), stream, admitted));
+    tokio::task::spawn_local(serve(Rc::clone(local), Rc::clone(door), stream, admitted));
 }
 
-async fn serve(local: Rc<Local>, stream: TcpStream, admitted: Admitted) {
+async fn serve(local: Rc<Local>, door: Rc<Door>, stream: TcpStream, admitted: Admitted) {
     let client = Rc::clone(&admitted.client);
+    let mut io = Transport::new(stream, Rc::clone(&client));
+    // Why a connection ends before its first request is nobody's affair but its client's.
+    let Ok(protocol) = protocol(&local, &door, &client, &mut io).await else { return };
     let address = client.peer.ip().to_canonical().to_string();
     let peer = Rc::new(Peer {
-        local: Rc::clone(&local),
-        client: Rc::clone(&client),
-        // An IP address is always a valid header value.
-        forwarded_for: HeaderValue::try_from(address)
-            .unwrap_or(HeaderValue::from_static("unknown")),
+        origin: Origin {
+            // An IP address is always a valid header value.
+            address: HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown")),
+            scheme: HeaderValue::from_static("http"),
+        },
+        local,
+        client,
+        door,
     });
-    let io = TokioIo::new(ClientIo { stream, client: Rc::clone(&client) });
-    let service = service_fn(|request| request::handle(Rc::clone(&peer), request));
-    let mut connection = pin!(
-        http1::Builder::new()
-            // Both stages before a request have deadlines of their own: see `client`.
-            .header_read_timeout(None)
-            .serve_connection(io, service)
-    );
-    let mut leaving = false;
-    std::future::poll_fn(|cx| {
-        client.remember(cx.waker());
-        if local.is_leaving() && !leaving {
-            leaving = true;
-            connection.as_mut().graceful_shutdown();
+    match protocol {
+        Protocol::Http1 => http1::serve(&peer, io).await,
+        Protocol::Http2 => http2::serve(&peer, io).await,
+    }
+}
+
+/// Finds out what the client speaks, within the time for a request head.
+async fn protocol(
+    local: &Local,
+    door: &Door,
+    client: &Client,
+    io: &mut Transport,
+) -> io::Result<Protocol> {
+    if !door.http2 {
+        return Ok(Protocol::Http1);
+    }
+    poll_fn(|cx| {
+        client.deadline().remember(cx.waker());
+        loop {
+            if let Some(protocol) = spoken(io.ahead()) {
+                return Poll::Ready(Ok(protocol));
+            }
+            match io.poll_ahead(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return Poll::Ready(Err(UnexpectedEof.into())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if client.deadline().is_over() => {
+                    return Poll::Ready(Err(TimedOut.into()));
+                }
+                // Whoever has sent something is served to the end.
+                Poll::Pending if local.is_leaving() && io.ahead().is_empty() => {
+                    return Poll::Ready(Err(ConnectionAborted.into()));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
         }
-        if client.is_idle_overdue() {
-            return Poll::Ready(());
-        }
-        // Who ends a connection, and why, is the client's affair; what goes wrong with a request
-        // was counted and answered where it went wrong.
-        if connection.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        // The request had its chance to answer for itself in the poll above. What is overdue even
-        // so is an answer that the client does not take.
-        if client.is_overdue() { Poll::Ready(()) } else { Poll::Pending }
     })
-    .await;
+    .await
 }
 
-/// The client's socket, telling [`Client`] when a request begins.
-#[derive(Debug)]
-struct ClientIo {
-    stream: TcpStream,
-    client: Rc<Client>,
-}
-
-impl AsyncRead for ClientIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.client.head_began();
-        }
-        Poll::Ready(Ok(()))
+/// What a client speaks whose first bytes are `ahead`; `None` while that cannot be told.
+fn spoken(ahead: &[u8]) -> Option<Protocol> {
+    let common = ahead.iter().zip(http2::PREFACE).take_while(|(a, b)| a == b).count();
+    match ahead.len() {
+        _ if common == http2::PREFACE.len() => Some(Protocol::Http2),
+        length if common < length => Some(Protocol::Http1),
+        _ => None,
     }
 }
 
-impl AsyncWrite for ClientIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.client.took();
-        Poll::Ready(Ok(written))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(gather::poll_write(Pin::new(&mut self.stream), cx, bufs))?;
-        self.client.took();
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    #[test]
+    fn the_protocol_is_known_as_soon_as_the_bytes_differ() {
+        assert_eq!(spoken(b""), None);
+        assert_eq!(spoken(b"P"), None);
+        assert_eq!(spoken(b"PO"), Some(Protocol::Http1));
+        assert_eq!(spoken(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"), None);
+        assert_eq!(spoken(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(Protocol::Http2));
+        assert_eq!(spoken(b"PRI * HTTP/1.1\r\n"), Some(Protocol::Http1));
     }
 }

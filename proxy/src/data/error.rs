@@ -58,6 +58,12 @@ pub(super) enum ProxyError {
         /// What hyper said.
         source: hyper::Error,
     },
+    /// It changed to a protocol that nobody asked for.
+    #[error("{target} switched to a protocol that was not asked for")]
+    Switched {
+        /// Where.
+        target: String,
+    },
     /// No response head in time.
     #[error("{target} did not answer in time")]
     ResponseTimeout {
@@ -75,9 +81,10 @@ impl ProxyError {
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownHost => StatusCode::NOT_FOUND,
             Self::NoRelease => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable { .. } | Self::Reset { .. } | Self::Protocol { .. } => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Unreachable { .. }
+            | Self::Reset { .. }
+            | Self::Protocol { .. }
+            | Self::Switched { .. } => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout { .. } | Self::ResponseTimeout { .. } => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -90,7 +97,7 @@ impl ProxyError {
             Self::Unreachable { .. } => Some(Fault::Connect),
             Self::ConnectTimeout { .. } => Some(Fault::ConnectTimeout),
             Self::Reset { .. } => Some(Fault::Reset),
-            Self::Protocol { .. } => Some(Fault::Protocol),
+            Self::Protocol { .. } | Self::Switched { .. } => Some(Fault::Protocol),
             Self::ResponseTimeout { .. } => Some(Fault::ResponseTimeout),
             Self::BadRequest(_)
             | Self::Connect
@@ -112,7 +119,7 @@ impl ProxyError {
             Self::NoRelease => "the app is not available",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } => "the app cannot be reached",
             Self::Reset { .. } => "the app broke off before answering",
-            Self::Protocol { .. } => "the app did not answer in HTTP",
+            Self::Protocol { .. } | Self::Switched { .. } => "the app did not answer in HTTP",
             Self::ResponseTimeout { .. } => "the app did not answer in time",
         }
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::client::Client;
+use super::deadline::Deadline;
 use super::local::{Lease, LocalRelease};
 use crate::metrics::meters::{Fault, Retry};
 
@@ -14,16 +15,21 @@ use crate::metrics::meters::{Fault, Retry};
 pub(super) struct Exchange {
     /// The client connection it came in on.
     pub(super) client: Rc<Client>,
+    /// Until when it may go on with what it does.
+    pub(super) deadline: Rc<Deadline>,
     lease: Lease,
     thread: usize,
     began: Instant,
     status: Cell<u16>,
+    counted: Cell<bool>,
     sending: Cell<Sending>,
 }
 
 /// How far the request body has come, and whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sending {
+    /// The target has not said yet that it wants it.
+    Held,
     /// The target takes no more for now.
     WaitsForTarget,
     /// The client has sent no more yet.
@@ -36,9 +42,22 @@ pub(super) enum Sending {
 
 impl Exchange {
     /// A request that begins now.
-    pub(super) fn new(client: Rc<Client>, lease: Lease, thread: usize, began: Instant) -> Rc<Self> {
-        let status = Cell::new(0);
-        Rc::new(Self { client, lease, thread, began, status, sending: Cell::new(Sending::Done) })
+    pub(super) fn new(
+        (client, deadline): (Rc<Client>, Rc<Deadline>),
+        lease: Lease,
+        thread: usize,
+        began: Instant,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            client,
+            deadline,
+            lease,
+            thread,
+            began,
+            status: Cell::new(0),
+            counted: Cell::new(false),
+            sending: Cell::new(Sending::Done),
+        })
     }
 
     /// The release it goes to.
@@ -56,12 +75,31 @@ impl Exchange {
         self.sending.set(sending);
         let limits = self.release().release.limits;
         let waits_for_head = sending == Sending::Done && self.status.get() == 0;
-        self.client.allow(if waits_for_head { limits.response } else { limits.idle });
+        self.deadline.allow(if waits_for_head { limits.response } else { limits.idle });
+    }
+
+    /// The request body waits for the target's word, as long as for an answer.
+    pub(super) fn held(&self) {
+        self.sending.set(Sending::Held);
+        self.deadline.allow(self.release().release.limits.response);
     }
 
     /// The target wants more than the client has sent.
     pub(super) fn stopped(&self) {
         self.sending.set(Sending::WaitsForClient);
+    }
+
+    /// The client's connection becomes a tunnel: the request is answered, and only its lease goes
+    /// on.
+    pub(super) fn switched(&self) {
+        self.answered(101);
+        self.count();
+        self.counted.set(true);
+    }
+
+    fn count(&self) {
+        let cell = self.release().release.meters.cell(self.thread);
+        cell.answered(self.status.get(), self.began.elapsed());
     }
 
     /// Records the status the client is answered with.
@@ -82,7 +120,8 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let cell = self.lease.release().release.meters.cell(self.thread);
-        cell.answered(self.status.get(), self.began.elapsed());
+        if !self.counted.get() {
+            self.count();
+        }
     }
 }

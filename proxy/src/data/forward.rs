@@ -6,15 +6,16 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 
 use super::body::{Download, RequestBody, ResponseBody};
-use super::client::Client;
+use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::exchange::{Exchange, Sending};
 use super::headers;
 use super::local::Local;
+use super::upgrade::{self, Upgraded};
 use super::upstream::{SendFailed, Upstream};
 use crate::metrics::meters::Retry;
 
@@ -28,6 +29,7 @@ pub(super) async fn forward(
     local: &Local,
     exchange: &Rc<Exchange>,
     mut request: Request<RequestBody>,
+    upgrade: Option<&HeaderValue>,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let release = exchange.release();
     let mut target = release.pick(None);
@@ -50,10 +52,14 @@ pub(super) async fn forward(
             },
         };
         let copy = (reused && repeatable).then(|| copy(&request));
-        if exchange.sending() == Sending::Done {
-            exchange.client.allow(release.release.limits.response);
+        if matches!(exchange.sending(), Sending::Done | Sending::Held) {
+            exchange.deadline.allow(release.release.limits.response);
         }
-        let failed = match upstream.send(request, &exchange.client).await {
+        let failed = match upstream.send(request, &exchange.deadline).await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return switched(exchange, &response, upstream, upgrade)
+                    .ok_or_else(|| ProxyError::Switched { target: name(exchange, target) });
+            }
             Ok(response) => return Ok(answer(local, exchange, response, upstream, target)),
             Err(failed) => failed,
         };
@@ -82,21 +88,26 @@ async fn kept(
 async fn connect(exchange: &Exchange, target: usize) -> Result<Box<Upstream>, ProxyError> {
     let release = &exchange.release().release;
     let to = &release.targets[target];
-    let name = || to.address.to_string();
-    match within(&exchange.client, release.limits.connect, Upstream::connect(to)).await {
+    match within(&exchange.deadline, release.limits.connect, Upstream::connect(to)).await {
         Some(Ok(upstream)) => Ok(upstream),
-        Some(Err(source)) => Err(ProxyError::Unreachable { target: name(), source }),
-        None => Err(ProxyError::ConnectTimeout { target: name() }),
+        Some(Err(source)) => {
+            Err(ProxyError::Unreachable { target: name(exchange, target), source })
+        }
+        None => Err(ProxyError::ConnectTimeout { target: name(exchange, target) }),
     }
 }
 
 /// `work`, if it is done within `limit`.
-async fn within<T>(client: &Client, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    client.allow(limit);
+async fn within<T>(
+    deadline: &Deadline,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    deadline.allow(limit);
     let mut work = pin!(work);
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending if client.is_overdue() => Poll::Ready(None),
+        Poll::Pending if deadline.is_over() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
     .await
@@ -131,9 +142,32 @@ fn answer(
     Response::from_parts(head, ResponseBody::forward(download))
 }
 
+/// The answer of a target that has switched to what the client asked for; `None` if it was asked
+/// for nothing of the kind.
+fn switched(
+    exchange: &Rc<Exchange>,
+    answer: &Response<Incoming>,
+    upstream: Box<Upstream>,
+    asked: Option<&HeaderValue>,
+) -> Option<Response<ResponseBody>> {
+    asked.filter(|asked| upgrade::is_accepted(asked, answer.headers()))?;
+    let switched = upstream.into_switched()?;
+    exchange.switched();
+    let mut response = Response::new(ResponseBody::empty(&exchange.client));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = answer.headers().clone();
+    headers::forward_switch(response.headers_mut());
+    exchange.client.upgrade(Upgraded::new(switched, Rc::clone(exchange)));
+    Some(response)
+}
+
+fn name(exchange: &Exchange, target: usize) -> String {
+    exchange.release().release.targets[target].address.to_string()
+}
+
 /// Whose fault it was that no response head came.
 fn error(exchange: &Exchange, target: usize, failed: SendFailed) -> ProxyError {
-    let target = exchange.release().release.targets[target].address.to_string();
+    let target = name(exchange, target);
     let sending = exchange.sending();
     match failed {
         _ if sending == Sending::Failed => ProxyError::RequestBody,

@@ -1,8 +1,8 @@
 //! What is taken off a message and what is added before it is forwarded.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
+    TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::PathAndQuery;
 use http::{Uri, Version, request, response};
@@ -16,30 +16,64 @@ const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-pref
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+/// Where a connection's requests come from.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// The client's address as `X-Forwarded-For` wants it.
+    pub(super) address: HeaderValue,
+    /// `http` or `https`.
+    pub(super) scheme: HeaderValue,
+}
+
 /// Whether a field speaks of one connection only, beside those that `Connection` names (RFC 9110
 /// 7.6.1). How the body is framed is decided anew on each side. `Expect` is among them because
-/// hyper has promised the client a "100 Continue" as soon as its body is asked for.
+/// hyper answers it as soon as the body is asked for; `forward` decides when that is.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     // Compared one by one: two known names compare as one byte, and a hash costs more than all of
     // them together.
-    const KNOWN: [HeaderName; 6] = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, EXPECT];
+    const KNOWN: [HeaderName; 5] = [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, EXPECT];
     KNOWN.contains(name) || *name == KEEP_ALIVE || *name == PROXY_CONNECTION
 }
 
-/// Removes what speaks of one connection only.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+/// What a request says of its own connection that must be acted on here.
+#[derive(Debug, Default)]
+pub(super) struct Hop {
+    /// The protocols it asks to change to.
+    pub(super) upgrade: Option<HeaderValue>,
+    /// Whether it sends its body only after `100 Continue`.
+    pub(super) expects_continue: bool,
+    /// Whether it takes trailers.
+    pub(super) trailers: bool,
+}
+
+/// Removes what speaks of one connection only, and returns what it said.
+fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
+    let mut hop = Hop::default();
     // Most heads have none of these fields, or only `Connection: keep-alive`.
     let mut found: [Option<HeaderName>; 8] = Default::default();
     let names = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
     found.iter_mut().zip(names).for_each(|(place, name)| *place = Some(name));
     if found.contains(&Some(CONNECTION)) {
+        if found.contains(&Some(UPGRADE)) && lists(headers, &CONNECTION, "upgrade") {
+            hop.upgrade = headers.get(UPGRADE).cloned();
+        }
         for name in nominated(headers) {
             headers.remove(name);
         }
     }
+    hop.expects_continue = found.contains(&Some(EXPECT)) && lists(headers, &EXPECT, "100-continue");
+    hop.trailers = found.contains(&Some(TE)) && lists(headers, &TE, "trailers");
     for name in found.into_iter().flatten() {
         headers.remove(name);
     }
+    hop
+}
+
+/// Whether the list in `headers`' field `name`, in all of its lines, has `member`.
+fn lists(headers: &HeaderMap, name: &HeaderName, member: &str) -> bool {
+    let values = headers.get_all(name).iter();
+    let mut members = values.flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    members.any(|one| one.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
 }
 
 /// The fields that `Connection` names, in all of its lines.
@@ -58,17 +92,19 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// Makes the client's request head the one that is forwarded, and returns the request's id.
+/// Makes the client's request head the one that is forwarded. Returns what it asks of this
+/// connection, and the request's id.
 pub(super) fn forward_request(
     head: &mut request::Parts,
-    forwarded_for: &HeaderValue,
+    peer: &Origin,
     strip: Option<usize>,
-) -> HeaderValue {
-    remove_hop_by_hop(&mut head.headers);
-    append_forwarded_for(&mut head.headers, forwarded_for);
-    head.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+) -> (Hop, HeaderValue) {
+    let hop = remove_hop_by_hop(&mut head.headers);
+    append_forwarded_for(&mut head.headers, &peer.address);
+    head.headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
     if let Some(authority) = head.uri.authority() {
-        // Absolute-form overrides Host (RFC 9112 3.2.2). An authority is made of visible ASCII.
+        // Absolute-form overrides Host (RFC 9112 3.2.2), and HTTP/2 has its own field for it (RFC
+        // 9113 8.3.1). An authority is made of visible ASCII.
         if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
             head.headers.insert(HOST, host);
         }
@@ -76,27 +112,52 @@ pub(super) fn forward_request(
     if let Some(host) = head.headers.get(HOST).cloned() {
         head.headers.insert(X_FORWARDED_HOST, host);
     }
+    append_via(head);
+    join_cookies(&mut head.headers);
     rewrite_target(head, strip);
     head.version = Version::HTTP_11;
-    request_id(&mut head.headers)
+    let id = request_id(&mut head.headers);
+    (hop, id)
+}
+
+/// Names this proxy among those the request came through (RFC 9110 7.6.3).
+fn append_via(head: &mut request::Parts) {
+    let received = match head.version {
+        Version::HTTP_10 => "1.0 shunt",
+        Version::HTTP_2 => "2 shunt",
+        _ => "1.1 shunt",
+    };
+    append(&mut head.headers, VIA, &HeaderValue::from_static(received));
+}
+
+/// HTTP/2 sends cookies in fields of their own; HTTP/1.1 wants them in one (RFC 9113 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(COOKIE).iter();
+    if cookies.next().is_none() || cookies.next().is_none() {
+        return;
+    }
+    let all: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Valid values joined by a semicolon are a valid value.
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 fn append_forwarded_for(headers: &mut HeaderMap, client: &HeaderValue) {
-    match headers.entry(X_FORWARDED_FOR) {
+    append(headers, X_FORWARDED_FOR, client);
+}
+
+/// Appends `value` to the list in field `name`. Several lines mean the same as one with commas
+/// (RFC 9110 5.3); one is what apps read.
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+    match headers.entry(name) {
         Entry::Vacant(none) => {
-            none.insert(client.clone());
+            none.insert(value.clone());
         }
         Entry::Occupied(mut before) => {
-            // Several lines mean the same as one with commas (RFC 9110 5.3); one is what apps read.
-            let mut list = Vec::new();
-            for value in before.iter().chain([client]) {
-                if !list.is_empty() {
-                    list.extend_from_slice(b", ");
-                }
-                list.extend_from_slice(value.as_bytes());
-            }
+            let all: Vec<_> = before.iter().chain([value]).map(HeaderValue::as_bytes).collect();
             // Valid values joined by a comma are a valid value.
-            if let Ok(list) = HeaderValue::from_bytes(&list) {
+            if let Ok(list) = HeaderValue::from_bytes(&all.join(&b", "[..])) {
                 before.insert(list);
             }
         }
@@ -150,6 +211,22 @@ fn new_id() -> HeaderValue {
     HeaderValue::from_bytes(&hex).unwrap_or(HeaderValue::from_static("-"))
 }
 
+/// Says that the connection changes, or is to change, to `protocols`.
+pub(super) fn ask_upgrade(headers: &mut HeaderMap, protocols: &HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocols.clone());
+}
+
+/// Makes the head of a `101 Switching Protocols` the one the client gets.
+pub(super) fn forward_switch(headers: &mut HeaderMap) {
+    let protocol = headers.get(UPGRADE).cloned();
+    remove_hop_by_hop(headers);
+    headers.remove(CONTENT_LENGTH);
+    if let Some(protocol) = &protocol {
+        ask_upgrade(headers, protocol);
+    }
+}
+
 /// Makes the target's response head the one the client gets, and returns whether the target keeps
 /// its connection open (RFC 9112 9.3).
 pub(super) fn forward_response(head: &mut response::Parts) -> bool {
@@ -179,7 +256,11 @@ mod tests {
 
     fn forwarded(uri: &str, fields: &[(&str, &str)], strip: Option<usize>) -> request::Parts {
         let mut head = head(uri, fields);
-        forward_request(&mut head, &HeaderValue::from_static("10.0.0.9"), strip);
+        let peer = Origin {
+            address: HeaderValue::from_static("10.0.0.9"),
+            scheme: HeaderValue::from_static("http"),
+        };
+        forward_request(&mut head, &peer, strip);
         head
     }
 

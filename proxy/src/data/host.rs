@@ -30,10 +30,21 @@ pub(super) fn host<'a>(
     };
     let name = name(field).ok_or(ProxyError::BadRequest("Host is malformed"))?;
     let name = match uri.authority() {
-        Some(authority) => self::name(authority.as_str())
-            .ok_or(ProxyError::BadRequest("authority is malformed"))?,
+        Some(authority) => {
+            let named = self::name(authority.as_str())
+                .ok_or(ProxyError::BadRequest("authority is malformed"))?;
+            // On HTTP/2 the two must not differ (RFC 9113 8.3.1).
+            if version == Version::HTTP_2 && !field.is_empty() && !name.eq_ignore_ascii_case(named)
+            {
+                return Err(ProxyError::BadRequest("Host differs from :authority"));
+            }
+            named
+        }
         None => name,
     };
+    if name.is_empty() && version == Version::HTTP_2 {
+        return Err(ProxyError::BadRequest(":authority is missing"));
+    }
     Ok(match name.bytes().any(|b| b.is_ascii_uppercase()) {
         true => Cow::Owned(name.to_ascii_lowercase()),
         false => Cow::Borrowed(name),

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use super::door::Door;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections the kernel keeps for us between two accepts; it takes the smaller of this and
@@ -15,6 +16,7 @@ const BACKLOG: i32 = 4096;
 pub struct Listener {
     address: SocketAddr,
     sockets: Vec<TcpListener>,
+    door: Door,
 }
 
 impl Listener {
@@ -23,14 +25,14 @@ impl Listener {
     ///
     /// `SO_REUSEPORT` gives each thread a queue of its own, so that a new connection wakes one
     /// thread and not all.
-    pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, threads: usize, door: Door) -> io::Result<Self> {
         let first = socket(address)?;
         let address = first.local_addr()?;
         let mut sockets = vec![first];
         for _ in 1..threads {
             sockets.push(socket(address)?);
         }
-        Ok(Self { address, sockets })
+        Ok(Self { address, sockets, door })
     }
 
     /// The address bound, with its real port.
@@ -38,9 +40,9 @@ impl Listener {
         self.address
     }
 
-    /// The sockets, one per thread.
-    pub(super) fn into_sockets(self) -> Vec<TcpListener> {
-        self.sockets
+    /// What it asks and offers, and its sockets, one per thread.
+    pub(super) fn into_parts(self) -> (Door, Vec<TcpListener>) {
+        (self.door, self.sockets)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::client::Clients;
 use super::clock::{Clock, Moment};
+use super::deadline::Deadlines;
 use super::error::ProxyError;
 use super::plane::Seat;
 use super::pool::Pool;
@@ -24,6 +25,8 @@ pub(super) struct Local {
     pub(super) thread: usize,
     /// Its coarse clock.
     pub(super) clock: Rc<Clock>,
+    /// Until when its tasks may go on.
+    pub(super) deadlines: Rc<Deadlines>,
     /// Its client connections.
     pub(super) clients: Rc<Clients>,
     /// What belongs to no release.
@@ -96,10 +99,12 @@ impl Local {
     /// The state of the thread in `seat`; to be made on that thread.
     pub(super) fn new(seat: &Seat) -> Self {
         let clock = Rc::new(Clock::default());
-        let clients = Clients::new(Rc::clone(&clock), seat.client.idle, seat.client.head);
+        let deadlines = Deadlines::new(Rc::clone(&clock));
+        let clients = Clients::new(Rc::clone(&deadlines), seat.client);
         Self {
             thread: seat.thread,
             clock,
+            deadlines,
             clients: Rc::new(clients),
             meters: Arc::clone(&seat.meters),
             view: RefCell::new(seat.router.view()),

@@ -9,15 +9,21 @@
 //! - [`listener`]: sockets bound, one set for the whole life of the process
 //! - [`plane`]: the threads, and how they end
 //! - `worker`: one thread: accept, tick, sweep
+//! - [`door`]: one listener as its connections see it
 //! - `client`: one client connection: its stage and its deadline
-//! - `connection`: HTTP/1.1 on it
+//! - `deadline`: until when something may go on, without a timer for each
+//! - `transport`: a client's bytes
+//! - `connection`: from the first byte to the protocol spoken
+//! - `http1`, `http2`: that protocol
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
 //! - `exchange`: a request that has claimed a release
+//! - `expect`: `100 Continue`, end to end
 //! - `headers`: what is added and what is taken off
 //! - `forward`: to a target and back, with at most one retry
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
+//! - `upgrade`: what a connection becomes after `101 Switching Protocols`
 //! - `gather`: writes of several buffers
 //! - `error`: everything that can go wrong, its status and its side
 //! - `respond`: answers of the proxy's own
@@ -26,20 +32,28 @@ mod body;
 mod client;
 mod clock;
 mod connection;
+mod deadline;
+pub mod door;
 mod error;
 mod exchange;
+mod expect;
 mod forward;
 mod gather;
 mod headers;
 mod host;
+mod http1;
+mod http2;
 pub mod listener;
 mod local;
 pub mod plane;
 mod pool;
 mod request;
 mod respond;
+mod transport;
+mod upgrade;
 mod upstream;
 mod worker;
 
+pub use door::Door;
 pub use listener::Listener;
 pub use plane::{ClientLimits, Plane, PlaneConfig};

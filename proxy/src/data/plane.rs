@@ -8,6 +8,7 @@ use std::{io, thread};
 
 use tokio::sync::{oneshot, watch};
 
+use super::door::Door;
 use super::listener::Listener;
 use super::worker;
 use crate::metrics::ProcessMeters;
@@ -20,11 +21,20 @@ pub struct ClientLimits {
     pub idle: Duration,
     /// For a request head, and for the first byte of a new connection.
     pub head: Duration,
+    /// Longest request head, in bytes.
+    pub header_bytes: u32,
+    /// HTTP/2 streams open at once on one connection.
+    pub streams: u32,
 }
 
 impl Default for ClientLimits {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(75), head: Duration::from_secs(30) }
+        Self {
+            idle: Duration::from_secs(75),
+            head: Duration::from_secs(30),
+            header_bytes: 64 * 1024,
+            streams: 100,
+        }
     }
 }
 
@@ -54,7 +64,7 @@ pub(super) struct Seat {
     /// Its index.
     pub(super) thread: usize,
     /// Its own listening sockets.
-    pub(super) sockets: Vec<std::net::TcpListener>,
+    pub(super) sockets: Vec<(Door, std::net::TcpListener)>,
     /// How long a client may take.
     pub(super) client: ClientLimits,
     /// The snapshot.
@@ -78,8 +88,9 @@ impl Plane {
         for listener in config.listeners {
             // More sockets than threads (a set handed over) are shared out, never dropped: a
             // dropped one would reset the connections in its queue.
-            for (i, socket) in listener.into_sockets().into_iter().enumerate() {
-                sockets[i % config.threads].push(socket);
+            let (door, listening) = listener.into_parts();
+            for (i, socket) in listening.into_iter().enumerate() {
+                sockets[i % config.threads].push((door.clone(), socket));
             }
         }
         let mut ended = Vec::new();

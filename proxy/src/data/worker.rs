@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::clock::TICK;
 use super::connection;
+use super::door::Door;
 use super::local::Local;
 use super::plane::Seat;
 
@@ -41,7 +42,9 @@ async fn serve(mut seat: Seat) -> usize {
     let sockets = std::mem::take(&mut seat.sockets);
     let accepting: Vec<_> = sockets
         .into_iter()
-        .map(|socket| tokio::task::spawn_local(accept(Rc::clone(&local), socket)))
+        .map(|(door, socket)| {
+            tokio::task::spawn_local(accept(Rc::clone(&local), Rc::new(door), socket))
+        })
         .collect();
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&local), seat_counts(&seat)));
     let grace = stopped(&mut seat).await;
@@ -52,7 +55,7 @@ async fn serve(mut seat: Seat) -> usize {
             tracing::error!(%error, "accept task failed");
         }
     }
-    local.clients.wake_all();
+    local.deadlines.wake_all();
     let cut = match timeout(grace, local.clients.gone()).await {
         Ok(()) => 0,
         Err(_) => local.clients.len(),
@@ -69,7 +72,7 @@ async fn stopped(seat: &mut Seat) -> Duration {
     }
 }
 
-async fn accept(local: Rc<Local>, socket: std::net::TcpListener) {
+async fn accept(local: Rc<Local>, door: Rc<Door>, socket: std::net::TcpListener) {
     let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "listener cannot be watched"),
@@ -81,7 +84,7 @@ async fn accept(local: Rc<Local>, socket: std::net::TcpListener) {
             () = local.left() => return,
         };
         match accepted {
-            Ok((stream, peer)) => connection::spawn(&local, stream, peer),
+            Ok((stream, peer)) => connection::spawn(&local, &door, stream, peer),
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 local.meters.accept_failed(local.thread);
@@ -112,7 +115,7 @@ async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
     loop {
         ticks.tick().await;
         local.clock.set(started.elapsed());
-        local.clients.wake_overdue();
+        local.deadlines.wake_overdue();
         show(local.clients.len());
         nth = nth.wrapping_add(1);
         if nth.is_multiple_of(SWEEP) {

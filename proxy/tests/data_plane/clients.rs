@@ -13,7 +13,8 @@ const LONG: Duration = Duration::from_mins(1);
 #[tokio::test]
 async fn a_connection_idle_for_too_long_is_closed() {
     let backend = Backend::answering("blue").await;
-    let proxy = Proxy::with(limits(), ClientLimits { idle: SHORT, head: LONG });
+    let proxy =
+        Proxy::with(limits(), ClientLimits { idle: SHORT, head: LONG, ..ClientLimits::default() });
     proxy.flip(&proxy.release("a", &[backend.address]));
     let mut client = proxy.client().await;
     assert_eq!(client.get("/").await.body, "blue");
@@ -23,7 +24,8 @@ async fn a_connection_idle_for_too_long_is_closed() {
 
 #[tokio::test]
 async fn a_head_that_takes_too_long_is_not_waited_for() {
-    let proxy = Proxy::with(limits(), ClientLimits { idle: LONG, head: SHORT });
+    let proxy =
+        Proxy::with(limits(), ClientLimits { idle: LONG, head: SHORT, ..ClientLimits::default() });
     let mut slow = proxy.client().await;
     slow.write("GET / HTTP/1.1\r\nHost:").await;
     assert!(slow.rest().await.is_empty());
@@ -33,7 +35,8 @@ async fn a_head_that_takes_too_long_is_not_waited_for() {
 #[tokio::test]
 async fn a_request_outlives_the_limits_of_the_stages_before_it() {
     let backend = Backend::bind().await;
-    let proxy = Proxy::with(limits(), ClientLimits { idle: SHORT, head: SHORT });
+    let proxy =
+        Proxy::with(limits(), ClientLimits { idle: SHORT, head: SHORT, ..ClientLimits::default() });
     proxy.flip(&proxy.release("a", &[backend.address()]));
     let (mut client, idle) = (proxy.client().await, proxy.client().await);
     client.send_get("/").await;

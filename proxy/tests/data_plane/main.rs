@@ -11,5 +11,8 @@ mod bodies;
 mod claims;
 mod clients;
 mod errors;
+mod expect;
 mod forwarding;
+mod http2;
 mod retries;
+mod upgrades;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shunt_config::timeouts::Limits;
 use shunt_config::{AppName, Release as Spec, Slot, Timeouts};
-use shunt_proxy::data::{ClientLimits, Listener, Plane, PlaneConfig};
+use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig};
 use shunt_proxy::metrics::Meters;
 use shunt_proxy::route::router::Change;
 use shunt_proxy::route::{Epoch, Release, Router, Share, Site};
@@ -36,7 +36,8 @@ impl Proxy {
     }
 
     pub(crate) fn with(limits: Limits, client: ClientLimits) -> Self {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), THREADS).unwrap();
+        let listener =
+            Listener::bind("127.0.0.1:0".parse().unwrap(), THREADS, Door::default()).unwrap();
         let address = listener.local_addr();
         let router = Arc::new(Router::default());
         let config = PlaneConfig { threads: THREADS, listeners: vec![listener], client };

@@ -1,0 +1,51 @@
+//! HTTP/1.1 on a client connection.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use super::connection::Peer;
+use super::request;
+use super::transport::Transport;
+use super::upgrade;
+
+/// Serves the requests that come in on `io`, and what the connection becomes after them.
+pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
+    let client = &peer.client;
+    let service = service_fn(|request| {
+        request::handle(Rc::clone(peer), Rc::clone(client.deadline()), request)
+    });
+    let mut connection = http1::Builder::new()
+        // Both stages before a request have deadlines of their own: see `client`.
+        .header_read_timeout(None)
+        .half_close(peer.door.half_close)
+        .serve_connection(TokioIo::new(io), service);
+    let mut leaving = false;
+    let finished = poll_fn(|cx| {
+        client.deadline().remember(cx.waker());
+        if peer.local.is_leaving() && !leaving {
+            leaving = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        match Pin::new(&mut connection).poll(cx) {
+            // Whoever waits for a target has seen this first and has answered: what is left is a
+            // client that sends no request, or takes no more of an answer.
+            Poll::Pending if client.deadline().is_over() => Poll::Ready(false),
+            // Who ends a connection, and why, is the client's affair; what goes wrong with a
+            // request was counted and answered where it went wrong.
+            polled => polled.map(|ended| ended.is_ok()),
+        }
+    })
+    .await;
+    if finished && let Some(upgraded) = client.take_upgraded() {
+        let parts = connection.into_parts();
+        let mut io = parts.io.into_inner();
+        io.unread(&parts.read_buf);
+        upgrade::run(peer, io, upgraded).await;
+    }
+}

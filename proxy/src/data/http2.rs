@@ -1,0 +1,90 @@
+//! HTTP/2 on a client connection (RFC 9113).
+//!
+//! hyper runs each stream in a task of its own, on the same thread. A stream has a deadline of its
+//! own, too: a client that takes no more of one answer must not keep its release for ever.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use super::connection::Peer;
+use super::deadline::Watched;
+use super::request;
+use super::transport::Transport;
+
+/// What a client begins with (RFC 9113 3.4).
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How much of answers is held for a client whose window is shut, per stream.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Serves the requests that come in on `io`.
+pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
+    let client = &peer.client;
+    let streams = Streams::default();
+    let service = service_fn(|request| {
+        let watched = peer.local.deadlines.watch(None);
+        let deadline = Rc::clone(watched.deadline());
+        // hyper hands the task of this very request to the executor right after this call.
+        *streams.next.borrow_mut() = Some(watched);
+        request::handle(Rc::clone(peer), deadline, request)
+    });
+    let limits = client.limits();
+    let mut connection = pin!(
+        http2::Builder::new(streams.clone())
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(limits.header_bytes)
+            .max_send_buf_size(SEND_BUFFER)
+            .serve_connection(TokioIo::new(io), service)
+    );
+    let mut leaving = false;
+    poll_fn(|cx| {
+        client.deadline().remember(cx.waker());
+        if peer.local.is_leaving() && !leaving {
+            leaving = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        match connection.as_mut().poll(cx) {
+            // It never passes while a stream is open.
+            Poll::Pending if client.deadline().is_over() => Poll::Ready(()),
+            polled => polled.map(|_| ()),
+        }
+    })
+    .await;
+}
+
+/// Runs the streams of one connection on its thread.
+#[derive(Clone, Debug, Default)]
+struct Streams {
+    /// The deadline of the stream that is about to be run.
+    next: Rc<RefCell<Option<Watched>>>,
+}
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let Some(watched) = self.next.take() else {
+            tokio::task::spawn_local(stream);
+            return;
+        };
+        tokio::task::spawn_local(async move {
+            let mut stream = pin!(stream);
+            let deadline = watched.deadline();
+            poll_fn(|cx| {
+                deadline.remember(cx.waker());
+                match stream.as_mut().poll(cx) {
+                    // As on HTTP/1.1: a client that takes no more. Dropping the stream resets it.
+                    Poll::Pending if deadline.is_over() => Poll::Ready(()),
+                    polled => polled,
+                }
+            })
+            .await;
+        });
+    }
+}

@@ -1,0 +1,122 @@
+//! A client's bytes: the socket, what was read of it before it was known what is spoken on it, and
+//! the word to [`Client`] that something has moved.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::client::Client;
+use super::gather;
+
+/// As much of the first bytes as is read before the protocol is known: a usual request head.
+const FIRST: usize = 4096;
+
+thread_local! {
+    /// Where first bytes are read to, so that no connection needs room for it.
+    static SCRATCH: RefCell<[u8; FIRST]> = const { RefCell::new([0; FIRST]) };
+}
+
+/// A client's socket.
+#[derive(Debug)]
+pub(super) struct Transport {
+    stream: TcpStream,
+    client: Rc<Client>,
+    /// Read already, and not yet handed on.
+    ahead: Vec<u8>,
+}
+
+impl Transport {
+    /// `stream`, of which nothing was read yet.
+    pub(super) fn new(stream: TcpStream, client: Rc<Client>) -> Self {
+        Self { stream, client, ahead: Vec::new() }
+    }
+
+    /// What was read and not handed on.
+    pub(super) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Puts `bytes` before all that is still to be read.
+    pub(super) fn unread(&mut self, bytes: &[u8]) {
+        self.ahead.splice(0..0, bytes.iter().copied());
+    }
+
+    /// Reads some more of the first bytes and keeps them; `false` at the end of the stream.
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let Self { stream, client, ahead } = self;
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buf = ReadBuf::new(scratch);
+            ready!(Pin::new(stream).poll_read(cx, &mut buf))?;
+            if !buf.filled().is_empty() {
+                client.head_began();
+            }
+            ahead.extend_from_slice(buf.filled());
+            Poll::Ready(Ok(!buf.filled().is_empty()))
+        })
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let taken = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead[..taken]);
+            if taken == self.ahead.len() {
+                // The room is not needed a second time.
+                self.ahead = Vec::new();
+            } else {
+                self.ahead.drain(..taken);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.client.head_began();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.client.took();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(gather::poll_write(Pin::new(&mut self.stream), cx, bufs))?;
+        self.client.took();
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
