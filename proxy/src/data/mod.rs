@@ -18,6 +18,7 @@
 //! - `forward`: to a target and back, with at most one retry
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
+//! - [`tunnel`]: what becomes of a connection after an upgrade
 //! - `gather`: writes of several buffers
 //! - `error`: everything that can go wrong, its status and its side
 //! - `respond`: answers of the proxy's own
@@ -38,6 +39,7 @@ pub mod plane;
 mod pool;
 mod request;
 mod respond;
+pub mod tunnel;
 mod upstream;
 mod worker;
 
