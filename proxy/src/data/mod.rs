@@ -15,7 +15,9 @@
 //! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
 //! - `exchange`: a request that has claimed a release
 //! - `headers`: what is added and what is taken off
+//! - [`forwarded`]: who a request comes from
 //! - `forward`: to a target and back, with at most one retry
+//! - [`rules`]: what every app needs in front of it
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
 //! - [`tunnel`]: what becomes of a connection after an upgrade
@@ -30,6 +32,7 @@ mod connection;
 mod error;
 mod exchange;
 mod forward;
+pub mod forwarded;
 mod gather;
 mod headers;
 mod host;
@@ -39,6 +42,7 @@ pub mod plane;
 mod pool;
 mod request;
 mod respond;
+pub mod rules;
 pub mod tunnel;
 mod upstream;
 mod worker;
