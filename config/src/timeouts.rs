@@ -19,6 +19,12 @@ pub struct Timeouts {
     /// Without a byte moving in either body.
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
     pub idle: Option<Duration>,
+    /// Without a byte moving in a tunnel: WebSocket and other upgrades.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Duration>,
+    /// Over which the tunnels of a replaced release are asked to end.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Duration>,
 }
 
 /// Timeouts with nothing left open.
@@ -33,6 +39,12 @@ pub struct Limits {
     /// Without a byte moving in either body.
     #[serde(with = "duration")]
     pub idle: Duration,
+    /// Without a byte moving in a tunnel.
+    #[serde(with = "duration")]
+    pub tunnel: Duration,
+    /// Over which the tunnels of a replaced release are asked to end.
+    #[serde(with = "duration")]
+    pub drain: Duration,
 }
 
 impl Timeouts {
@@ -45,6 +57,8 @@ impl Timeouts {
             connect: pick(self.connect, defaults.connect, 2),
             response: pick(self.response, defaults.response, 30),
             idle: pick(self.idle, defaults.idle, 60),
+            tunnel: pick(self.tunnel, defaults.tunnel, 3600),
+            drain: pick(self.drain, defaults.drain, 20),
         }
     }
 }

@@ -9,12 +9,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 
-use http::HeaderValue;
 use tokio::net::TcpStream;
 
 use super::client::{Admitted, Client};
 use super::door::Door;
-use super::headers::Origin;
+use super::forwarded::Origin;
 use super::local::Local;
 use super::transport::Transport;
 use super::{http1, http2};
@@ -50,13 +49,8 @@ async fn serve(local: Rc<Local>, door: Rc<Door>, stream: TcpStream, admitted: Ad
     let mut io = Transport::new(stream, Rc::clone(&client));
     // Why a connection ends before its first request is nobody's affair but its client's.
     let Ok(protocol) = protocol(&local, &door, &client, &mut io).await else { return };
-    let address = client.peer.ip().to_canonical().to_string();
     let peer = Rc::new(Peer {
-        origin: Origin {
-            // An IP address is always a valid header value.
-            address: HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown")),
-            scheme: HeaderValue::from_static("http"),
-        },
+        origin: Origin::new(client.peer.ip(), false, &door.trust),
         local,
         client,
         door,

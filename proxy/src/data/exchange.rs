@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::client::Client;
 use super::deadline::Deadline;
 use super::local::{Lease, LocalRelease};
+use super::tunnel::End;
 use crate::metrics::meters::{Fault, Retry};
 
 /// One request and its answer. Held by both bodies: when the last of them is dropped, the lease
@@ -95,6 +96,11 @@ impl Exchange {
         self.answered(101);
         self.count();
         self.counted.set(true);
+    }
+
+    /// Counts the end of the tunnel that it became.
+    pub(super) fn tunnel_ended(&self, end: End) {
+        self.release().release.meters.cell(self.thread).tunnel_ended(end);
     }
 
     fn count(&self) {

@@ -15,6 +15,7 @@ use super::error::ProxyError;
 use super::exchange::{Exchange, Sending};
 use super::headers;
 use super::local::Local;
+use super::tunnel::Side;
 use super::upgrade::{self, Upgraded};
 use super::upstream::{SendFailed, Upstream};
 use crate::metrics::meters::Retry;
@@ -151,13 +152,14 @@ fn switched(
     asked: Option<&HeaderValue>,
 ) -> Option<Response<ResponseBody>> {
     asked.filter(|asked| upgrade::is_accepted(asked, answer.headers()))?;
-    let switched = upstream.into_switched()?;
+    let (io, early) = upstream.into_switched()?;
     exchange.switched();
     let mut response = Response::new(ResponseBody::empty(&exchange.client));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = answer.headers().clone();
     headers::forward_switch(response.headers_mut());
-    exchange.client.upgrade(Upgraded::new(switched, Rc::clone(exchange)));
+    let target = Side { io, early };
+    exchange.client.upgrade(Upgraded::new(target, answer.headers(), Rc::clone(exchange)));
     Some(response)
 }
 

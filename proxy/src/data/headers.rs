@@ -7,23 +7,13 @@ use http::header::{
 use http::uri::PathAndQuery;
 use http::{Uri, Version, request, response};
 
+use super::forwarded::Origin;
+
 /// `X-Request-Id`
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
-/// Where a connection's requests come from.
-#[derive(Clone, Debug)]
-pub(super) struct Origin {
-    /// The client's address as `X-Forwarded-For` wants it.
-    pub(super) address: HeaderValue,
-    /// `http` or `https`.
-    pub(super) scheme: HeaderValue,
-}
 
 /// Whether a field speaks of one connection only, beside those that `Connection` names (RFC 9110
 /// 7.6.1). How the body is framed is decided anew on each side. `Expect` is among them because
@@ -96,12 +86,10 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 /// connection, and the request's id.
 pub(super) fn forward_request(
     head: &mut request::Parts,
-    peer: &Origin,
+    origin: &Origin,
     strip: Option<usize>,
 ) -> (Hop, HeaderValue) {
     let hop = remove_hop_by_hop(&mut head.headers);
-    append_forwarded_for(&mut head.headers, &peer.address);
-    head.headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
     if let Some(authority) = head.uri.authority() {
         // Absolute-form overrides Host (RFC 9112 3.2.2), and HTTP/2 has its own field for it (RFC
         // 9113 8.3.1). An authority is made of visible ASCII.
@@ -109,9 +97,7 @@ pub(super) fn forward_request(
             head.headers.insert(HOST, host);
         }
     }
-    if let Some(host) = head.headers.get(HOST).cloned() {
-        head.headers.insert(X_FORWARDED_HOST, host);
-    }
+    origin.tell(&mut head.headers);
     append_via(head);
     join_cookies(&mut head.headers);
     rewrite_target(head, strip);
@@ -141,10 +127,6 @@ fn join_cookies(headers: &mut HeaderMap) {
     if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
         headers.insert(COOKIE, joined);
     }
-}
-
-fn append_forwarded_for(headers: &mut HeaderMap, client: &HeaderValue) {
-    append(headers, X_FORWARDED_FOR, client);
 }
 
 /// Appends `value` to the list in field `name`. Several lines mean the same as one with commas
@@ -244,6 +226,9 @@ pub(super) fn forward_response(head: &mut response::Parts) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::forwarded::Trust;
     use super::*;
 
     fn head(uri: &str, fields: &[(&str, &str)]) -> request::Parts {
@@ -256,11 +241,9 @@ mod tests {
 
     fn forwarded(uri: &str, fields: &[(&str, &str)], strip: Option<usize>) -> request::Parts {
         let mut head = head(uri, fields);
-        let peer = Origin {
-            address: HeaderValue::from_static("10.0.0.9"),
-            scheme: HeaderValue::from_static("http"),
-        };
-        forward_request(&mut head, &peer, strip);
+        let client = "10.0.0.9".parse().unwrap();
+        let origin = Origin::new(client, false, &Arc::new(Trust::nobody()));
+        forward_request(&mut head, &origin, strip);
         head
     }
 
@@ -287,12 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_appended_to_who_came_before() {
-        assert_eq!(forwarded("/", &[], None).headers["x-forwarded-for"], "10.0.0.9");
-        let fields = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2, 3.3.3.3")];
+    fn a_client_is_not_believed_on_where_it_comes_from() {
+        let fields = [("x-forwarded-for", "1.1.1.1"), ("via", "1.1 other")];
         let head = forwarded("/", &fields, None);
-        let all: Vec<_> = head.headers.get_all("x-forwarded-for").iter().collect();
-        assert_eq!(all, ["1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.9"]);
+        assert_eq!(head.headers["x-forwarded-for"], "10.0.0.9");
+        assert_eq!(head.headers["via"], "1.1 other, 1.1 shunt");
     }
 
     #[test]

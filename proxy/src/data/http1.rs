@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use super::connection::Peer;
 use super::request;
 use super::transport::Transport;
+use super::tunnel::Side;
 use super::upgrade;
 
 /// Serves the requests that come in on `io`, and what the connection becomes after them.
@@ -44,8 +45,7 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     .await;
     if finished && let Some(upgraded) = client.take_upgraded() {
         let parts = connection.into_parts();
-        let mut io = parts.io.into_inner();
-        io.unread(&parts.read_buf);
-        upgrade::run(peer, io, upgraded).await;
+        let side = Side { io: parts.io.into_inner(), early: parts.read_buf };
+        upgrade::run(peer, side, upgraded).await;
     }
 }

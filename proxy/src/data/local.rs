@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
@@ -14,6 +15,7 @@ use super::deadline::Deadlines;
 use super::error::ProxyError;
 use super::plane::Seat;
 use super::pool::Pool;
+use super::tunnels::Tunnels;
 use crate::metrics::ProcessMeters;
 use crate::route::router::View;
 use crate::route::{Epoch, Release};
@@ -31,12 +33,15 @@ pub(super) struct Local {
     pub(super) clients: Rc<Clients>,
     /// What belongs to no release.
     pub(super) meters: Arc<ProcessMeters>,
+    /// Its tunnels.
+    pub(super) tunnels: Tunnels,
     view: RefCell<View>,
     /// By address of the epoch, which `LocalEpoch` keeps alive, so none is used twice.
     epochs: RefCell<FxHashMap<usize, Rc<LocalEpoch>>>,
     /// By the release's id. An announcement outlives its epochs, and so do its connections.
     releases: RefCell<FxHashMap<u64, Rc<LocalRelease>>>,
-    leaving: Cell<bool>,
+    /// How long there is until the thread ends, once it is to.
+    leaving: Cell<Option<Duration>>,
     left: Notify,
     complained: Cell<Moment>,
 }
@@ -107,10 +112,11 @@ impl Local {
             deadlines,
             clients: Rc::new(clients),
             meters: Arc::clone(&seat.meters),
+            tunnels: Tunnels::default(),
             view: RefCell::new(seat.router.view()),
             epochs: RefCell::default(),
             releases: RefCell::default(),
-            leaving: Cell::new(false),
+            leaving: Cell::new(None),
             left: Notify::new(),
             complained: Cell::default(),
         }
@@ -174,20 +180,25 @@ impl Local {
     }
 
     /// Says that the thread is to end.
-    pub(super) fn leave(&self) {
-        self.leaving.set(true);
+    pub(super) fn leave(&self, grace: Duration) {
+        self.leaving.set(Some(grace));
         self.left.notify_waiters();
     }
 
     /// Whether the thread is to end.
     pub(super) fn is_leaving(&self) -> bool {
-        self.leaving.get()
+        self.leaving.get().is_some()
+    }
+
+    /// Gives the tunnels their orders.
+    pub(super) fn tick_tunnels(&self) {
+        self.tunnels.tick(self, self.leaving.get());
     }
 
     /// Waits until the thread is to end.
     pub(super) async fn left(&self) {
         let left = self.left.notified();
-        if !self.leaving.get() {
+        if !self.is_leaving() {
             left.await;
         }
     }

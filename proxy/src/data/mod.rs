@@ -20,10 +20,12 @@
 //! - `exchange`: a request that has claimed a release
 //! - `expect`: `100 Continue`, end to end
 //! - `headers`: what is added and what is taken off
+//! - [`forwarded`]: who a request comes from
 //! - `forward`: to a target and back, with at most one retry
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
-//! - `upgrade`: what a connection becomes after `101 Switching Protocols`
+//! - `upgrade`: what may be switched to after `101 Switching Protocols`, and the switch
+//! - [`tunnel`]: bytes both ways after it; `tunnels`: when each is to end
 //! - `gather`: writes of several buffers
 //! - `error`: everything that can go wrong, its status and its side
 //! - `respond`: answers of the proxy's own
@@ -38,6 +40,7 @@ mod error;
 mod exchange;
 mod expect;
 mod forward;
+pub mod forwarded;
 mod gather;
 mod headers;
 mod host;
@@ -50,6 +53,8 @@ mod pool;
 mod request;
 mod respond;
 mod transport;
+pub mod tunnel;
+mod tunnels;
 mod upgrade;
 mod upstream;
 mod worker;

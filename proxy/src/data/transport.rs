@@ -41,11 +41,6 @@ impl Transport {
         &self.ahead
     }
 
-    /// Puts `bytes` before all that is still to be read.
-    pub(super) fn unread(&mut self, bytes: &[u8]) {
-        self.ahead.splice(0..0, bytes.iter().copied());
-    }
-
     /// Reads some more of the first bytes and keeps them; `false` at the end of the stream.
     pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let Self { stream, client, ahead } = self;

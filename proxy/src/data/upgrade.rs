@@ -5,30 +5,33 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue};
-use tokio::io::AsyncWriteExt;
 
 use super::connection::Peer;
 use super::exchange::Exchange;
 use super::transport::Transport;
+use super::tunnel::{self, Protocol, Side};
 use super::upstream::Stream;
 
 /// A target that has switched protocols, and the exchange in which it did: the tunnel is a lease on
 /// its release as long as it lasts.
 #[derive(Debug)]
 pub(super) struct Upgraded {
-    stream: Stream,
-    /// What the target has sent already, after its answer.
-    read: Bytes,
+    target: Side<Stream>,
+    protocol: Protocol,
     exchange: Rc<Exchange>,
 }
 
 impl Upgraded {
-    /// The connection of which `switched` is left after the target's answer.
-    pub(super) fn new((stream, read): (Stream, Bytes), exchange: Rc<Exchange>) -> Self {
-        Self { stream, read, exchange }
+    /// The connection of which `target` is left after the target's answer `head`.
+    pub(super) fn new(target: Side<Stream>, head: &HeaderMap, exchange: Rc<Exchange>) -> Self {
+        let websocket = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
+        let protocol = match head.get(UPGRADE) {
+            Some(value) if websocket(value) => Protocol::WebSocket,
+            _ => Protocol::Other,
+        };
+        Self { target, protocol, exchange }
     }
 }
 
@@ -48,11 +51,12 @@ pub(super) fn is_accepted(asked: &HeaderValue, answer: &HeaderMap) -> bool {
     offers.any(|offer| offer.eq_ignore_ascii_case(one.as_bytes().trim_ascii()))
 }
 
-/// Carries bytes both ways until one side ends.
-pub(super) async fn run(peer: &Peer, mut io: Transport, upgraded: Upgraded) {
-    let Upgraded { mut stream, read, exchange } = upgraded;
-    let _ = (&peer, &exchange);
-    if io.write_all(&read).await.is_ok() {
-        let _ = tokio::io::copy_bidirectional(&mut io, &mut stream).await;
-    }
+/// Carries bytes both ways until the tunnel is over.
+pub(super) async fn run(peer: &Peer, client: Side<Transport>, upgraded: Upgraded) {
+    let Upgraded { target, protocol, exchange } = upgraded;
+    peer.client.exchange_began();
+    exchange.deadline.allow(exchange.release().release.limits.tunnel);
+    let guard = peer.local.tunnels.open(Rc::clone(&exchange), &peer.local.clock);
+    let outcome = tunnel::run(client, target, protocol, &guard).await;
+    exchange.tunnel_ended(outcome.end);
 }

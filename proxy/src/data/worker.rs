@@ -48,7 +48,7 @@ async fn serve(mut seat: Seat) -> usize {
         .collect();
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&local), seat_counts(&seat)));
     let grace = stopped(&mut seat).await;
-    local.leave();
+    local.leave(grace);
     for task in accepting {
         // Each empties its queue before it ends: who has connected is served.
         if let Err(error) = task.await {
@@ -116,6 +116,7 @@ async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
         ticks.tick().await;
         local.clock.set(started.elapsed());
         local.deadlines.wake_overdue();
+        local.tick_tunnels();
         show(local.clients.len());
         nth = nth.wrapping_add(1);
         if nth.is_multiple_of(SWEEP) {

@@ -28,6 +28,12 @@ pub(super) static RETRIES: Family = Family::counter(
     &["app", "slot", "reason"],
     "Requests sent a second time.",
 );
+pub(super) static TUNNELS: Family = Family::counter(
+    "shunt_tunnels_total",
+    &["app", "slot", "end"],
+    "Tunnels that are over, and why: the client or the target ended it, nothing moved for too long, \
+     its release was drained and the client told so, or it was cut.",
+);
 pub(super) static TARGET_UP: Family = Family::gauge(
     "shunt_target_up",
     &["app", "slot", "target"],
@@ -88,12 +94,13 @@ pub(super) static BUILD: Family =
 pub(super) static START: Family =
     Family::gauge("shunt_start_time_seconds", NONE, "When this process started.");
 
-pub(super) static ALL: [&Family; 21] = [
+pub(super) static ALL: [&Family; 22] = [
     &REQUESTS,
     &DURATION,
     &IN_FLIGHT,
     &ERRORS,
     &RETRIES,
+    &TUNNELS,
     &TARGET_UP,
     &SERVING,
     &RELEASE,

@@ -15,6 +15,7 @@ use super::meters::{CLASSES, Fault, Retry};
 use super::{ProcessMeters, Totals};
 use crate::control::overview::{AppView, Overview, Shown};
 use crate::control::report::Identity;
+use crate::data::tunnel::End;
 
 /// What the data threads count beside releases.
 #[derive(Debug)]
@@ -103,6 +104,7 @@ struct Apps {
     in_flight: Series,
     errors: Series,
     retries: Series,
+    tunnels: Series,
     target_up: Series,
     serving: Series,
     release: Series,
@@ -119,6 +121,7 @@ impl Apps {
             in_flight: Series::of(&of::IN_FLIGHT),
             errors: Series::of(&of::ERRORS),
             retries: Series::of(&of::RETRIES),
+            tunnels: Series::of(&of::TUNNELS),
             target_up: Series::of(&of::TARGET_UP),
             serving: Series::of(&of::SERVING),
             release: Series::of(&of::RELEASE),
@@ -169,6 +172,9 @@ impl Apps {
         for (retry, count) in Retry::ALL.iter().zip(totals.retries).filter(|(_, n)| *n > 0) {
             self.retries.add(&[name, slot, retry.as_str()], float(count));
         }
+        for (end, count) in End::ALL.iter().zip(totals.tunnels).filter(|(_, n)| *n > 0) {
+            self.tunnels.add(&[name, slot, end.as_str()], float(count));
+        }
     }
 
     /// One series per slot and address. While a replaced release still serves beside its successor
@@ -192,6 +198,7 @@ impl Apps {
             self.in_flight,
             self.errors,
             self.retries,
+            self.tunnels,
             self.target_up,
             self.serving,
             self.release,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::histogram::{BUCKETS, bucket};
+use crate::data::tunnel::End;
 
 /// Why a request to a target failed, as metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,7 @@ pub(crate) struct Cell {
     classes: [AtomicU64; CLASSES.len()],
     faults: [AtomicU64; Fault::ALL.len()],
     retries: [AtomicU64; Retry::ALL.len()],
+    tunnels: [AtomicU64; End::ALL.len()],
     latency: [AtomicU64; BUCKETS],
     latency_us: AtomicU64,
 }
@@ -116,6 +118,7 @@ impl Default for Cell {
             classes: Default::default(),
             faults: Default::default(),
             retries: Default::default(),
+            tunnels: Default::default(),
             latency: std::array::from_fn(|_| AtomicU64::new(0)),
             latency_us: AtomicU64::new(0),
         }
@@ -148,6 +151,11 @@ impl Cell {
         add(&self.retries[retry as usize], 1);
     }
 
+    /// Counts the end of a tunnel.
+    pub(crate) fn tunnel_ended(&self, end: End) {
+        add(&self.tunnels[end as usize], 1);
+    }
+
     fn add_to(&self, sum: &mut Totals) {
         let each = |to: &mut [u64], from: &[AtomicU64]| {
             to.iter_mut().zip(from).for_each(|(to, from)| *to += from.load(Relaxed));
@@ -155,6 +163,7 @@ impl Cell {
         each(&mut sum.classes, &self.classes);
         each(&mut sum.faults, &self.faults);
         each(&mut sum.retries, &self.retries);
+        each(&mut sum.tunnels, &self.tunnels);
         each(&mut sum.latency, &self.latency);
         sum.latency_us += self.latency_us.load(Relaxed);
     }
@@ -169,6 +178,8 @@ pub struct Totals {
     pub faults: [u64; Fault::ALL.len()],
     /// Second tries by [`Retry::ALL`].
     pub retries: [u64; Retry::ALL.len()],
+    /// Tunnels that are over, by [`End::ALL`].
+    pub tunnels: [u64; End::ALL.len()],
     /// Answers by latency bucket.
     pub latency: [u64; BUCKETS],
     /// Sum of all latencies, in microseconds.
@@ -181,6 +192,7 @@ impl Default for Totals {
             classes: Default::default(),
             faults: Default::default(),
             retries: Default::default(),
+            tunnels: Default::default(),
             latency: [0; BUCKETS],
             latency_us: 0,
         }

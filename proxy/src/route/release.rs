@@ -31,6 +31,8 @@ pub struct Release {
     pub meters: Arc<Meters>,
     /// Whether its upstream connections are to be dropped: nothing admits it any more.
     retired: AtomicBool,
+    /// Whether new requests come to this announcement, under whatever limits.
+    admitted: Arc<AtomicBool>,
 }
 
 /// The next [`Release::id`].
@@ -56,6 +58,7 @@ impl Release {
             limits,
             meters,
             retired: AtomicBool::new(false),
+            admitted: Arc::new(AtomicBool::new(true)),
         }
     }
 
@@ -73,6 +76,7 @@ impl Release {
             limits,
             meters: Arc::clone(&self.meters),
             retired: AtomicBool::new(false),
+            admitted: Arc::clone(&self.admitted),
         }
     }
 
@@ -80,6 +84,16 @@ impl Release {
     /// drops its pooled connections at its next sweep.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether new requests come to it. While none do, its tunnels are asked to end.
+    pub(super) fn set_admitted(&self, admitted: bool) {
+        self.admitted.store(admitted, Ordering::Relaxed);
+    }
+
+    /// Whether new requests come to it.
+    pub fn is_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Relaxed)
     }
 
     /// Whether [`Self::retire`] was called.

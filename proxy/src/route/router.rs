@@ -28,6 +28,20 @@ pub enum Change {
     Remove(AppName),
 }
 
+impl Change {
+    fn app(&self) -> &AppName {
+        match self {
+            Self::Put(site) => &site.app,
+            Self::Remove(app) => app,
+        }
+    }
+}
+
+/// Says of the releases of `epoch` whether new requests come to them.
+fn admit(epoch: &Epoch, admitted: bool) {
+    epoch.shares().iter().for_each(|share| share.release.set_admitted(admitted));
+}
+
 impl Router {
     /// A look of one data thread's own.
     pub fn view(&self) -> View {
@@ -48,6 +62,7 @@ impl Router {
     pub fn publish(&self, changes: Vec<Change>) -> Vec<Arc<Epoch>> {
         let mut table = Table::clone(&self.table.load());
         let mut replaced = Vec::new();
+        let apps: Vec<_> = changes.iter().map(Change::app).cloned().collect();
         for change in changes {
             let old = match change {
                 Change::Put(site) => table.insert(site),
@@ -63,9 +78,16 @@ impl Router {
                 (!goes_on.is_some_and(|now| Arc::ptr_eq(now, epoch))).then(|| Arc::clone(epoch))
             })
             .collect();
+        let open = |app: &AppName| table.site(app)?.epoch.clone();
+        let opened: Vec<_> = apps.iter().filter_map(open).collect();
         self.table.store(Arc::new(table));
         for epoch in &closing {
             epoch.close();
+            admit(epoch, false);
+        }
+        // After the closed ones: a release may be in both.
+        for epoch in &opened {
+            admit(epoch, true);
         }
         closing
     }

@@ -1,8 +1,10 @@
 //! What a connection may become, and what it may not.
 
+use shunt_proxy::data::ClientLimits;
+
 use crate::backend::Backend;
 use crate::client::within;
-use crate::proxy::{Proxy, until};
+use crate::proxy::{Proxy, SHORT, short, until};
 
 const ASK: &str = "GET /ws HTTP/1.1\r\nHost: web\r\nConnection: keep-alive, Upgrade\r\n\
                    Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -39,7 +41,40 @@ async fn what_was_asked_for_and_accepted_becomes_a_tunnel_that_is_a_lease() {
     conn.closed().await;
     drop(conn);
     within("the lease ends", closed.drained()).await;
-    assert_eq!(release.meters.totals().classes[0], 1, "one answer, of the class 1xx");
+    let totals = release.meters.totals();
+    assert_eq!(totals.classes[0], 1, "one answer, of the class 1xx");
+    assert_eq!(totals.tunnels, [1, 0, 0, 0, 0], "ended by the client");
+}
+
+#[tokio::test]
+async fn a_flip_asks_websockets_to_go_away_between_two_frames() {
+    let backend = Backend::bind().await;
+    let proxy = Proxy::with(short(|l| l.drain = SHORT), ClientLimits::default());
+    let release = proxy.release("a", &[backend.address()]);
+    proxy.flip(&release);
+    let mut client = proxy.client().await;
+    client.write(ASK).await;
+    let mut conn = backend.accept().await;
+    conn.request().await;
+    conn.write(ACCEPT).await;
+    client.head().await;
+    // A text frame of four bytes, of which two have come when the release is replaced.
+    conn.write(b"\x81\x04ab").await;
+    assert_eq!(client.take(4).await, b"\x81\x04ab");
+    let closed = proxy.flip(&proxy.release("b", &[backend.address()])).unwrap();
+    until("its time has come", || !release.is_admitted()).await;
+    conn.write(b"cd").await;
+    assert_eq!(client.take(2).await, b"cd");
+    // Close, 1001.
+    let frame = client.take(4).await;
+    assert_eq!((frame[0], &frame[2..4]), (0x88, &1001u16.to_be_bytes()[..]));
+    client.take(usize::from(frame[1]) - 2).await;
+    // The client's own close frame, masked with zeros, ends it.
+    client.write(b"\x88\x82\0\0\0\0\x03\xe9").await;
+    assert!(client.rest().await.is_empty());
+    conn.closed().await;
+    within("the lease ends", closed.drained()).await;
+    assert_eq!(release.meters.totals().tunnels, [0, 0, 0, 1, 0], "drained");
 }
 
 #[tokio::test]
