@@ -25,7 +25,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     KNOWN.contains(name) || *name == KEEP_ALIVE || *name == PROXY_CONNECTION
 }
 
-/// What a request says of its own connection that must be acted on here.
+/// What a message says of its own connection that must be acted on here.
 #[derive(Debug, Default)]
 pub(super) struct Hop {
     /// The protocols it asks to change to.
@@ -34,6 +34,8 @@ pub(super) struct Hop {
     pub(super) expects_continue: bool,
     /// Whether it takes trailers.
     pub(super) trailers: bool,
+    /// Whether the connection ends with this message.
+    pub(super) close: bool,
 }
 
 /// Removes what speaks of one connection only, and returns what it said.
@@ -47,6 +49,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
         if found.contains(&Some(UPGRADE)) && lists(headers, &CONNECTION, "upgrade") {
             hop.upgrade = headers.get(UPGRADE).cloned();
         }
+        hop.close = lists(headers, &CONNECTION, "close");
         for name in nominated(headers) {
             headers.remove(name);
         }
@@ -99,7 +102,9 @@ pub(super) fn forward_request(
     }
     origin.tell(&mut head.headers);
     append_via(head);
-    join_cookies(&mut head.headers);
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut head.headers);
+    }
     rewrite_target(head, strip);
     head.version = Version::HTTP_11;
     let id = request_id(&mut head.headers);
@@ -212,16 +217,11 @@ pub(super) fn forward_switch(headers: &mut HeaderMap) {
 /// Makes the target's response head the one the client gets, and returns whether the target keeps
 /// its connection open (RFC 9112 9.3).
 pub(super) fn forward_response(head: &mut response::Parts) -> bool {
-    let says_close = |value: &HeaderValue| {
-        let mut options = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
-        options.any(|option| option.eq_ignore_ascii_case(b"close"))
-    };
-    let keep = head.version == Version::HTTP_11
-        && !head.headers.get_all(CONNECTION).iter().any(says_close);
-    remove_hop_by_hop(&mut head.headers);
+    let persistent = head.version == Version::HTTP_11;
+    let hop = remove_hop_by_hop(&mut head.headers);
     // The version is the connection's own affair: hyper answers in the client's.
     head.version = Version::HTTP_11;
-    keep
+    persistent && !hop.close
 }
 
 #[cfg(test)]
