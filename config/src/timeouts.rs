@@ -19,6 +19,9 @@ pub struct Timeouts {
     /// Without a byte moving in either body.
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
     pub idle: Option<Duration>,
+    /// Without a byte moving in an upgraded connection, such as a WebSocket.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Duration>,
 }
 
 /// Timeouts with nothing left open.
@@ -33,6 +36,9 @@ pub struct Limits {
     /// Without a byte moving in either body.
     #[serde(with = "duration")]
     pub idle: Duration,
+    /// Without a byte moving in an upgraded connection, such as a WebSocket.
+    #[serde(with = "duration")]
+    pub tunnel: Duration,
 }
 
 impl Timeouts {
@@ -45,6 +51,7 @@ impl Timeouts {
             connect: pick(self.connect, defaults.connect, 2),
             response: pick(self.response, defaults.response, 30),
             idle: pick(self.idle, defaults.idle, 60),
+            tunnel: pick(self.tunnel, defaults.tunnel, 3600),
         }
     }
 }
