@@ -1,14 +1,28 @@
 //! One web application: which requests are its own, and what its releases inherit.
 
-use std::fmt;
-use std::str::FromStr;
+use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::address::is_host;
+use crate::balance::Balance;
+use crate::cidr::Cidrs;
+use crate::duration;
+use crate::eject::Eject;
+use crate::headers::Headers;
 use crate::health::Health;
+pub use crate::host::{HostPattern, PathPrefix};
+use crate::https::{Hsts, Https};
+use crate::limits::Limits;
+use crate::queue::Queue;
+use crate::sticky::Sticky;
 use crate::strict::{self, Mistake};
 use crate::timeouts::Timeouts;
+
+/// Requests on one target at most, whatever is written: no machine has as many ports.
+const MAX_REQUESTS: u32 = 100_000;
+
+/// The longest slow start.
+const MAX_SLOW_START: Duration = Duration::from_hours(1);
 
 /// The value of `apps/<app>/app`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,12 +36,45 @@ pub struct App {
     /// Whether the matched prefix is taken off before the request is forwarded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strip_prefix: bool,
+    /// What happens to requests that come in the clear.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub https: Https,
+    /// What browsers are told about asking over TLS only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hsts: Option<Hsts>,
+    /// The host that requests for the app's other hosts are sent to with 308, lower case.
+    #[serde(default, deserialize_with = "lower_case", skip_serializing_if = "Option::is_none")]
+    pub canonical_host: Option<String>,
+    /// Clients that are served; none for all. Others are answered with 403.
+    #[serde(default, skip_serializing_if = "Cidrs::is_empty")]
+    pub allow: Cidrs,
+    /// Clients that are not served, even if `allow` names them.
+    #[serde(default, skip_serializing_if = "Cidrs::is_empty")]
+    pub deny: Cidrs,
+    /// Header fields changed on their way through.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
+    /// How large a request may be.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: Limits,
     /// How requests are spread over a release's targets.
     #[serde(default)]
     pub balance: Balance,
     /// Whether a visitor stays with a target or slot.
     #[serde(default)]
     pub sticky: Sticky,
+    /// Requests that each proxy sends to one target at a time, at most 100,000; 0 for any number.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_requests: u32,
+    /// Where requests wait while every target has `max_requests`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub queue: Queue,
+    /// When a target that fails requests is left out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub eject: Eject,
+    /// For how long a target that has just been proved gets less than its share, at most 1 h.
+    #[serde(default, with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<Duration>,
     /// Health check of releases that bring none of their own.
     #[serde(default)]
     pub health: Health,
@@ -37,7 +84,15 @@ pub struct App {
 }
 
 pub(crate) fn root() -> Vec<PathPrefix> {
-    vec![PathPrefix("/".to_owned())]
+    vec![PathPrefix::root()]
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn lower_case<'de, D: Deserializer<'de>>(de: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(de)?.map(|text| text.to_ascii_lowercase()))
 }
 
 fn is_root(paths: &[PathPrefix]) -> bool {
@@ -60,127 +115,37 @@ impl App {
         if self.paths.is_empty() {
             return Err(Mistake::new("`paths` is empty: leave it away for all"));
         }
+        if let Some((key, mistake)) = self.mistakes().into_iter().next() {
+            return Err(mistake.at(&format!("`{key}`")));
+        }
+        if let Some(hsts) = &self.hsts {
+            hsts.validate()?;
+        }
+        self.headers.validate()?;
+        self.limits.validate()?;
+        self.queue.validate()?;
+        self.eject.validate()?;
         self.health.validate()
     }
-}
 
-/// How requests are spread over a release's targets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Balance {
-    /// In turn, by weight.
-    #[default]
-    RoundRobin,
-}
-
-/// Whether a visitor stays with a target or slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sticky {
-    /// No.
-    #[default]
-    None,
-}
-
-/// A host name an app answers to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HostPattern {
-    /// `www.example.com`, lower case.
-    Exact(String),
-    /// `*.example.com`: exactly one label before the suffix, which is kept without `*.`.
-    Wildcard(String),
-    /// `*`: every host no other app answers to.
-    Any,
-}
-
-impl FromStr for HostPattern {
-    type Err = Mistake;
-
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        let shown: String = text.chars().take(100).collect();
-        let host = text.to_ascii_lowercase();
-        let name = host.strip_prefix("*.").unwrap_or(&host);
-        if host == "*" {
-            return Ok(Self::Any);
+    /// What is out of range among the app's own keys.
+    fn mistakes(&self) -> Vec<(&'static str, Mistake)> {
+        let mut found = Vec::new();
+        if let Some(host) = &self.canonical_host
+            && !self.hosts.iter().any(|pattern| pattern.matches(host))
+        {
+            let said = format!("`{host}` is none of `hosts`: name it there, without a port");
+            found.push(("canonical_host", Mistake::new(said)));
         }
-        if host.contains(':') {
-            let said = format!("host `{shown}`: leave port and scheme away");
-            return Err(Mistake::new(said));
+        if self.max_requests > MAX_REQUESTS {
+            let said = format!("{} is not within 0 to {MAX_REQUESTS}", self.max_requests);
+            found.push(("max_requests", Mistake::new(said)));
         }
-        if !is_host(name) || name.ends_with('.') {
-            let said = format!(
-                "`{shown}` is no host name: write `www.example.com`, `*.example.com` or `*`"
-            );
-            return Err(Mistake::new(said));
+        if self.slow_start.is_some_and(|lasts| lasts > MAX_SLOW_START) {
+            let said = format!("more than {}", duration::show(MAX_SLOW_START));
+            found.push(("slow_start", Mistake::new(said)));
         }
-        let wildcard = name.len() != host.len();
-        Ok(if wildcard { Self::Wildcard(name.to_owned()) } else { Self::Exact(host) })
-    }
-}
-
-impl fmt::Display for HostPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(host) => f.pad(host),
-            Self::Wildcard(suffix) => write!(f, "*.{suffix}"),
-            Self::Any => f.pad("*"),
-        }
-    }
-}
-
-impl Serialize for HostPattern {
-    fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
-        ser.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for HostPattern {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// A path prefix in whole segments: `/api` matches `/api` and `/api/x`, not `/apix`. Kept without
-/// the slash at its end, but for `/` itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct PathPrefix(String);
-
-impl PathPrefix {
-    /// The prefix as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether `path` lies under this prefix.
-    pub fn matches(&self, path: &str) -> bool {
-        if self.0 == "/" {
-            return true;
-        }
-        path.strip_prefix(self.0.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-}
-
-impl FromStr for PathPrefix {
-    type Err = Mistake;
-
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#'));
-        let dots = text.split('/').any(|segment| segment == "." || segment == "..");
-        if !text.starts_with('/') || !plain || dots || text.contains("//") || text.len() > 1024 {
-            let shown: String = text.chars().take(100).collect();
-            let said = format!("`{shown}` is no path prefix: write `/` or `/api`");
-            return Err(Mistake::new(said));
-        }
-        let trimmed = text.trim_end_matches('/');
-        Ok(Self(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }))
-    }
-}
-
-impl<'de> Deserialize<'de> for PathPrefix {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
+        found
     }
 }
 
@@ -196,10 +161,24 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_matches_whole_segments() {
-        let prefix: PathPrefix = "/api/".parse().unwrap();
-        assert!(prefix.matches("/api") && prefix.matches("/api/x"));
-        assert!(!prefix.matches("/apix") && !prefix.matches("/"));
+    fn what_an_app_wants_in_front_of_it_reads_back_as_it_was_written() {
+        let text = r#"{"hosts":["www.example.com","example.com"],"https":"redirect",
+            "hsts":{"max_age":"365d"},"canonical_host":"WWW.example.com",
+            "headers":{"response":{"set":{"x-frame-options":"DENY"}}},
+            "allow":["10.0.0.0/8"],"deny":["10.0.0.7"],"limits":{"body":"10MiB"},
+            "balance":{"consistent_hash":"cookie:session"},
+            "sticky":{"to":"target","max_age":"1h"},
+            "max_requests":64,"queue":{"length":10,"timeout":"2s"},
+            "eject":{"failures":3,"for":"5s"},"slow_start":"30s","timeouts":{"tunnel":"2h"}}"#;
+        let app = App::parse(text.as_bytes()).unwrap();
+        assert_eq!(app.canonical_host.as_deref(), Some("www.example.com"));
+        assert_eq!(app.eject.failures, 3);
+        let written = serde_json::to_vec(&app).unwrap();
+        assert_eq!(App::parse(&written).unwrap(), app);
+        // What is not asked for takes no room in what is kept on disk.
+        let bare = App::parse(br#"{"hosts":["a"]}"#).unwrap();
+        let written = serde_json::to_string(&bare).unwrap();
+        assert!(!written.contains("queue") && !written.contains("limits"), "{written}");
     }
 
     #[test]
@@ -212,6 +191,19 @@ mod tests {
             (r#"{"hosts":["a"],"paths":["api"]}"#, "no path prefix"),
             (r#"{"hosts":["a"],"balance":"round-robin"}"#, "did you mean `round_robin`?"),
             (r#"{"hosts":["a"],"health":{"interval":"1"}}"#, "not a duration"),
+            (r#"{"hosts":["a"],"https":"on"}"#, "unknown variant `on`"),
+            (r#"{"hosts":["a"],"hsts":{"max_age":"1d","preload":true}}"#, "include_subdomains"),
+            (r#"{"hosts":["a"],"canonical_host":"b"}"#, "`canonical_host`: `b` is none of `hosts`"),
+            (r#"{"hosts":["*"],"canonical_host":"a:80"}"#, "without a port"),
+            (r#"{"hosts":["a"],"allow":["10.0.0.1/8"]}"#, "write `10.0.0.0/8`"),
+            (r#"{"hosts":["a"],"headers":{"request":{"set":{"Host":"b"}}}}"#, "canonical_host"),
+            (r#"{"hosts":["a"],"limits":{"headers":0}}"#, "`limits.headers`"),
+            (r#"{"hosts":["a"],"sticky":"visitor"}"#, "expected one of"),
+            (r#"{"hosts":["a"],"max_requests":100001}"#, "`max_requests`: 100001 is not within"),
+            (r#"{"hosts":["a"],"queue":{"length":100001}}"#, "`queue.length`"),
+            (r#"{"hosts":["a"],"eject":{"failures":1001}}"#, "`eject.failures`"),
+            (r#"{"hosts":["a"],"eject":{"fore":"1s"}}"#, "unknown key `fore`"),
+            (r#"{"hosts":["a"],"slow_start":"2h"}"#, "`slow_start`: more than 1h"),
             (r#"{"hosts":["*.*.a"]}"#, "no host name"),
             ("[]", "invalid"),
             ("www.example.com", "expected value"),

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 
-use crate::app::{App, Balance, Sticky};
+use crate::app::App;
 use crate::document::{self, Section};
 use crate::health::Health;
 use crate::name::AppName;
@@ -173,9 +174,22 @@ fn route(mut section: Section<'_>) -> Option<App> {
     let app = App {
         hosts: hosts?,
         paths: paths.unwrap_or_else(crate::app::root),
-        strip_prefix: section.or("strip_prefix", false),
-        balance: section.or("balance", Balance::default()),
-        sticky: section.or("sticky", Sticky::default()),
+        strip_prefix: or_default(&mut section, "strip_prefix"),
+        https: or_default(&mut section, "https"),
+        hsts: section.optional("hsts"),
+        canonical_host: section
+            .optional::<String>("canonical_host")
+            .map(|h| h.to_ascii_lowercase()),
+        allow: or_default(&mut section, "allow"),
+        deny: or_default(&mut section, "deny"),
+        headers: or_default(&mut section, "headers"),
+        limits: or_default(&mut section, "limits"),
+        balance: or_default(&mut section, "balance"),
+        sticky: or_default(&mut section, "sticky"),
+        max_requests: or_default(&mut section, "max_requests"),
+        queue: or_default(&mut section, "queue"),
+        eject: or_default(&mut section, "eject"),
+        slow_start: section.optional_duration("slow_start"),
         health: Health::default(),
         timeouts: Timeouts::default(),
     };
@@ -183,6 +197,10 @@ fn route(mut section: Section<'_>) -> Option<App> {
         section.mistake_here(&mistake.to_string());
     }
     Some(app)
+}
+
+fn or_default<T: DeserializeOwned + Default>(section: &mut Section<'_>, key: &str) -> T {
+    section.or(key, T::default())
 }
 
 fn run(mut section: Section<'_>) -> Option<Run> {
@@ -273,6 +291,39 @@ path = "/up"
         assert_eq!(file.run.bind, IpAddr::from([127, 0, 0, 1]));
         assert_eq!(file.run.port_range.to_string(), "20000-29999");
         assert_eq!(file.limits, Limits::default());
+    }
+
+    #[test]
+    fn a_route_says_all_that_an_app_may_want_in_front_of_it() {
+        let route = r#"hosts = ["www.example.com", "example.com"]
+https = "redirect"
+hsts = { max_age = "365d" }
+canonical_host = "www.example.com"
+allow = ["10.0.0.0/8"]
+deny = ["10.0.0.7"]
+balance = { consistent_hash = "cookie:session" }
+sticky = { to = "target", max_age = "1h" }
+max_requests = 64
+slow_start = "30s"
+[route.headers.response.set]
+X-Frame-Options = "DENY"
+[route.limits]
+body = "10MiB"
+headers = 50
+[route.queue]
+length = 10
+[route.eject]
+failures = 3
+for = "5s"
+"#;
+        let text = SAMPLE.replace("hosts = [\"www.example.com\"]\n", route);
+        let app = DeployFile::parse(FILE_NAME, &text).unwrap().route.unwrap();
+        let stored = App::parse(&serde_json::to_vec(&app).unwrap()).unwrap();
+        assert_eq!(stored, app);
+        assert_eq!((app.max_requests, app.limits.headers), (64, Some(50)));
+        let text = SAMPLE.replace("[run]", "slow_start = \"2h\"\nbalance = \"random\"\n[run]");
+        let said = format!("{:?}", DeployFile::parse(FILE_NAME, &text).unwrap_err());
+        assert!(said.contains("more than 1h") && said.contains("`random`"), "{said}");
     }
 
     #[test]

@@ -93,10 +93,15 @@ impl<'a> Section<'a> {
 
     /// The duration under `key`, such as `500ms` or `2m`, or `default` if it is not there.
     pub fn duration(&mut self, key: &str, default: Duration) -> Duration {
+        self.optional_duration(key).unwrap_or(default)
+    }
+
+    /// The duration under `key`, if it is there.
+    pub fn optional_duration(&mut self, key: &str) -> Option<Duration> {
         #[derive(Deserialize)]
         #[serde(transparent)]
         struct Text(#[serde(with = "crate::duration")] Duration);
-        self.optional(key).map_or(default, |Text(read)| read)
+        self.optional(key).map(|Text(read)| read)
     }
 
     /// The table under `key`; a mistake if something else is there.

@@ -5,7 +5,9 @@
 //!
 //! - [`name`], [`slot`], [`address`], [`token`]: the small words
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
-//! - [`health`], [`timeouts`]: parts of those values
+//! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`queue`], [`eject`],
+//!   [`https`], [`headers`], [`protocol`]: parts of those values
+//! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
 //! - [`strict`]: how text becomes a value, and how a mistake is named
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
 //! - [`key`]: where each value lives
@@ -18,18 +20,29 @@
 pub mod active;
 pub mod address;
 pub mod app;
+pub mod balance;
+pub mod cidr;
 pub mod deploy_file;
 pub mod document;
 pub mod duration;
+pub mod eject;
+pub mod headers;
 pub mod health;
 pub mod hold;
+pub mod host;
+pub mod https;
 pub mod key;
+pub mod limits;
 pub mod name;
+pub mod protocol;
 pub mod proxy_file;
+pub mod queue;
 pub mod record;
 pub mod release;
+pub mod size;
 pub mod slot;
 pub mod status;
+pub mod sticky;
 pub mod store;
 pub mod strict;
 pub mod timeouts;

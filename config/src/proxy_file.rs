@@ -1,11 +1,27 @@
 //! `proxy.toml`: what one proxy is on its machine. Everything about apps comes from the store.
 
+mod access_log;
+mod client;
+mod http2;
+mod listen;
+mod tls;
+mod trust;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, thread};
 
+pub use access_log::{AccessLog, Destination, Format};
+pub use client::Client;
+pub use http2::Http2;
+pub use listen::{ClientAuth, Listen};
+pub use tls::{MinVersion, Tls};
+pub use trust::Trust;
+
 use crate::document::{self, Section};
+use crate::health::CheckPath;
+use crate::limits::{Bounds, Limits};
 use crate::name::ProxyName;
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
@@ -31,30 +47,29 @@ pub struct ProxyFile {
     pub admin: SocketAddr,
     /// Directory of the snapshot that a restart serves from; absolute.
     pub state: PathBuf,
-    /// How long clients may take.
+    /// Certificates; there if a listener speaks TLS.
+    pub tls: Option<Tls>,
+    /// Whose word about a client is taken.
+    pub trust: Trust,
+    /// How long clients may take, and how many there may be.
     pub client: Client,
+    /// How large a request may be, where its app says nothing else.
+    pub limits: Bounds,
+    /// What one HTTP/2 connection of a client may cost.
+    pub http2: Http2,
+    /// One line per request, if wanted.
+    pub access_log: Option<AccessLog>,
+    /// Directory of pages in the place of the built-in ones: `503.html`, `503.json`,
+    /// `web/503.html`, `web/maintenance.html`; absolute.
+    pub pages: Option<PathBuf>,
+    /// A path that every listener answers with 200 whatever the host, for a load balancer in front.
+    pub front_health: Option<String>,
     /// How long a flip may wait for its proof.
     pub flip_timeout: Duration,
     /// How long without the store until this proxy calls itself lost.
     pub lost_after: Duration,
     /// How long requests may go on after the proxy was told to stop.
     pub grace: Duration,
-}
-
-/// One address that clients come in on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// IP address and port; port 0 takes a free one.
-    pub address: SocketAddr,
-}
-
-/// How long a client may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// Between two requests on one connection.
-    pub idle: Duration,
-    /// For a request head, and for the first byte of a new connection.
-    pub head: Duration,
 }
 
 impl ProxyFile {
@@ -75,10 +90,16 @@ impl ProxyFile {
             let flip_timeout = root.duration("flip_timeout", Duration::from_mins(1));
             let lost_after = lost_after(root);
             let grace = root.duration("grace", Duration::from_secs(30));
-            let listen = listen(root);
-            refuse_tls(root);
+            let listen = listen::read(root);
+            let tls = tls::read(root, &listen);
+            let trust = trust::read(root, &listen);
             let store = store(root);
-            let client = client(root);
+            let client = client::read(root);
+            let limits = limits(root);
+            let http2 = http2::read(root);
+            let access_log = access_log::read(root);
+            let pages = pages(root);
+            let front_health = front_health(root);
             let admin = admin(root);
             let state = state(root);
             Some(Self {
@@ -88,7 +109,14 @@ impl ProxyFile {
                 store: store?,
                 admin,
                 state,
+                tls,
+                trust,
                 client,
+                limits,
+                http2,
+                access_log,
+                pages,
+                front_health,
                 flip_timeout,
                 lost_after,
                 grace,
@@ -131,33 +159,6 @@ fn lost_after(root: &mut Section<'_>) -> Duration {
     lost_after
 }
 
-fn listen(root: &mut Section<'_>) -> Vec<Listen> {
-    if !root.has("listen") {
-        root.mistake_here("listen: missing key: add `[[listen]]` with `address = \"0.0.0.0:80\"`");
-    }
-    let mut all: Vec<Listen> = Vec::new();
-    for mut section in root.sections("listen") {
-        let address: Option<SocketAddr> = section.required("address");
-        if section.or("tls", false) {
-            section.mistake("tls", "this version has no TLS yet: leave it away");
-        }
-        let Some(address) = address else { continue };
-        if address.port() != 0 && all.iter().any(|listen| listen.address == address) {
-            section.mistake("address", &format!("`{address}` is named twice"));
-        }
-        all.push(Listen { address });
-    }
-    all
-}
-
-/// The section is known, so that a file for a later version gets this answer and not "unknown key".
-fn refuse_tls(root: &mut Section<'_>) {
-    if let Some(mut tls) = root.section("tls") {
-        let _: Option<PathBuf> = tls.optional("certificates");
-        tls.mistake_here("this version has no TLS yet: leave the section away");
-    }
-}
-
 fn store(root: &mut Section<'_>) -> Option<StoreConfig> {
     let store: Option<StoreConfig> = root.required("store");
     for mistake in store.iter().flat_map(StoreConfig::mistakes) {
@@ -166,12 +167,51 @@ fn store(root: &mut Section<'_>) -> Option<StoreConfig> {
     store
 }
 
-fn client(root: &mut Section<'_>) -> Client {
-    let defaults = Client { idle: Duration::from_secs(75), head: Duration::from_secs(30) };
-    root.section("client").map_or(defaults, |mut client| Client {
-        idle: client.duration("idle", defaults.idle),
-        head: client.duration("head", defaults.head),
-    })
+fn limits(root: &mut Section<'_>) -> Bounds {
+    let defaults = Bounds::default();
+    let Some(mut section) = root.section("limits") else { return defaults };
+    let bounds = Bounds {
+        body: section.or("body", defaults.body),
+        uri: section.or("uri", defaults.uri),
+        header_bytes: section.or("header_bytes", defaults.header_bytes),
+        headers: section.or("headers", defaults.headers),
+    };
+    let Bounds { body, uri, header_bytes, headers } = bounds;
+    let written = Limits {
+        body: Some(body),
+        uri: Some(uri),
+        header_bytes: Some(header_bytes),
+        headers: Some(headers),
+    };
+    let mut mistakes = written.mistakes().peekable();
+    if mistakes.peek().is_none() && uri > header_bytes {
+        section.mistake("header_bytes", &format!("a head holds the URI: {uri} at least"));
+    }
+    for (key, mistake) in mistakes {
+        section.mistake(key, &mistake.to_string());
+    }
+    bounds
+}
+
+fn pages(root: &mut Section<'_>) -> Option<PathBuf> {
+    let mut pages = root.section("pages")?;
+    let directory: PathBuf = pages.required("directory")?;
+    if !directory.is_absolute() {
+        pages.mistake("directory", &format!("`{}` is not absolute", directory.display()));
+    }
+    Some(directory)
+}
+
+fn front_health(root: &mut Section<'_>) -> Option<String> {
+    let mut front = root.section("front")?;
+    let path: CheckPath = front.optional("health")?;
+    let path = path.as_str();
+    // It shadows that path of every app, so the app's front page is no place for it.
+    if path == "/" || path.contains('?') {
+        let said = format!("`{path}` is no path that apps can spare: write `/lb-health`");
+        front.mistake("health", &said);
+    }
+    Some(path.to_owned())
 }
 
 fn admin(root: &mut Section<'_>) -> SocketAddr {
@@ -190,83 +230,4 @@ fn state(root: &mut Section<'_>) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALLEST: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n\
-                            [store]\ndirectory = \"/var/lib/shunt/store\"\n";
-
-    fn parse(text: &str) -> Result<ProxyFile, Vec<String>> {
-        ProxyFile::parse("proxy.toml", text, "LB1")
-            .map_err(|all| all.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn the_smallest_file_is_a_listener_and_a_store() {
-        let file = parse(SMALLEST).unwrap();
-        assert_eq!(file.name.as_str(), "lb1");
-        assert_eq!(file.listen.len(), 1);
-        assert_eq!(file.admin.to_string(), "127.0.0.1:9180");
-        assert_eq!(file.flip_timeout, Duration::from_mins(1));
-        assert!(file.threads >= 1);
-    }
-
-    #[test]
-    fn the_sample_file_is_sound() {
-        let text = include_str!("../proxy.toml");
-        let file = parse(text).unwrap();
-        assert_eq!(file.store.etcd, ["http://10.0.0.2:2379"]);
-    }
-
-    #[test]
-    fn every_setting_can_be_written() {
-        let text = "name = \"lb2\"\nthreads = 3\nflip_timeout = \"5s\"\nlost_after = \"1m\"\n\
-                    grace = \"10s\"\n[client]\nidle = \"5s\"\nhead = \"6s\"\n\
-                    [admin]\naddress = \"0.0.0.0:81\"\n[state]\ndirectory = \"/srv/shunt\"\n";
-        let file = parse(&format!("{text}{SMALLEST}")).unwrap();
-        assert_eq!((file.name.as_str(), file.threads), ("lb2", 3));
-        assert_eq!(file.lost_after, Duration::from_mins(1));
-        assert_eq!(file.client.head, Duration::from_secs(6));
-        assert_eq!(file.admin.port(), 81);
-        assert_eq!(file.state, Path::new("/srv/shunt"));
-    }
-
-    #[test]
-    fn all_mistakes_are_named_in_one_run() {
-        let text = "threads = 0\nflip_timeout = \"5\"\nlost_after = \"1s\"\n\
-                    [[listen]]\naddress = \"80\"\n[[listen]]\naddress = \"0.0.0.0:443\"\ntls = true\n\
-                    [tls]\ncertificates = \"/etc/shunt/certs\"\n\
-                    [store]\netcd = [\"10.0.0.2:2379\"]\n\
-                    [state]\ndirectory = \"here\"\n[amdin]\n";
-        let said = parse(text).unwrap_err();
-        for (line, word) in [
-            ("proxy.toml:1: threads", "1 to 1024"),
-            ("proxy.toml:2: flip_timeout", "not a duration"),
-            ("proxy.toml:3: lost_after", "at least 10s"),
-            ("proxy.toml:5: listen[0].address", "socket address"),
-            ("proxy.toml:8: listen[1].tls", "no TLS yet"),
-            ("proxy.toml:9: tls", "no TLS yet"),
-            ("proxy.toml:11: store", "is not `http(s)://host:port`"),
-            ("proxy.toml:14: state.directory", "not absolute"),
-            ("proxy.toml:15: amdin", "did you mean `admin`?"),
-        ] {
-            assert!(
-                said.iter().any(|s| s.starts_with(line) && s.contains(word)),
-                "{line}: {said:#?}"
-            );
-        }
-        assert_eq!(said.len(), 9, "{said:#?}");
-    }
-
-    #[test]
-    fn what_cannot_be_left_away_is_asked_for() {
-        let said = parse("").unwrap_err();
-        assert!(said.iter().any(|s| s.contains("listen: missing key")), "{said:#?}");
-        assert!(said.iter().any(|s| s.contains("store: missing key")), "{said:#?}");
-        let said = ProxyFile::parse("proxy.toml", SMALLEST, "My_Host").unwrap_err();
-        assert!(
-            said[0].to_string().contains("the host name `My_Host` cannot stand in"),
-            "{said:?}"
-        );
-    }
-}
+mod tests;

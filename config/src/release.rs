@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Target;
 use crate::health::Health;
+use crate::protocol::{Protocol, ProxyProtocol, TargetTls};
 use crate::strict::{self, Mistake};
 use crate::timeouts::Timeouts;
 
@@ -23,6 +24,12 @@ pub struct Release {
     /// What its targets speak.
     #[serde(default)]
     pub protocol: Protocol,
+    /// How its targets prove who they are; only where they speak TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TargetTls>,
+    /// The PROXY header that connections to its targets begin with; only with HTTP/1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Where it answers.
     pub targets: Vec<Target>,
     /// Its health check; gaps are filled from the app's.
@@ -43,15 +50,6 @@ pub struct Release {
     /// When it was put there, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<jiff::Timestamp>,
-}
-
-/// What a target speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Protocol {
-    /// HTTP/1.1 in the clear.
-    #[default]
-    #[serde(rename = "http/1.1")]
-    Http1,
 }
 
 impl Release {
@@ -79,6 +77,18 @@ impl Release {
             if self.targets[..i].iter().any(|t| t.address == target.address) {
                 return Err(Mistake::new(format!("target `{}` is named twice", target.address)));
             }
+        }
+        if let Some(tls) = &self.tls {
+            if !self.protocol.is_tls() {
+                let said = "`tls` goes with `\"protocol\": \"https\"` or `\"h2\"`";
+                return Err(Mistake::new(said));
+            }
+            tls.validate()?;
+        }
+        if self.proxy_protocol.is_some() && self.protocol.is_http2() {
+            let said = "`proxy_protocol` names one client, and a connection of `h2` or `h2c` \
+                        serves many: use `http/1.1` or `https`";
+            return Err(Mistake::new(said));
         }
         self.health.validate()
     }
@@ -114,6 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn a_release_says_what_its_targets_speak() {
+        for text in [
+            r#"{"protocol":"http/1.1","targets":["a:1"],"proxy_protocol":"v1"}"#,
+            r#"{"protocol":"h2c","targets":["a:1"]}"#,
+            r#"{"protocol":"https","targets":["a:1"],"tls":{"ca":"/etc/ca.pem"}}"#,
+            r#"{"protocol":"h2","targets":["a:1"],"tls":{"server_name":"web.internal"}}"#,
+        ] {
+            let release = Release::parse(text.as_bytes()).unwrap();
+            let written = serde_json::to_vec(&release).unwrap();
+            assert_eq!(Release::parse(&written).unwrap(), release);
+        }
+    }
+
+    #[test]
     fn bad_releases_are_refused_with_a_reason() {
         for (value, word) in [
             ("", "empty"),
@@ -126,6 +150,12 @@ mod tests {
             (r#"{"targets":[{"address":"a:1","weight":0}]}"#, "1 to 1000"),
             (r#"{"targets":[{"adress":"a:1"}]}"#, "adress"),
             (r#"{"targets":["a:1"],"protocol":"h3"}"#, "h3"),
+            (r#"{"targets":["a:1"],"tls":{}}"#, "goes with `\"protocol\": \"https\"`"),
+            (r#"{"targets":["a:1"],"protocol":"h2","tls":{"ca":"ca.pem"}}"#, "not absolute"),
+            (r#"{"targets":["a:1"],"protocol":"h2","tls":{"server_name":"a b"}}"#, "no host name"),
+            (r#"{"targets":["a:1"],"protocol":"h2","tls":{"sni":"a"}}"#, "unknown key `sni`"),
+            (r#"{"targets":["a:1"],"protocol":"h2c","proxy_protocol":"v2"}"#, "names one client"),
+            (r#"{"targets":["a:1"],"proxy_protocol":"v3"}"#, "v3"),
             (r#"{"targets":["a:1"],"healht":{}}"#, "did you mean `health`?"),
             (r#"{"targets":["a:1"],"health":{"fall":0}}"#, "1 to 100"),
         ] {

@@ -16,19 +16,19 @@ pub struct Kept<T> {
     pub token: Token,
     /// As it was written.
     pub raw: Bytes,
-    /// As it reads.
-    pub value: Result<T, Mistake>,
+    /// As it reads; boxed, since what holds all keys of an app is moved through many futures.
+    pub value: Result<Box<T>, Mistake>,
 }
 
 impl<T> Kept<T> {
     fn new(entry: &Entry, parse: fn(&[u8]) -> Result<T, Mistake>) -> Self {
-        let value = parse(&entry.value);
+        let value = parse(&entry.value).map(Box::new);
         Self { token: entry.token.clone(), raw: entry.value.clone(), value }
     }
 
     /// The value, if it can be read.
     pub fn ok(&self) -> Option<&T> {
-        self.value.as_ref().ok()
+        self.value.as_deref().ok()
     }
 
     /// As it was written, for people and for putting it back.

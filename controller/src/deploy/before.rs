@@ -7,7 +7,6 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
 use shunt_config::record::Stage;
-use shunt_config::release::Protocol;
 use shunt_config::store::Txn;
 use shunt_config::{Address, Health, Release, Target};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -187,7 +186,6 @@ impl Run<'_> {
         let release = Release {
             version: record.version.clone(),
             image: record.image.clone(),
-            protocol: Protocol::default(),
             targets: self.containers.iter().map(|c| Target::new(address(c, job))).collect(),
             health: job.file.health.clone(),
             timeouts: job.file.timeouts.clone(),
@@ -195,6 +193,7 @@ impl Run<'_> {
             engine: record.engine.clone(),
             by: Some(record.who.user.clone()),
             at: Some(Timestamp::now()),
+            ..Release::default()
         };
         let (mut txn, replaced) = announce(&keys, slot, &release)?;
         // Without its settings no proxy would look at the app, and nothing could be proved. They

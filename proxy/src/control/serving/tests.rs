@@ -156,7 +156,7 @@ fn bad_values_are_refused_and_what_is_served_stays() {
         ("blue", r#"{"target":["a:1"]}"#, "did you mean `targets`?"),
         ("blue", r#"{"targets":[]}"#, "`targets` is empty"),
         ("blue", r#"{"targets":"a:1"}"#, "invalid type"),
-        ("blue", r#"{"targets":["a:1"],"protocol":"h2"}"#, "h2"),
+        ("blue", r#"{"targets":["a:1"],"protocol":"h3"}"#, "h3"),
         ("blue", r#"{"targets":[{"address":"a:1","weight":0}]}"#, "1 to 1000"),
         ("blue", r#"{"targets":["a:1"],"health":{"port":0}}"#, "1 to 65535"),
         ("active", "", "empty value"),
