@@ -8,6 +8,7 @@
 //! - [`saved`]: the last good state on disk
 //! - [`route`]: where a request goes: the snapshot, epochs and claims
 //! - [`data`]: the data threads and the walk of a request
+//! - [`tls`]: certificates, and TLS towards clients and targets
 //! - [`metrics`]: what is counted
 //! - [`admin`]: where all that is shown
 
@@ -21,3 +22,4 @@ pub mod route;
 pub mod run;
 pub mod saved;
 mod signals;
+pub mod tls;
