@@ -9,6 +9,8 @@
 //! - [`route`]: where a request goes: the snapshot, epochs and claims
 //! - [`data`]: the data threads and the walk of a request
 //! - [`websocket`]: where frames begin and end
+//! - [`proxy_protocol`]: who the client of a balancer in front is, and telling targets
+//! - [`tls`]: certificates, and TLS towards clients and targets
 //! - [`metrics`]: what is counted
 //! - [`admin`]: where all that is shown
 
@@ -18,8 +20,10 @@ pub mod control;
 pub mod data;
 pub mod health;
 pub mod metrics;
+pub mod proxy_protocol;
 pub mod route;
 pub mod run;
 pub mod saved;
 mod signals;
+pub mod tls;
 pub mod websocket;

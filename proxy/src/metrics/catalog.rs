@@ -4,6 +4,7 @@ use super::families::Family;
 
 const APP: &[&str] = &["app"];
 const SLOT: &[&str] = &["app", "slot"];
+const CERTIFICATE: &[&str] = &["certificate"];
 const NONE: &[&str] = &[];
 
 pub(super) static REQUESTS: Family = Family::counter(
@@ -94,6 +95,24 @@ pub(super) static BUILD: Family =
 pub(super) static START: Family =
     Family::gauge("shunt_start_time_seconds", NONE, "When this process started.");
 
+pub(super) static CERTIFICATE_NOT_AFTER: Family = Family::gauge(
+    "shunt_certificate_not_after_timestamp_seconds",
+    CERTIFICATE,
+    "When the certificate in service ends, by the name of its files.",
+);
+pub(super) static CERTIFICATE_REFUSED: Family = Family::gauge(
+    "shunt_certificate_refused",
+    CERTIFICATE,
+    "1 for a certificate whose files cannot be used as they are; the last good one stays.",
+);
+pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
+    "shunt_certificate_reload_failures_total",
+    NONE,
+    "Files of certificates and of client authorities that were read and refused.",
+);
+
+pub(super) static CERTIFICATES: [&Family; 3] =
+    [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
 pub(super) static ALL: [&Family; 22] = [
     &REQUESTS,
     &DURATION,

@@ -5,15 +5,17 @@
 //! - [`histogram`]: latency buckets by bit arithmetic
 //! - [`meters`]: one release's counters, in a cell per data thread
 //! - [`process`]: what belongs to no release
-//! - `catalog`, `families`, [`collector`]: what `/metrics` shows
+//! - `catalog`, `families`, [`collector`], [`certificates`]: what `/metrics` shows
 
 mod catalog;
+pub mod certificates;
 pub mod collector;
 mod families;
 pub mod histogram;
 pub mod meters;
 pub mod process;
 
+pub use certificates::CertificatesCollector;
 pub use collector::{Collector, PlaneCounts};
 pub use meters::{Meters, Totals};
 pub use process::ProcessMeters;
