@@ -9,9 +9,11 @@
 //! - [`route`]: where a request goes: the snapshot, epochs and claims
 //! - [`data`]: the data threads and the walk of a request
 //! - [`websocket`]: where frames begin and end
+//! - [`access_log`]: a line per request
 //! - [`metrics`]: what is counted
 //! - [`admin`]: where all that is shown
 
+pub mod access_log;
 pub mod admin;
 pub mod cli;
 pub mod control;
