@@ -11,9 +11,11 @@
 //! - [`websocket`]: where frames begin and end
 //! - [`proxy_protocol`]: who the client of a balancer in front is, and telling targets
 //! - [`tls`]: certificates, and TLS towards clients and targets
+//! - [`access_log`]: a line per request
 //! - [`metrics`]: what is counted
 //! - [`admin`]: where all that is shown
 
+pub mod access_log;
 pub mod admin;
 pub mod cli;
 pub mod control;

@@ -1,0 +1,18 @@
+//! What every app needs in front of it, as pure functions over heads: an empty rule costs nothing.
+//!
+//! # Layout
+//!
+//! - [`fields`]: header fields set, added and removed
+//! - [`access`]: addresses allowed and denied
+//! - [`redirect`]: to `https://` and to the canonical host
+//! - [`hsts`](mod@hsts): the word that a site is to be asked for over TLS
+
+pub mod access;
+pub mod fields;
+pub mod hsts;
+pub mod redirect;
+
+pub use access::Access;
+pub use fields::Fields;
+pub use hsts::hsts;
+pub use redirect::Redirect;
