@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
-use crate::report::{Report, distance, show};
+use crate::report::Report;
+use crate::time::{distance, show};
 
 /// Between attempts while the store is out of reach.
 const PAUSE: Duration = Duration::from_millis(300);

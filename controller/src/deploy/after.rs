@@ -5,11 +5,11 @@ use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
 use shunt_config::store::Txn;
 
-use super::before::same_active;
+use super::announce::same_active;
 use super::plan::{Job, settings};
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::fleet::Expected;
+use crate::ack::Expected;
 use crate::flip::{Drained, Taken, acknowledged, drained, flip, join, leases};
 use crate::guard::Stop;
 use crate::report::Ended;

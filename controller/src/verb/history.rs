@@ -7,7 +7,8 @@ use shunt_config::AppName;
 use crate::app_keys::AppKeys;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::report::{show, table};
+use crate::report::table;
+use crate::time::show;
 
 /// Flags of `history`.
 #[derive(Debug, Args)]

@@ -9,7 +9,8 @@ use shunt_config::store::Txn;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
-use crate::report::{distance, show, table};
+use crate::report::table;
+use crate::time::{distance, show};
 
 /// What to do with proxies.
 #[derive(Debug, Subcommand)]

@@ -10,11 +10,11 @@ use shunt_config::key::AppKey;
 use shunt_config::record::Deploy;
 use shunt_config::store::Store;
 
+use crate::ack::Expected;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::fleet::Expected;
 use crate::flip::someone_serves;
 use crate::keeping::take_in_order;
 use crate::lock::holder;

@@ -1,25 +1,27 @@
 //! Stopping a release for good: after every known proxy has let go of it, and never before.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use shunt_config::key::AppKey;
-use shunt_config::record::{Draining, Limits};
-use shunt_config::store::{Condition, Outcome, Store, StoreError, Txn};
+use shunt_config::record::Limits;
+use shunt_config::store::{Outcome, Store, StoreError, Txn};
 use shunt_config::{AppName, ProxyName, Release, Slot, Token};
 
 use crate::announce::displace;
 use crate::app_keys::AppKeys;
 use crate::engine::{self, Engine, label};
 use crate::exit::{Exit, Failure};
-use crate::fleet::{Ack, Expected, Fleet};
-use crate::flip::{join, leases};
+use crate::fleet::Fleet;
+use crate::flip::leases;
 use crate::lock::Held;
-use crate::report::{Tell, distance, show};
-use crate::sight::{Look, Sight, Waited};
+use crate::report::Tell;
+use crate::sight::Sight;
+
+mod let_go;
+mod lost;
+mod orphans;
 
 /// Stops releases for the holder of an app's lock.
 #[derive(Debug)]
@@ -132,91 +134,6 @@ impl Yard<'_> {
         Ok(Retired::Gone { containers, cut: left })
     }
 
-    /// Waits until every live proxy serves what the keys ask for and has no request on `token`: the
-    /// requests that are left when their time is over, or why it must not be stopped at all.
-    async fn let_go(
-        &self,
-        sight: &mut Sight,
-        keys: &AppKeys,
-        token: &Token,
-        draining: &Draining,
-        tell: &mut Tell<'_>,
-    ) -> Result<BTreeMap<ProxyName, Option<u64>>, String> {
-        let over = self.limits.drain.saturating_sub(distance(draining.since));
-        let limit = if self.wait { over } else { Duration::ZERO };
-        // A status that names this very `active` was written after the proxy had applied it; an
-        // older one says nothing of what was sent where meanwhile.
-        let expected = Expected::of(keys);
-        let late = |fleet: &Fleet| expected.as_ref().and_then(|expected| late(fleet, expected));
-        let waited: Result<Waited<()>, Infallible> = sight
-            .wait(limit, tell, |keys, fleet| {
-                let holding = fleet.holding(keys, token);
-                Ok(match (late(fleet), holding.is_empty()) {
-                    (Some((name, why)), _) => Look::Wait(name, why),
-                    (None, true) => Look::Done(()),
-                    (None, false) => Look::Wait(join(holding.keys()), leases(&holding)),
-                })
-            })
-            .await;
-        match waited {
-            Ok(Waited::Done(())) => Ok(BTreeMap::new()),
-            Ok(Waited::TimedOut(waits)) => match (sight.out_of_touch(), late(&sight.fleet)) {
-                (None, None) => Ok(sight.fleet.holding(&sight.keys, token)),
-                _ => Err(waits),
-            },
-            Err(never) => match never {},
-        }
-    }
-
-    /// Why requests that are left forbid to stop the release.
-    fn too_early(
-        &self,
-        draining: &Draining,
-        left: &BTreeMap<ProxyName, Option<u64>>,
-        ours: bool,
-    ) -> Option<String> {
-        let serving: Vec<&ProxyName> =
-            left.iter().filter(|(_, n)| n.is_none()).map(|(name, _)| name).collect();
-        if !serving.is_empty() {
-            return Some(format!("{} has not let go of it", join(serving)));
-        }
-        // What someone else runs is not ours to stop, so its requests are not ours to cut.
-        let over = distance(draining.since) >= self.limits.drain;
-        let stays = !left.is_empty() && (!over || !ours);
-        stays.then(|| format!("{} not over", leases(left)))
-    }
-
-    /// Why a proxy that gives no sign of life forbids to stop the release. Notes down since when
-    /// each is missed, so that the count goes on in whichever process looks next.
-    async fn missing(
-        &self,
-        app: &AppName,
-        token: &Token,
-        draining: &Draining,
-        entry: &Token,
-    ) -> Result<Option<String>, Failure> {
-        let fleet = self.fleet(app).await?;
-        let now = Timestamp::now();
-        let since = |name: &ProxyName| draining.lost.get(name).copied().unwrap_or(now);
-        let lost: BTreeMap<_, _> = fleet.lost().map(|name| (name.clone(), since(name))).collect();
-        if lost != draining.lost {
-            let key = AppKey::Draining(token.clone()).of(app).to_string();
-            let noted = Draining { lost: lost.clone(), ..draining.clone() };
-            let value = serde_json::to_vec(&noted).map_err(|e| Failure::usage(e.to_string()))?;
-            let same = Condition::Is(key.clone(), entry.clone());
-            let txn = Txn::new().when(self.held.condition()).when(same).put(key, value);
-            self.held.steady(async || self.store.commit(txn.clone()).await).await?;
-        }
-        let waits = lost.iter().filter(|(_, since)| distance(**since) < self.limits.lost);
-        let waits: Vec<String> = waits
-            .map(|(name, since)| {
-                let limit = show(self.limits.lost);
-                format!("{name} is lost for {} of {limit}", show(distance(*since)))
-            })
-            .collect();
-        Ok((!waits.is_empty()).then(|| waits.join(", ")))
-    }
-
     async fn forget(&self, app: &AppName, token: &Token) -> Result<(), Failure> {
         let key = AppKey::Draining(token.clone()).of(app);
         let txn = Txn::new().when(self.held.condition()).delete(key);
@@ -233,58 +150,6 @@ impl Yard<'_> {
     async fn fleet(&self, app: &AppName) -> Result<Fleet, StoreError> {
         self.held.steady(async || Fleet::read(&**self.store, Some(app)).await).await
     }
-
-    /// Removes containers of the app that no key speaks of: what a deploy started that was killed
-    /// before it could write more than its record, and whose record is gone. How many there were.
-    pub async fn sweep_orphans(
-        &self,
-        engine: &dyn Engine,
-        app: &AppName,
-    ) -> Result<usize, Failure> {
-        let (keys, fleet) = (self.keys(app).await?, self.fleet(app).await?);
-        let Some(named) = deploys(&keys) else { return Ok(0) };
-        let mut removed = 0;
-        for container in engine.list(&label::of_app(app, &keys.store)).await? {
-            let deploy = container.labels.get(label::DEPLOY);
-            let port = label::number(&container, label::PORT);
-            let known = deploy.is_none_or(|deploy| named.contains(deploy));
-            if known || port.is_some_and(|port| fleet.names_port(port)) {
-                continue;
-            }
-            engine.remove(&container.id, self.limits.stop).await?;
-            removed += 1;
-        }
-        Ok(removed)
-    }
-}
-
-/// A live proxy that does not serve what is `expected`, and why.
-fn late(fleet: &Fleet, expected: &Expected) -> Option<(String, String)> {
-    fleet.acks(expected).into_iter().find_map(|(name, ack)| match ack {
-        Ack::Applied | Ack::Lost => None,
-        Ack::Waiting(why) | Ack::Refused(why) => {
-            Some((name.to_string(), format!("{name} does not serve what `active` says: {why}")))
-        }
-    })
-}
-
-/// The deploys that any key of the app names; `None` if a key that might name one cannot be read.
-fn deploys(keys: &AppKeys) -> Option<Vec<String>> {
-    let mut named = Vec::new();
-    for slot in Slot::BOTH {
-        if let Some(kept) = keys.slot(slot) {
-            named.extend(kept.ok()?.deploy.clone());
-        }
-    }
-    for kept in keys.draining.values() {
-        named.extend(kept.ok()?.release()?.deploy);
-    }
-    if let Some(kept) = &keys.deploy {
-        let record = kept.ok()?;
-        named.push(record.id.clone());
-        named.extend(record.previous.as_ref().and_then(|previous| previous.deploy.clone()));
-    }
-    Some(named)
 }
 
 /// What still names a release's containers.
