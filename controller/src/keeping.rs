@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::exit::Failure;
 use crate::lock::{Held, take};
 use crate::report::Report;
-use crate::retire::{Retired, Yard};
+use crate::retire::{Retired, Retirer};
 use crate::sight::Sight;
 
 /// Takes the lock of `app` for `verb`, after a deploy that was left half done is finished or
@@ -82,24 +82,24 @@ pub fn engine_name(context: &Context, keys: &AppKeys) -> Option<String> {
 /// Stops what may be stopped by now, without waiting for anything: replaced releases that nobody
 /// has requests on, and a warm one past its time. Tells what has to stay, and why.
 pub async fn sweep(
-    yard: &Yard<'_>,
+    retirer: &Retirer<'_>,
     sight: &mut Sight,
     engine: &dyn Engine,
     report: &Report,
 ) -> Result<(), Failure> {
     let app = sight.keys.name.clone();
-    let keys = AppKeys::read(&**yard.store, &app).await?;
+    let keys = AppKeys::read(&**retirer.store, &app).await?;
     if let Some(slot) = keys.record().and_then(cold) {
-        yard.condemn(&keys, slot).await?;
+        retirer.condemn(&keys, slot).await?;
     }
-    let keys = AppKeys::read(&**yard.store, &app).await?;
+    let keys = AppKeys::read(&**retirer.store, &app).await?;
     let tokens: Vec<Token> = keys.draining.keys().cloned().collect();
     for token in tokens {
-        if let kept @ Retired::Kept(_) = yard.retire(sight, &token, &mut |_, _| {}).await? {
+        if let kept @ Retired::Kept(_) = retirer.retire(sight, &token, &mut |_, _| {}).await? {
             report.note(&format!("a replaced release is {}", kept.text()));
         }
     }
-    let orphans = yard.sweep_orphans(engine, &app).await?;
+    let orphans = retirer.sweep_orphans(engine, &app).await?;
     if orphans > 0 {
         report.note(&format!("{orphans} container(s) that no key speaks of removed"));
     }

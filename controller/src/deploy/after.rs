@@ -13,7 +13,7 @@ use crate::ack::Expected;
 use crate::flip::{Drained, Taken, acknowledged, drained, flip, join, leases};
 use crate::guard::Stop;
 use crate::report::Ended;
-use crate::retire::{Retired, Yard};
+use crate::retire::{Retired, Retirer};
 use crate::undo::as_previous;
 
 impl Run<'_> {
@@ -119,9 +119,9 @@ impl Run<'_> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let limits = self.journal.record().limits;
-        let yard = Yard { store: &self.store, held: self.journal.held(), limits, wait: true };
+        let retirer = Retirer { store: &self.store, held: self.journal.held(), limits, wait: true };
         let retired = tokio::select! {
-            retired = yard.retire(&mut self.sight, &token, &mut tell) => retired?,
+            retired = retirer.retire(&mut self.sight, &token, &mut tell) => retired?,
             stop = self.guard.stopped() => return Err(stop.into()),
         };
         let ended = match retired {

@@ -14,7 +14,7 @@ use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
 use crate::guard::Stop;
 use crate::journal::WriteError;
-use crate::retire::{Retired, Yard, remove};
+use crate::retire::{Retired, Retirer, remove};
 
 /// A write that loses against another one is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;
@@ -95,8 +95,8 @@ impl Run<'_> {
             let report = self.report;
             let mut tell = |key: &str, text: &str| report.progress(key, text);
             let held = self.journal.held();
-            let yard = Yard { store: &self.store, held, limits: record.limits, wait: true };
-            return Ok(match yard.retire(&mut self.sight, &token, &mut tell).await? {
+            let retirer = Retirer { store: &self.store, held, limits: record.limits, wait: true };
+            return Ok(match retirer.retire(&mut self.sight, &token, &mut tell).await? {
                 Retired::Gone { .. } => None,
                 Retired::Kept(why) => Some(why),
             });

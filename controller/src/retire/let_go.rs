@@ -7,7 +7,7 @@ use std::time::Duration;
 use shunt_config::record::Draining;
 use shunt_config::{ProxyName, Token};
 
-use super::Yard;
+use super::Retirer;
 use crate::ack::{Ack, Expected};
 use crate::app_keys::AppKeys;
 use crate::fleet::Fleet;
@@ -16,7 +16,7 @@ use crate::report::Tell;
 use crate::sight::{Look, Sight, Waited};
 use crate::time::distance;
 
-impl Yard<'_> {
+impl Retirer<'_> {
     /// Waits until every live proxy serves what the keys ask for and has no request on `token`: the
     /// requests that are left when their time is over, or why it must not be stopped at all.
     pub(super) async fn let_go(

@@ -25,7 +25,7 @@ mod orphans;
 
 /// Stops releases for the holder of an app's lock.
 #[derive(Debug)]
-pub struct Yard<'a> {
+pub struct Retirer<'a> {
     /// The store.
     pub store: &'a Arc<dyn Store>,
     /// The lock.
@@ -65,7 +65,7 @@ impl Retired {
     }
 }
 
-impl Yard<'_> {
+impl Retirer<'_> {
     /// Takes the standby release out of `slot`, so that nothing can be flipped or undone to it any
     /// more; its token. Its containers still run.
     pub async fn condemn(&self, keys: &AppKeys, slot: Slot) -> Result<Option<Token>, Failure> {

@@ -2,12 +2,12 @@
 
 use shunt_config::{AppName, Slot};
 
-use super::Yard;
+use super::Retirer;
 use crate::app_keys::AppKeys;
 use crate::engine::{Engine, label};
 use crate::exit::Failure;
 
-impl Yard<'_> {
+impl Retirer<'_> {
     /// Removes containers of the app that no key speaks of: what a deploy started that was killed
     /// before it could write more than its record, and whose record is gone. How many there were.
     pub async fn sweep_orphans(

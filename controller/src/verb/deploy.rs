@@ -18,7 +18,7 @@ use crate::flip::someone_serves;
 use crate::keeping::{release, sweep, take_in_order};
 use crate::lock::Held;
 use crate::report::table;
-use crate::retire::Yard;
+use crate::retire::Retirer;
 use crate::sight::Sight;
 
 /// Flags of `deploy`.
@@ -69,8 +69,8 @@ async fn begin<'a>(
 ) -> Result<Run<'a>, Failure> {
     let report = &context.report;
     let mut sight = Sight::open(store, &keys.name).await?;
-    let yard = Yard { store, held, limits: job.file.limits, wait: false };
-    sweep(&yard, &mut sight, engine, report).await?;
+    let retirer = Retirer { store, held, limits: job.file.limits, wait: false };
+    sweep(&retirer, &mut sight, engine, report).await?;
     let keys = AppKeys::read(&**store, &keys.name).await?;
     let record = Plan::new(&keys, job)?.record(job, engine.name());
     Run::new(report, store, held, &keys, record).await

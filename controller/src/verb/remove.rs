@@ -22,7 +22,7 @@ use crate::history;
 use crate::keeping::{limits, release};
 use crate::lock::{Held, take};
 use crate::report::{Ended, Report};
-use crate::retire::{self, Yard};
+use crate::retire::{self, Retirer};
 use crate::sight::{Look, Sight, Waited};
 
 /// Flags of `remove`.
@@ -86,13 +86,13 @@ impl Remove {
         let keys = AppKeys::read(&**store, app).await?;
         let limits = limits(context, &keys);
         write(empty_slots(&keys)?).await?;
-        let yard = Yard { store, held, limits, wait: true };
-        let said = retire_draining(report, &yard, app, Duration::ZERO).await?;
+        let retirer = Retirer { store, held, limits, wait: true };
+        let said = retire_draining(report, &retirer, app, Duration::ZERO).await?;
         if let Some(record) = keys.record() {
             // A deploy that was left half done may have started what no slot has ever named.
             let engine = engine::open(record.engine.as_deref()).await?;
             retire::remove(&*engine, app, &record.id, limits.stop).await?;
-            yard.sweep_orphans(&*engine, app).await?;
+            retirer.sweep_orphans(&*engine, app).await?;
         }
         report.end(Ended::Done, &said);
 

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::engine;
 use crate::exit::Failure;
 use crate::keeping::{engine_name, limits, release, sweep, take_in_order};
-use crate::retire::Yard;
+use crate::retire::Retirer;
 use crate::sight::Sight;
 
 /// Flags of `resume`.
@@ -35,10 +35,10 @@ impl Resume {
         let name = engine_name(context, &keys);
         let swept = async {
             let mut sight = Sight::open(&store, &app).await?;
-            let yard =
-                Yard { store: &store, held: &held, limits: limits(context, &keys), wait: false };
+            let retirer =
+                Retirer { store: &store, held: &held, limits: limits(context, &keys), wait: false };
             let engine = engine::open(name.as_deref()).await?;
-            sweep(&yard, &mut sight, &*engine, report).await
+            sweep(&retirer, &mut sight, &*engine, report).await
         };
         if let Err(failure) = swept.await {
             return release(held, failure).await;

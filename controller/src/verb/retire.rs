@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::keeping::{limits, release, take_in_order};
 use crate::lock::Held;
 use crate::report::{Ended, Report};
-use crate::retire::{Retired, Yard};
+use crate::retire::{Retired, Retirer};
 use crate::sight::Sight;
 
 /// How often a proxy that is lost is looked for again, at least.
@@ -61,32 +61,32 @@ async fn retire_all(
     keys: &AppKeys,
     patience: Duration,
 ) -> Result<String, Failure> {
-    let yard = Yard { store, held, limits: limits(context, keys), wait: true };
+    let retirer = Retirer { store, held, limits: limits(context, keys), wait: true };
     let active = keys.active();
     for slot in Slot::BOTH {
         if active.is_some_and(|active| active.share(slot) == 0) {
-            yard.condemn(keys, slot).await?;
+            retirer.condemn(keys, slot).await?;
         }
     }
-    retire_draining(&context.report, &yard, &keys.name, patience).await
+    retire_draining(&context.report, &retirer, &keys.name, patience).await
 }
 
 /// Retires all that is under `draining/`, and waits up to `patience` for what has to stay.
 pub(super) async fn retire_draining(
     report: &Report,
-    yard: &Yard<'_>,
+    retirer: &Retirer<'_>,
     app: &AppName,
     patience: Duration,
 ) -> Result<String, Failure> {
-    let mut sight = Sight::open(yard.store, app).await?;
+    let mut sight = Sight::open(retirer.store, app).await?;
     let deadline = Instant::now() + patience;
     let mut done = Vec::new();
     loop {
-        let keys = AppKeys::read(&**yard.store, app).await?;
+        let keys = AppKeys::read(&**retirer.store, app).await?;
         let mut kept = Vec::new();
         for token in keys.draining.keys() {
             let mut tell = |key: &str, text: &str| report.progress(key, text);
-            match yard.retire(&mut sight, token, &mut tell).await? {
+            match retirer.retire(&mut sight, token, &mut tell).await? {
                 Retired::Kept(why) => kept.push(why),
                 gone @ Retired::Gone { .. } => done.push(gone.text()),
             }
