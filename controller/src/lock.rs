@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
 use crate::report::Report;
-use crate::time::{distance, show};
+use crate::time::{age, show};
 
 /// Between attempts while the store is out of reach.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -115,7 +115,7 @@ pub fn locked(app: &AppName, holder: &str) -> Failure {
 pub fn holder(keys: &AppKeys) -> String {
     match keys.lock.as_ref().map(|kept| &kept.value) {
         Some(Ok(lock)) => {
-            let since = show(distance(lock.since));
+            let since = show(age(lock.since));
             format!("{} holds it for `{}` since {since}", lock.who, lock.verb)
         }
         Some(Err(mistake)) => format!("its value cannot be read: {mistake}"),

@@ -10,8 +10,7 @@ use super::trouble::Trouble;
 use crate::exit::Failure;
 use crate::guard::Stop;
 use crate::history;
-use crate::time::{distance, show};
-use crate::undo::later;
+use crate::time::{age, later, show};
 
 impl Run<'_> {
     /// Writes down how it ended, and lets go of the lock. `undo` may come in between to the last.
@@ -63,7 +62,7 @@ impl Run<'_> {
     fn praise(&self, last: Option<&Deploy>) {
         let (record, app) = (self.journal.record(), &self.app);
         let version = record.version.as_deref().unwrap_or("the release");
-        let took = show(distance(record.began));
+        let took = show(age(record.began));
         self.report.note(&format!("{version} serves `{app}`, after {took}"));
         if last.is_some_and(|last| last.id == record.id) {
             let warm = show(record.limits.warm);

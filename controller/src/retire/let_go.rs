@@ -14,7 +14,7 @@ use crate::fleet::Fleet;
 use crate::flip::{join, leases};
 use crate::report::Tell;
 use crate::sight::{Look, Sight, Waited};
-use crate::time::distance;
+use crate::time::age;
 
 impl Retirer<'_> {
     /// Waits until every live proxy serves what the keys ask for and has no request on `token`: the
@@ -27,7 +27,7 @@ impl Retirer<'_> {
         draining: &Draining,
         tell: &mut Tell<'_>,
     ) -> Result<BTreeMap<ProxyName, Option<u64>>, String> {
-        let over = self.limits.drain.saturating_sub(distance(draining.since));
+        let over = self.limits.drain.saturating_sub(age(draining.since));
         let limit = if self.wait { over } else { Duration::ZERO };
         // A status that names this very `active` was written after the proxy had applied it; an
         // older one says nothing of what was sent where meanwhile.
@@ -66,7 +66,7 @@ impl Retirer<'_> {
             return Some(format!("{} has not let go of it", join(serving)));
         }
         // What someone else runs is not ours to stop, so its requests are not ours to cut.
-        let over = distance(draining.since) >= self.limits.drain;
+        let over = age(draining.since) >= self.limits.drain;
         let stays = !left.is_empty() && (!over || !ours);
         stays.then(|| format!("{} not over", leases(left)))
     }

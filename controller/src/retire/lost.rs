@@ -10,7 +10,7 @@ use shunt_config::{AppName, ProxyName, Token};
 
 use super::Retirer;
 use crate::exit::Failure;
-use crate::time::{distance, show};
+use crate::time::{age, show};
 
 impl Retirer<'_> {
     /// Why a proxy that gives no sign of life forbids to stop the release. Notes down since when
@@ -24,7 +24,8 @@ impl Retirer<'_> {
     ) -> Result<Option<String>, Failure> {
         let fleet = self.fleet(app).await?;
         let now = Timestamp::now();
-        let since = |name: &ProxyName| draining.lost.get(name).copied().unwrap_or(now);
+        // Noted by a clock that is ahead of this one, it would be missed for longer than it was.
+        let since = |name: &ProxyName| draining.lost.get(name).map_or(now, |since| now.min(*since));
         let lost: BTreeMap<_, _> = fleet.lost().map(|name| (name.clone(), since(name))).collect();
         if lost != draining.lost {
             let key = AppKey::Draining(token.clone()).of(app).to_string();
@@ -34,11 +35,11 @@ impl Retirer<'_> {
             let txn = Txn::new().when(self.held.condition()).when(same).put(key, value);
             self.held.steady(async || self.store.commit(txn.clone()).await).await?;
         }
-        let waits = lost.iter().filter(|(_, since)| distance(**since) < self.limits.lost);
+        let waits = lost.iter().filter(|(_, since)| age(**since) < self.limits.lost);
         let waits: Vec<String> = waits
             .map(|(name, since)| {
                 let limit = show(self.limits.lost);
-                format!("{name} is lost for {} of {limit}", show(distance(*since)))
+                format!("{name} is lost for {} of {limit}", show(age(*since)))
             })
             .collect();
         Ok((!waits.is_empty()).then(|| waits.join(", ")))

@@ -23,7 +23,7 @@ mod let_go;
 mod lost;
 mod orphans;
 
-/// Stops releases for the holder of an app's lock.
+/// Retires releases for the holder of an app's lock.
 #[derive(Debug)]
 pub struct Retirer<'a> {
     /// The store.

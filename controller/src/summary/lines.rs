@@ -11,7 +11,7 @@ use shunt_config::{Slot, Token};
 use crate::ack::{Ack, Expected};
 use crate::app_keys::{AppKeys, Kept};
 use crate::fleet::{Fleet, Proxy};
-use crate::time::{distance, show};
+use crate::time::{age, remaining, show};
 
 /// What is in a slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -93,7 +93,7 @@ impl SlotLine {
         };
         let warm = match self.warm_until {
             Some(until) if until > Timestamp::now() => {
-                format!("  warm for {}", show(distance(until)))
+                format!("  warm for {}", show(remaining(until)))
             }
             Some(_) => "  warm time is over".to_owned(),
             None => String::new(),
@@ -158,9 +158,9 @@ impl DrainLine {
         let lost = self
             .lost
             .iter()
-            .map(|(name, since)| format!(", {name} is missed for {}", show(distance(*since))));
+            .map(|(name, since)| format!(", {name} is missed for {}", show(age(*since))));
         let lost: String = lost.collect();
-        let since = show(distance(self.since));
+        let since = show(age(self.since));
         format!("  draining {version}, replaced {since} ago: {} request(s){lost}", self.leases)
     }
 }

@@ -8,7 +8,7 @@ use crate::ack::Expected;
 use crate::app_keys::{AppKeys, Kept};
 use crate::fleet::{Fleet, Proxy};
 use crate::report::{Report, table};
-use crate::time::{distance, show};
+use crate::time::{age, show};
 
 mod lines;
 mod problems;
@@ -94,7 +94,7 @@ impl Summary {
         }
         let version = record.version.as_deref().unwrap_or("a release");
         let step = record.step().map_or("about to begin", |time| time.step.as_str());
-        let since = show(distance(record.began));
+        let since = show(age(record.began));
         let who = &record.who;
         let state = if self.half_done { "half done, nobody is at it" } else { "runs" };
         let slot = record.slot;

@@ -52,6 +52,29 @@ async fn a_lost_proxy_keeps_a_release_until_it_was_missed_for_long_enough() {
     assert!(site.keys().await.draining.is_empty());
 }
 
+/// Where one controller's clock is an hour ahead, another's must not take the hour for time passed.
+#[tokio::test]
+async fn what_a_clock_ahead_has_noted_stops_nothing_early_and_is_shown_as_just_now() {
+    let site = Site::with_two_releases().await;
+    let _alive = Words::of("lb1", &site).await.obeys();
+    Words::of("lb2", &site).await.dies().await;
+    let old = site.keys().await.slot(Slot::Green).unwrap().token.clone();
+    site.put(AppKey::Deploy, &warm_record(&old, "1s")).await;
+    site.run(&["retire", "web"]).await.ended_with(5).says("lb2 is lost for");
+    let keys = site.keys().await;
+    let mut ahead = keys.draining.get(&old).unwrap().ok().unwrap().clone();
+    let hour = jiff::SignedDuration::from_hours(1);
+    ahead.since = ahead.since.checked_add(hour).unwrap();
+    ahead.lost.values_mut().for_each(|since| *since = since.checked_add(hour).unwrap());
+    site.put(AppKey::Draining(old.clone()), &serde_json::to_string(&ahead).unwrap()).await;
+    site.run(&["status", "web"]).await.says("replaced 0 ms ago").says("missed for 0 ms");
+    site.run(&["retire", "web"]).await.ended_with(5).says("lb2 is lost for");
+    // From here on it counts by the clock that looked.
+    let keys = site.keys().await;
+    let noted = keys.draining.get(&old).unwrap().ok().unwrap();
+    assert!(noted.lost.values().all(|since| *since <= jiff::Timestamp::now()), "{noted:?}");
+}
+
 /// A deploy's record that keeps the release `old` in green warm.
 fn warm_record(old: &shunt_config::Token, drain: &str) -> String {
     format!(
