@@ -7,6 +7,7 @@ use shunt_config::record::{Deploy, Lock, Stage};
 use crate::ack::Expected;
 use crate::app_keys::{AppKeys, Kept};
 use crate::fleet::{Fleet, Proxy};
+use crate::lock::held_by;
 use crate::report::{Report, table};
 use crate::time::{age, show};
 
@@ -84,6 +85,10 @@ impl Summary {
             lines.push(table(&["  PROXY", "STATE", "SERVES", "REQUESTS ON OLD"], &rows));
         }
         lines.extend(self.deploy.as_ref().and_then(|record| self.deploy_text(record)));
+        // A deploy that runs says by itself who is at it.
+        let other = |lock: &&Lock| self.deploy.as_ref().is_none_or(|record| record.who != lock.who);
+        let lock = self.lock.as_ref().filter(other);
+        lines.extend(lock.map(|lock| format!("  locked: {}", held_by(lock))));
         lines.extend(self.problems.iter().map(|p| format!("  {}  {p}", report.paint("!", "31"))));
         lines.join("\n")
     }

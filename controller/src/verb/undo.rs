@@ -78,10 +78,9 @@ impl Undo {
             report.note(&format!("{}, and takes back the rest", holder(&keys)));
             return Ok(());
         }
-        report.begin("clear up", "what the undone deploy began");
+        // Taking the lock in order clears up what the undone deploy began.
         let (held, ..) = take_in_order(report, store, app, "undo", self.timeout).await?;
         held.release().await?;
-        report.end(Ended::Done, "nothing is half done");
         Ok(())
     }
 }
