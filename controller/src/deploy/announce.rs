@@ -7,6 +7,7 @@ use shunt_config::release::Protocol;
 use shunt_config::{Release, Target};
 
 use super::check::{address, last_lines};
+use super::exposure::Exposure;
 use super::plan::Job;
 use super::run::Run;
 use super::trouble::Trouble;
@@ -50,6 +51,8 @@ impl Run<'_> {
             tokens.get(&key).cloned().ok_or(Trouble::Store(format!("no token for {key}")))?;
         let said = format!("{} target(s) in `{slot}`", release.targets.len());
         self.announced = Some((token, release));
+        // The transaction has compared `active` as it stands in these keys.
+        self.exposure = Exposure::Announced(keys.active.map(|kept| kept.token));
         Ok(said)
     }
 

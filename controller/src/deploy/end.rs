@@ -10,7 +10,7 @@ use crate::engine;
 use crate::exit::{Exit, Failure};
 use crate::guard::Stop;
 use crate::report::Ended;
-use crate::retire::{Retirer, remove};
+use crate::retire::{Reaper, remove};
 
 impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.
@@ -69,9 +69,9 @@ impl Run<'_> {
     async fn retire_replaced(&mut self, wait: bool) {
         let record = self.journal.record();
         let Some(token) = record.replaced.clone() else { return };
-        let retirer =
-            Retirer { store: &self.store, held: self.journal.held(), limits: record.limits, wait };
-        let said = match retirer.retire(&mut self.sight, &token, &mut |_, _| {}).await {
+        let reaper =
+            Reaper { store: &self.store, held: self.journal.held(), limits: record.limits, wait };
+        let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
             Ok(retired) => retired.text(),
             Err(failure) => failure.said,
         };

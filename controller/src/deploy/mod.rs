@@ -6,6 +6,7 @@ mod back;
 mod check;
 mod close;
 mod end;
+mod exposure;
 mod pause;
 mod plan;
 mod recover;

@@ -158,6 +158,16 @@ impl Fleet {
         holding
     }
 
+    /// A live proxy that says that it sends requests to `token`, or still has some there.
+    pub fn naming(&self, token: &Token) -> Option<&ProxyName> {
+        let names = |status: &AppStatus| {
+            status.serving.iter().any(|serving| serving.token == *token)
+                || status.draining.contains_key(token)
+        };
+        let found = self.live().find(|(_, proxy)| proxy.statuses().any(names));
+        found.map(|(name, _)| name)
+    }
+
     fn processes(&self) -> impl Iterator<Item = (&ProxyName, &Process)> {
         self.all().flat_map(|(name, proxy)| proxy.processes.values().map(move |p| (name, p)))
     }
@@ -191,11 +201,12 @@ impl Fleet {
         })
     }
 
-    /// Whether a proxy probes or serves a target of the app on `port`.
-    pub fn names_port(&self, port: u16) -> bool {
+    /// A live proxy that probes or serves a target of the app on `port`.
+    pub fn names_port(&self, port: u16) -> Option<&ProxyName> {
         let end = format!(":{port}");
-        let statuses = self.processes().filter_map(|(_, process)| process.status.as_ref());
-        statuses.flat_map(|status| &status.targets).any(|target| target.address.ends_with(&end))
+        let names = |status: &AppStatus| status.targets.iter().any(|t| t.address.ends_with(&end));
+        let found = self.live().find(|(_, proxy)| proxy.statuses().any(names));
+        found.map(|(name, _)| name)
     }
 
     /// Proxies that still have something of the app.

@@ -37,6 +37,11 @@ impl Proxy {
         self.processes.values().filter_map(|process| process.status.as_ref())
     }
 
+    /// Whether it says that it serves a release of the app.
+    pub fn serves(&self) -> bool {
+        self.statuses().any(|status| !status.serving.is_empty())
+    }
+
     /// What it says to `expected`: the least of what its processes say.
     pub fn ack(&self, expected: &Expected) -> Ack {
         let said = self.processes.values().map(|process| expected.judge(process.status.as_ref()));

@@ -7,8 +7,9 @@ use std::time::Duration;
 use shunt_config::record::Draining;
 use shunt_config::{ProxyName, Token};
 
-use super::Retirer;
-use crate::ack::{Ack, Expected};
+use super::Reaper;
+use super::doubt::{doubt, late};
+use crate::ack::Expected;
 use crate::app_keys::AppKeys;
 use crate::fleet::Fleet;
 use crate::flip::{join, leases};
@@ -16,7 +17,7 @@ use crate::report::Tell;
 use crate::sight::{Look, Sight, Waited};
 use crate::time::age;
 
-impl Retirer<'_> {
+impl Reaper<'_> {
     /// Waits until every live proxy serves what the keys ask for and has no request on `token`: the
     /// requests that are left when their time is over, or why it must not be stopped at all.
     pub(super) async fn let_go(
@@ -32,12 +33,15 @@ impl Retirer<'_> {
         // A status that names this very `active` was written after the proxy had applied it; an
         // older one says nothing of what was sent where meanwhile.
         let expected = Expected::of(keys);
-        let late = |fleet: &Fleet| expected.as_ref().and_then(|expected| late(fleet, expected));
+        let late = |fleet: &Fleet| late(fleet, expected.as_ref()?);
+        if let Some(why) = doubt(keys, &sight.fleet) {
+            return Err(why);
+        }
         let waited: Result<Waited<()>, Infallible> = sight
             .wait(limit, tell, |keys, fleet| {
                 let holding = fleet.holding(keys, token);
                 Ok(match (late(fleet), holding.is_empty()) {
-                    (Some((name, why)), _) => Look::Wait(name, why),
+                    (Some((name, why)), _) => Look::Wait(name.to_string(), why),
                     (None, true) => Look::Done(()),
                     (None, false) => Look::Wait(join(holding.keys()), leases(&holding)),
                 })
@@ -70,14 +74,4 @@ impl Retirer<'_> {
         let stays = !left.is_empty() && (!over || !ours);
         stays.then(|| format!("{} not over", leases(left)))
     }
-}
-
-/// A live proxy that does not serve what is `expected`, and why.
-fn late(fleet: &Fleet, expected: &Expected) -> Option<(String, String)> {
-    fleet.acks(expected).into_iter().find_map(|(name, ack)| match ack {
-        Ack::Applied | Ack::Lost => None,
-        Ack::Waiting(why) | Ack::Refused(why) => {
-            Some((name.to_string(), format!("{name} does not serve what `active` says: {why}")))
-        }
-    })
 }

@@ -8,11 +8,11 @@ use shunt_config::record::Draining;
 use shunt_config::store::{Condition, Txn};
 use shunt_config::{AppName, ProxyName, Token};
 
-use super::Retirer;
+use super::Reaper;
 use crate::exit::Failure;
 use crate::time::{age, show};
 
-impl Retirer<'_> {
+impl Reaper<'_> {
     /// Why a proxy that gives no sign of life forbids to stop the release. Notes down since when
     /// each is missed, so that the count goes on in whichever process looks next.
     pub(super) async fn missing(

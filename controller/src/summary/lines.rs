@@ -12,6 +12,7 @@ use crate::ack::{Ack, Expected};
 use crate::app_keys::{AppKeys, Kept};
 use crate::fleet::{Fleet, Proxy};
 use crate::time::{age, remaining, show};
+use crate::undo::is_previous;
 
 /// What is in a slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -66,6 +67,7 @@ impl SlotLine {
         let release = kept.ok();
         let record = keys.record().filter(|record| record.stage == Stage::Warm);
         let previous = record.and_then(|r| r.previous.as_ref()).filter(|p| p.slot == slot);
+        let previous = previous.filter(|previous| is_previous(kept, previous));
         let share = keys.active().map_or(0, |active| active.share(slot));
         let targets = release.map(|r| r.targets.iter().map(|t| t.address.to_string()).collect());
         Some(Self {

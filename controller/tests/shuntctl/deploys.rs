@@ -3,6 +3,7 @@
 
 use e2e::engine::REGISTRY;
 use rustix::process::Signal;
+use shunt_config::key::AppKey;
 use shunt_config::record::Outcome;
 use shunt_config::status::{AppStatus, TargetState};
 use shunt_config::{Active, Slot};
@@ -83,14 +84,73 @@ async fn a_flip_that_a_silent_proxy_never_acknowledges_stops_nothing_and_is_resu
 }
 
 #[tokio::test]
+async fn what_was_never_flipped_to_is_removed_at_once_although_a_proxy_is_lost() {
+    let shop = Shop::open(&["1", "2"], "[deploy]\nhealth_deadline = \"3s\"\n").await;
+    let one = shop.proxy("lb1").await;
+    let _one =
+        one.obeys_but(|keys, status| Some(if has_two(keys) { unproved(status) } else { status }));
+    shop.deploy("1").await.ended_with(0);
+    shop.proxy("lb2").await.dies().await;
+    shop.deploy("2").await.ended_with(3).says("from lb1: connect: refused");
+    assert_eq!(shop.containers().await, ["1"]);
+    assert!(shop.site.keys().await.draining.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_flipped_to_and_refused_waits_for_a_lost_proxy() {
+    let shop = Shop::open(&["1", "2"], "").await;
+    let _one = shop.proxy("lb1").await.obeys_but(|keys, status| {
+        let Some(active) = keys.active.as_ref().filter(|_| asks_for_two(keys)) else {
+            return Some(status);
+        };
+        let refused = vec![refusal("apps/web/active", &active.token, "no")];
+        Some(AppStatus { active: None, serving: vec![], refused, ..status })
+    });
+    shop.deploy("1").await.ended_with(0);
+    shop.proxy("lb2").await.dies().await;
+    shop.deploy("2").await.ended_with(6).says("the new release still runs: lb2 is lost for");
+    assert_eq!(shop.slots().await, "blue: 1 -");
+    assert_eq!(shop.containers().await, ["1", "2"]);
+    shop.site.run(&["proxy", "forget", "lb2"]).await.ended_with(0);
+    shop.site.run(&["resume"]).await.ended_with(0);
+    assert_eq!(shop.containers().await, ["1"]);
+    assert!(shop.site.keys().await.draining.is_empty());
+}
+
+/// Someone flips to the new release by hand, and back: this deploy did not, and yet a proxy that is
+/// lost since may have requests on it.
+#[tokio::test]
+async fn what_someone_else_has_flipped_to_and_back_waits_for_a_lost_proxy() {
+    let shop = Shop::open(&["1", "2"], "").await;
+    let _one = shop.obedient("lb1").await;
+    shop.deploy("1").await.ended_with(0);
+    shop.proxy("lb2").await.dies().await;
+    let mut deploy = shop.stopped_at("before flip", "2").await;
+    shop.site.put(AppKey::Active, "green").await;
+    shop.site.put(AppKey::Active, "blue").await;
+    deploy.signal(Signal::TERM);
+    assert_eq!(deploy.ended().await.code(), Some(6), "{}", deploy.log());
+    assert_eq!(shop.containers().await, ["1", "2"]);
+}
+
+/// Whether version 2 is announced.
+fn has_two(keys: &AppKeys) -> bool {
+    let two = |slot| keys.slot(slot)?.ok()?.version.as_deref().filter(|version| *version == "2");
+    Slot::BOTH.into_iter().any(|slot| two(slot).is_some())
+}
+
+/// The same, but no target is proved.
+fn unproved(mut status: AppStatus) -> AppStatus {
+    for target in &mut status.targets {
+        (target.state, target.last) = (TargetState::Unproved, "connect: refused".to_owned());
+    }
+    status
+}
+
+#[tokio::test]
 async fn a_first_deploy_that_fails_leaves_nothing_behind() {
     let shop = Shop::open(&["1"], "[deploy]\nhealth_deadline = \"3s\"\n").await;
-    let _proxy = shop.proxy("lb1").await.obeys_but(|_, mut status| {
-        for target in &mut status.targets {
-            (target.state, target.last) = (TargetState::Unproved, "connect: refused".to_owned());
-        }
-        Some(status)
-    });
+    let _proxy = shop.proxy("lb1").await.obeys_but(|_, status| Some(unproved(status)));
     let run = shop.deploy("1").await.ended_with(3);
     run.says("from lb1: connect: refused").says("| release 1 listens");
     let left = shop.site.everything().await;

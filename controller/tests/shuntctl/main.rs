@@ -12,6 +12,7 @@ mod interference;
 mod lock;
 mod look;
 mod remove;
+mod resume;
 mod retire;
 mod shop;
 mod site;
