@@ -31,6 +31,11 @@ impl<T> Kept<T> {
         self.value.as_deref().ok()
     }
 
+    /// The value, or why it cannot be read.
+    pub fn read(&self) -> Result<&T, &Mistake> {
+        self.value.as_ref()
+    }
+
     /// As it was written, for people and for putting it back.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.raw).into_owned()

@@ -84,7 +84,11 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new(Exit::Unreachable, error.to_string())
+        let said = match error {
+            StoreError::LeaseLost => "the lock was lost, so nothing more is changed".to_owned(),
+            other => other.to_string(),
+        };
+        Self::new(Exit::Unreachable, said)
     }
 }
 

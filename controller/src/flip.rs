@@ -8,9 +8,10 @@ use shunt_config::key::AppKey;
 use shunt_config::store::{Condition, Txn};
 use shunt_config::{Active, ProxyName, Token};
 
+use crate::ack::{Ack, Expected};
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
-use crate::fleet::{Ack, Expected, Fleet};
+use crate::fleet::Fleet;
 use crate::report::Tell;
 use crate::sight::{Look, Sight, Waited};
 

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shunt_config::record::{Deploy, Limits, Stage};
+use shunt_config::record::{Limits, Stage};
 use shunt_config::store::Store;
-use shunt_config::{AppName, Token};
+use shunt_config::{AppName, Slot};
 
 use crate::app_keys::AppKeys;
 use crate::context::Context;
 use crate::deploy::recover;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::exit::Failure;
 use crate::lock::{Held, take};
 use crate::report::Report;
-use crate::retire::{Retired, Yard};
+use crate::retire::{Reaper, Retired};
 use crate::sight::Sight;
+use crate::undo::is_previous;
 
 /// Takes the lock of `app` for `verb`, after a deploy that was left half done is finished or
 /// undone. What became of that, in words, if there was one.
@@ -70,45 +71,67 @@ pub fn limits(context: &Context, keys: &AppKeys) -> Limits {
     file.map(|file| file.limits).unwrap_or_default()
 }
 
-/// The engine the app of `keys` runs on, as its keys say, or the deploy file that lies here.
-pub fn engine_name(context: &Context, keys: &AppKeys) -> Option<String> {
-    let recorded = keys.record().and_then(|record| record.engine.clone());
-    let slots = || shunt_config::Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
-    let released = || slots().find_map(|release| release.engine.clone());
-    let file = || context.file().ok().filter(|file| file.app == keys.name);
-    recorded.or_else(released).or_else(|| file()?.run.engine)
+/// The engine the app of `keys` runs on, as its keys say, or the deploy file that lies here; `None`
+/// where nothing says that it runs on one.
+pub async fn engine_of(
+    context: &Context,
+    keys: &AppKeys,
+) -> Result<Option<Arc<dyn Engine>>, Failure> {
+    let recorded = || keys.record()?.engine.clone();
+    let releases = || Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
+    let replaced = || keys.draining.values().filter_map(|kept| kept.ok()?.release()?.engine);
+    let named = recorded().or_else(|| releases().find_map(|release| release.engine.clone()));
+    if let Some(name) = named.or_else(|| replaced().next()) {
+        return Ok(Some(engine::open(Some(&name)).await?));
+    }
+    match context.file().ok().filter(|file| file.app == keys.name) {
+        Some(file) => Ok(Some(engine::open(file.run.engine.as_deref()).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Stops what may be stopped by now, without waiting for anything: replaced releases that nobody
-/// has requests on, and a warm one past its time. Tells what has to stay, and why.
+/// has requests on, a warm one past its time, and containers on `engine` that no key speaks of. Tells
+/// what has to stay, and why.
 pub async fn sweep(
-    yard: &Yard<'_>,
+    reaper: &Reaper<'_>,
     sight: &mut Sight,
-    engine: &dyn Engine,
+    engine: Option<&dyn Engine>,
     report: &Report,
 ) -> Result<(), Failure> {
     let app = sight.keys.name.clone();
-    let keys = AppKeys::read(&**yard.store, &app).await?;
-    if let Some(slot) = keys.record().and_then(cold) {
-        yard.condemn(&keys, slot).await?;
+    let keys = AppKeys::read(&**reaper.store, &app).await?;
+    if let Some(slot) = cold(&keys)
+        && let Some(why) = reaper.condemn(&keys, slot).await?
+    {
+        report.note(&format!("the warm release is kept past its time: {why}"));
     }
-    let keys = AppKeys::read(&**yard.store, &app).await?;
-    let tokens: Vec<Token> = keys.draining.keys().cloned().collect();
-    for token in tokens {
-        if let kept @ Retired::Kept(_) = yard.retire(sight, &token, &mut |_, _| {}).await? {
+    let keys = AppKeys::read(&**reaper.store, &app).await?;
+    for token in keys.draining.keys() {
+        if let kept @ Retired::Kept(_) = reaper.retire(sight, token, &mut |_, _| {}).await? {
             report.note(&format!("a replaced release is {}", kept.text()));
         }
     }
-    let orphans = yard.sweep_orphans(engine, &app).await?;
-    if orphans > 0 {
-        report.note(&format!("{orphans} container(s) that no key speaks of removed"));
+    let Some(engine) = engine else { return Ok(()) };
+    match reaper.sweep_orphans(engine, &app).await? {
+        Retired::Gone { containers: 0, .. } => {}
+        Retired::Gone { containers, .. } => {
+            report.note(&format!("{containers} container(s) that no key speaks of removed"));
+        }
+        kept @ Retired::Kept(_) => {
+            report.note(&format!("containers that no key speaks of are {}", kept.text()));
+        }
     }
     Ok(())
 }
 
-/// The slot of a warm release past its time.
-fn cold(record: &Deploy) -> Option<shunt_config::Slot> {
+/// The slot of a warm release past its time. Not one that someone has flipped back to, or put
+/// another release into: what `undo` was kept for is not there any more.
+fn cold(keys: &AppKeys) -> Option<Slot> {
+    let record = keys.record().filter(|record| record.stage == Stage::Warm)?;
+    let previous = record.previous.as_ref()?;
     let over = record.warm_until.is_some_and(|until| until <= Timestamp::now());
-    let previous = record.previous.as_ref().filter(|_| record.stage == Stage::Warm && over)?;
-    Some(previous.slot)
+    let there = keys.slot(previous.slot).is_some_and(|kept| is_previous(kept, previous));
+    let idle = keys.active()?.share(previous.slot) == 0;
+    (over && there && idle).then_some(previous.slot)
 }

@@ -4,14 +4,19 @@
 //! # Layout
 //!
 //! - [`cli`], [`verb`]: the command line, a file per verb
-//! - [`context`], [`report`], [`exit`]: what every verb works with: store, output, exit codes
-//! - [`app_keys`], [`fleet`], [`sight`], [`summary`]: what the store holds for an app, what the proxies say of
-//!   it, and both kept up to date
-//! - [`announce`], [`flip`], [`undo`]: the transactions, and waiting for what the proxies say
-//! - [`lock`], [`history`]: who may deploy, and what was deployed
-//! - [`engine`]: where containers run
+//! - [`context`], [`report`], [`time`], [`exit`]: what every verb works with: store, output, exit codes
+//! - [`app_keys`], [`fleet`]: what the store holds for an app, and what the proxies say of it
+//! - [`sight`], [`summary`]: both kept up to date, and shown on one page
+//! - [`announce`], [`flip`], [`undo`]: the transactions
+//! - [`ack`], [`prove`]: what the proxies say to them
+//! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
+//! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
+//! - [`retire`]: what is stopped for good, and when
+//! - [`engine`], [`port`], [`probe`]: where containers run, and whether they answer
+//! - [`history`]: what was deployed
 //! - [`demo`]: all of it under load, with a proxy and releases of its own
 
+pub mod ack;
 pub mod announce;
 pub mod app_keys;
 pub mod cli;
@@ -34,5 +39,6 @@ pub mod report;
 pub mod retire;
 pub mod sight;
 pub mod summary;
+pub mod time;
 pub mod undo;
 pub mod verb;

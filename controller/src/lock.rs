@@ -11,12 +11,16 @@ use shunt_config::store::{Condition, LEASE_TTL, Session, Store, StoreError, Txn}
 use shunt_config::{AppName, Token};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, Kept};
 use crate::exit::{Exit, Failure};
-use crate::report::{Report, distance, show};
+use crate::report::{Ended, Report};
+use crate::time::{age, show};
 
 /// Between attempts while the store is out of reach.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// How often the time that is waited for a lock is shown afresh.
+const TICK: Duration = Duration::from_secs(1);
 
 /// The deploy lock of one app, held. Every write compares its token, so that one that lost it
 /// changes nothing more.
@@ -31,6 +35,14 @@ impl Held {
     /// The condition that it is still held.
     pub fn condition(&self) -> Condition {
         Condition::Is(self.key.clone(), self.token.clone())
+    }
+
+    /// An error unless `keys`, read afresh, show it still held.
+    pub fn still_in(&self, keys: &AppKeys) -> Result<(), StoreError> {
+        match keys.unchanged(&AppKey::Lock) == self.condition() {
+            true => Ok(()),
+            false => Err(StoreError::LeaseLost),
+        }
     }
 
     /// Waits until it is lost.
@@ -70,7 +82,8 @@ impl Held {
     }
 }
 
-/// Takes the lock of `app` for `verb`; waits up to `wait` for another holder to let go.
+/// Takes the lock of `app` for `verb`; waits up to `wait` for another holder to let go, and tells
+/// who that is, and since when.
 pub async fn take(
     store: &dyn Store,
     app: &AppName,
@@ -87,39 +100,53 @@ pub async fn take(
     loop {
         let txn = Txn::new().when(Condition::Absent(key.clone())).put_leased(&key, value.clone());
         if let Some(token) = session.commit(txn).await?.token(&key) {
+            if watch.is_some() {
+                report.end(Ended::Done, "let go of by its holder");
+            }
             return Ok(Held { session, key, token });
         }
-        let said = holder(&AppKeys::read(store, app).await?);
+        let keys = AppKeys::read(store, app).await?;
         if Instant::now() >= deadline {
             session.close().await?;
-            return Err(locked(app, &said));
+            return Err(locked(&keys));
         }
-        report.progress(&said, &format!("waiting: {said}"));
-        let watch = watch.get_or_insert_with(|| store.watch(&AppKeys::prefix(app)));
+        let watch = watch.get_or_insert_with(|| {
+            report.begin("lock", &format!("of `{app}`, for {} at most", show(wait)));
+            store.watch(&key)
+        });
+        let token = keys.lock.as_ref().map(|kept| kept.token.to_string()).unwrap_or_default();
+        report.progress(&token, &format!("waiting: {}", holder(&keys)));
         tokio::select! {
-            _ = watch.next() => {}
+            Some(_) = watch.next() => {}
+            // The time shown goes on, too.
+            () = sleep(TICK) => {}
             () = sleep_until(deadline) => {}
         }
     }
 }
 
 /// The failure of one who found the lock held.
-pub fn locked(app: &AppName, holder: &str) -> Failure {
-    let hint = "wait for it with `--lock-wait 10m`; if its holder has died, the lock goes within \
-                seconds";
-    Failure::new(Exit::Locked, format!("`{app}` is locked: {holder}")).hint(hint)
+pub fn locked(keys: &AppKeys) -> Failure {
+    let hint = "try again when it is over; `deploy` and `resume` wait for it with `--lock-wait \
+                10m`. If its holder has died, the lock goes within 10 seconds";
+    let said = format!("`{}` is locked: {}", keys.name, holder(keys));
+    Failure::new(Exit::Locked, said).hint(hint)
 }
 
-/// Who holds the lock, in words.
+/// Who holds the lock, for what and since when, in words.
 pub fn holder(keys: &AppKeys) -> String {
-    match keys.lock.as_ref().map(|kept| &kept.value) {
-        Some(Ok(lock)) => {
-            let since = show(distance(lock.since));
-            format!("{} holds it for `{}` since {since}", lock.who, lock.verb)
-        }
+    match keys.lock.as_ref().map(Kept::read) {
+        Some(Ok(lock)) => held_by(lock),
         Some(Err(mistake)) => format!("its value cannot be read: {mistake}"),
         None => "it was just let go of".to_owned(),
     }
+}
+
+/// Who holds `lock`, for what and since when, in words.
+pub fn held_by(lock: &record::Lock) -> String {
+    let since = lock.since.strftime("%Y-%m-%d %H:%M:%S");
+    let held = show(age(lock.since));
+    format!("{} holds it for `{}` since {since} UTC ({held})", lock.who, lock.verb)
 }
 
 /// Who runs this process.

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use crate::time::show;
+
 /// Docker's own forwarder accepts before the app listens, and closes at once.
 const STAYS_OPEN: Duration = Duration::from_millis(100);
 
@@ -32,7 +34,7 @@ pub async fn probe(address: &Address, check: &Check) -> Result<String, String> {
     };
     match timeout(check.timeout, asked).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("no answer within {}", crate::report::show(check.timeout))),
+        Err(_) => Err(format!("no answer within {}", show(check.timeout))),
     }
 }
 

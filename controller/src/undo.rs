@@ -1,6 +1,6 @@
 //! Going back: one transaction on `active` and the previous release's announcement.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use shunt_config::key::AppKey;
 use shunt_config::record::{Before, Deploy, Outcome, Previous, Stage};
 use shunt_config::store::Txn;
@@ -10,6 +10,7 @@ use crate::app_keys::{AppKeys, Kept};
 use crate::exit::Failure;
 use crate::history;
 use crate::lock::who;
+use crate::time::later;
 
 /// What undoing means for an app as it stands.
 #[derive(Debug)]
@@ -169,10 +170,4 @@ pub fn as_previous(slot: Slot, kept: &Kept<shunt_config::Release>) -> Previous {
 
 fn version(keys: &AppKeys, slot: Slot) -> Option<String> {
     keys.slot(slot)?.ok()?.version.clone()
-}
-
-/// `then` and `more`; the far end of time where that is beyond it.
-pub fn later(then: Timestamp, more: std::time::Duration) -> Timestamp {
-    let more = SignedDuration::try_from(more).unwrap_or(SignedDuration::MAX);
-    then.checked_add(more).unwrap_or(Timestamp::MAX)
 }

@@ -5,15 +5,16 @@ use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
 use shunt_config::store::Txn;
 
-use super::before::same_active;
+use super::announce::same_active;
+use super::exposure::Exposure;
 use super::plan::{Job, settings};
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::fleet::Expected;
+use crate::ack::Expected;
 use crate::flip::{Drained, Taken, acknowledged, drained, flip, join, leases};
 use crate::guard::Stop;
 use crate::report::Ended;
-use crate::retire::{Retired, Yard};
+use crate::retire::{Reaper, Retired};
 use crate::undo::as_previous;
 
 impl Run<'_> {
@@ -41,6 +42,8 @@ impl Run<'_> {
             record.stage = Stage::Flipped;
             record.previous = previous;
         };
+        // Before the answer is there, since a lost answer does not mean that it was not written.
+        self.exposure = Exposure::Possible;
         self.journal.write(change, txn).await?;
         Ok(format!("`{}` is to go to `{slot}`", self.app))
     }
@@ -119,9 +122,9 @@ impl Run<'_> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let limits = self.journal.record().limits;
-        let yard = Yard { store: &self.store, held: self.journal.held(), limits, wait: true };
+        let reaper = Reaper { store: &self.store, held: self.journal.held(), limits, wait: true };
         let retired = tokio::select! {
-            retired = yard.retire(&mut self.sight, &token, &mut tell) => retired?,
+            retired = reaper.retire(&mut self.sight, &token, &mut tell) => retired?,
             stop = self.guard.stopped() => return Err(stop.into()),
         };
         let ended = match retired {

@@ -14,7 +14,7 @@ use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
 use crate::guard::Stop;
 use crate::journal::WriteError;
-use crate::retire::{Retired, Yard, remove};
+use crate::retire::{Reaper, Retired, remove};
 
 /// A write that loses against another one is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;
@@ -88,26 +88,34 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What was begun to run is removed; why not, where it has to stay for now.
     async fn remove_containers(&mut self) -> Result<Option<String>, Trouble> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record().clone();
-        if let Some(token) = announcement(&keys, &record) {
-            let report = self.report;
-            let mut tell = |key: &str, text: &str| report.progress(key, text);
-            let held = self.journal.held();
-            let yard = Yard { store: &self.store, held, limits: record.limits, wait: true };
-            return Ok(match yard.retire(&mut self.sight, &token, &mut tell).await? {
-                Retired::Gone { .. } => None,
-                Retired::Kept(why) => Some(why),
-            });
-        }
         let in_slot = keys.slot(record.slot).and_then(Kept::ok);
         if in_slot.is_some_and(|release| release.deploy.as_ref() == Some(&record.id)) {
             return Ok(Some(format!("`{}` gets requests by someone else's flip", record.slot)));
         }
-        let engine = self.engine().await?;
-        remove(&*engine, &self.app, &record.id, record.limits.stop).await?;
-        Ok(None)
+        let possible = self.exposure.is_possible(&keys);
+        let (app, held, limits) = (&self.app, self.journal.held(), record.limits);
+        let reaper = Reaper { store: &self.store, held, limits, wait: true };
+        let report = self.report;
+        let mut tell = |key: &str, text: &str| report.progress(key, text);
+        let retired = match announcement(&keys, &record) {
+            Some(token) if possible => reaper.retire(&mut self.sight, &token, &mut tell).await?,
+            Some(token) => reaper.discard(app, &token).await?,
+            None if possible => {
+                reaper.sweep_deploy(&*self.engine().await?, app, &record.id).await?
+            }
+            None => {
+                remove(&*self.engine().await?, app, &record.id, limits.stop).await?;
+                Retired::nothing()
+            }
+        };
+        Ok(match retired {
+            Retired::Gone { .. } => None,
+            Retired::Kept(why) => Some(why),
+        })
     }
 
     /// The record that this deploy's took the place of, to be put back.

@@ -1,20 +1,16 @@
 //! How a deploy ends, whichever way it went.
 
-use jiff::Timestamp;
-use shunt_config::record::{Deploy, History, Outcome, Stage};
-use shunt_config::store::Txn;
+use shunt_config::record::{Outcome, Stage};
+use shunt_config::{AppName, Slot};
 
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
 use crate::engine;
 use crate::exit::{Exit, Failure};
-use crate::flip::join;
 use crate::guard::Stop;
-use crate::history;
-use crate::report::{Ended, show};
-use crate::retire::{Yard, remove};
-use crate::undo::later;
+use crate::report::Ended;
+use crate::retire::{Reaper, remove};
 
 impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.
@@ -73,9 +69,9 @@ impl Run<'_> {
     async fn retire_replaced(&mut self, wait: bool) {
         let record = self.journal.record();
         let Some(token) = record.replaced.clone() else { return };
-        let yard =
-            Yard { store: &self.store, held: self.journal.held(), limits: record.limits, wait };
-        let said = match yard.retire(&mut self.sight, &token, &mut |_, _| {}).await {
+        let reaper =
+            Reaper { store: &self.store, held: self.journal.held(), limits: record.limits, wait };
+        let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
             Ok(retired) => retired.text(),
             Err(failure) => failure.said,
         };
@@ -140,131 +136,17 @@ impl Run<'_> {
         }
         Err(failure)
     }
-
-    /// Writes down how it ended, and lets go of the lock. `undo` may come in between to the last.
-    pub(super) async fn close(
-        mut self,
-        mut outcome: Outcome,
-        mut reason: Option<String>,
-    ) -> Result<(), Failure> {
-        let id = self.journal.record().id.clone();
-        let mut undone = None;
-        let last = loop {
-            match self.write_end(outcome, reason.clone()).await {
-                Ok(last) => break last,
-                Err(trouble @ Trouble::Stop(Stop::Undo(_))) => {
-                    let failure = trouble.failure(&id);
-                    (outcome, reason) = (Outcome::Undone, Some(failure.said.clone()));
-                    undone = Some(failure);
-                }
-                Err(trouble) => return Err(trouble.failure(&id).hint(resume(&self.app))),
-            }
-        };
-        self.journal.held().clone().release().await?;
-        if outcome == Outcome::Done {
-            self.praise(last.as_ref());
-        }
-        undone.map_or(Ok(()), Err)
-    }
-
-    /// The record that stays, if one does.
-    async fn write_end(
-        &mut self,
-        outcome: Outcome,
-        reason: Option<String>,
-    ) -> Result<Option<Deploy>, Trouble> {
-        let keys = self.journal.refresh().await?;
-        let record = self.journal.record().clone();
-        if let (Outcome::Done, Some(who)) = (outcome, &record.undo) {
-            return Err(Stop::Undo(who.clone()).into());
-        }
-        let last = match record.stage {
-            Stage::Flipped | Stage::Acknowledged => warm(&record),
-            _ => self.earlier(&keys),
-        };
-        let txn = history::add(Txn::new(), &keys, &record.id, &entry(&record, outcome, reason));
-        self.journal.close(last.clone(), txn).await?;
-        Ok(last)
-    }
-
-    fn praise(&self, last: Option<&Deploy>) {
-        let (record, app) = (self.journal.record(), &self.app);
-        let version = record.version.as_deref().unwrap_or("the release");
-        let took = show(crate::report::distance(record.began));
-        self.report.note(&format!("{version} serves `{app}`, after {took}"));
-        if last.is_some_and(|last| last.id == record.id) {
-            let warm = show(record.limits.warm);
-            self.report.note(&format!("the old release is kept for {warm}: `shuntctl undo {app}`"));
-        }
-    }
-}
-
-/// The record that stays while the previous release is warm; `None` if there is none.
-fn warm(record: &Deploy) -> Option<Deploy> {
-    record.previous.as_ref()?;
-    Some(Deploy {
-        stage: Stage::Warm,
-        warm_until: Some(later(Timestamp::now(), record.limits.warm)),
-        undo: None,
-        earlier: None,
-        ..record.clone()
-    })
-}
-
-fn entry(record: &Deploy, outcome: Outcome, reason: Option<String>) -> History {
-    History {
-        verb: "deploy".to_owned(),
-        who: record.who.clone(),
-        began: record.began,
-        ended: Timestamp::now(),
-        active: Some(record.slot.to_string()),
-        version: record.version.clone(),
-        image: record.image.clone(),
-        outcome,
-        reason,
-        steps: record.steps.clone(),
-    }
 }
 
 /// Whether any key speaks of the deploy `id`.
 fn mentions(keys: &AppKeys, id: &str) -> bool {
     let raw = keys.deploy.iter().map(|kept| &kept.raw);
-    let slots = shunt_config::Slot::BOTH.into_iter().filter_map(|s| keys.slot(s)).map(|k| &k.raw);
+    let slots = Slot::BOTH.into_iter().filter_map(|s| keys.slot(s)).map(|k| &k.raw);
     let draining = keys.draining.values().map(|kept| &kept.raw);
     let mut all = raw.chain(slots).chain(draining);
     all.any(|value| String::from_utf8_lossy(value).contains(id))
 }
 
-fn resume(app: &shunt_config::AppName) -> String {
+pub(super) fn resume(app: &AppName) -> String {
     format!("`shuntctl resume {app}` finishes or undoes what is half done")
-}
-
-impl Trouble {
-    /// The trouble in words, and the exit code it means while traffic is as it was.
-    pub(super) fn failure(&self, id: &str) -> Failure {
-        match self {
-            Self::Stop(Stop::Signal) => Failure::new(Exit::Undone, "stopped by a signal"),
-            Self::Stop(Stop::Undo(who)) => Failure::new(Exit::Undone, format!("undone by {who}")),
-            Self::Stop(Stop::LockLost) => {
-                let said = format!("the lock was lost, so deploy {id} changes nothing more");
-                Failure::new(Exit::Unreachable, said)
-            }
-            Self::Stop(Stop::Superseded(said)) => Failure::new(Exit::Superseded, said.clone()),
-            Self::Unhealthy(said, details) => {
-                Failure::new(Exit::Unhealthy, said.clone()).details(details.clone())
-            }
-            Self::Refused(why) => {
-                let details = why.iter().map(|(proxy, reason)| format!("{proxy}: {reason}"));
-                let said = format!("refused by {}", join(why.keys()));
-                Failure::new(Exit::Unacknowledged, said).details(details)
-            }
-            Self::Unacknowledged(waits) => {
-                let said = format!("flipped, but not acknowledged in time: {waits}");
-                Failure::new(Exit::Unacknowledged, said)
-            }
-            Self::Engine(error) => error.clone().into(),
-            Self::Store(said) => Failure::new(Exit::Unreachable, said.clone()),
-            Self::Other(failure) => failure.clone(),
-        }
-    }
 }

@@ -8,6 +8,7 @@ use shunt_config::record::{Deploy, Step, StepTime};
 use shunt_config::store::{Store, Txn};
 use shunt_config::{AppName, Release, Token};
 
+use super::exposure::Exposure;
 use super::pause::pause;
 use super::plan::{Job, what};
 use super::trouble::Trouble;
@@ -35,6 +36,8 @@ pub struct Run<'a> {
     pub(super) containers: Vec<Container>,
     /// The new release and its announcement, once it was announced.
     pub(super) announced: Option<(Token, Release)>,
+    /// Whether the new release may have been sent a request.
+    pub(super) exposure: Exposure,
 }
 
 impl<'a> Run<'a> {
@@ -49,6 +52,7 @@ impl<'a> Run<'a> {
         let app = keys.name.clone();
         let sight = Sight::open(store, &app).await?;
         let guard = Guard::new(store, &app, &record.id, held.clone())?;
+        let exposure = Exposure::of(&record);
         let journal = Journal::begin(Arc::clone(store), held.clone(), keys, record);
         let (image, containers, announced) = (None, Vec::new(), None);
         Ok(Self {
@@ -61,6 +65,7 @@ impl<'a> Run<'a> {
             image,
             containers,
             announced,
+            exposure,
         })
     }
 

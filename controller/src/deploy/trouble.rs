@@ -6,7 +6,8 @@ use shunt_config::ProxyName;
 use shunt_config::store::StoreError;
 
 use crate::engine::EngineError;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
+use crate::flip::join;
 use crate::guard::Stop;
 use crate::journal::WriteError;
 
@@ -27,6 +28,36 @@ pub(crate) enum Trouble {
     Store(String),
     /// Anything else, with its own exit code.
     Other(Failure),
+}
+
+impl Trouble {
+    /// The trouble in words, and the exit code it means while traffic is as it was.
+    pub(super) fn failure(&self, id: &str) -> Failure {
+        match self {
+            Self::Stop(Stop::Signal) => Failure::new(Exit::Undone, "stopped by a signal"),
+            Self::Stop(Stop::Undo(who)) => Failure::new(Exit::Undone, format!("undone by {who}")),
+            Self::Stop(Stop::LockLost) => {
+                let said = format!("the lock was lost, so deploy {id} changes nothing more");
+                Failure::new(Exit::Unreachable, said)
+            }
+            Self::Stop(Stop::Superseded(said)) => Failure::new(Exit::Superseded, said.clone()),
+            Self::Unhealthy(said, details) => {
+                Failure::new(Exit::Unhealthy, said.clone()).details(details.clone())
+            }
+            Self::Refused(why) => {
+                let details = why.iter().map(|(proxy, reason)| format!("{proxy}: {reason}"));
+                let said = format!("refused by {}", join(why.keys()));
+                Failure::new(Exit::Unacknowledged, said).details(details)
+            }
+            Self::Unacknowledged(waits) => {
+                let said = format!("flipped, but not acknowledged in time: {waits}");
+                Failure::new(Exit::Unacknowledged, said)
+            }
+            Self::Engine(error) => error.clone().into(),
+            Self::Store(said) => Failure::new(Exit::Unreachable, said.clone()),
+            Self::Other(failure) => failure.clone(),
+        }
+    }
 }
 
 impl From<Stop> for Trouble {

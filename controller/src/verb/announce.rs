@@ -14,7 +14,7 @@ use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::flip::unlocked;
-use crate::lock::{holder, locked, who};
+use crate::lock::{locked, who};
 use crate::prove::{Proved, proved};
 use crate::report::Ended;
 use crate::sight::Sight;
@@ -126,7 +126,7 @@ impl Announce {
 /// that came in between.
 pub(crate) fn changed_meanwhile(keys: &AppKeys) -> Failure {
     if keys.lock.is_some() {
-        return locked(&keys.name, &holder(keys));
+        return locked(keys);
     }
     let said = format!("the keys of `{}` were changed at the same moment", keys.name);
     Failure::new(Exit::Superseded, said).hint("look at `shuntctl status`, then try again")

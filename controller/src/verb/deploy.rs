@@ -18,7 +18,7 @@ use crate::flip::someone_serves;
 use crate::keeping::{release, sweep, take_in_order};
 use crate::lock::Held;
 use crate::report::table;
-use crate::retire::Yard;
+use crate::retire::Reaper;
 use crate::sight::Sight;
 
 /// Flags of `deploy`.
@@ -52,7 +52,7 @@ impl Deploy {
         let report = &context.report;
         let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
         match Box::pin(begin(context, &store, &held, keys, &job, &*engine)).await {
-            Ok(run) => run.deploy(&job).await,
+            Ok(run) => Box::pin(run.deploy(&job)).await,
             Err(failure) => release(held, failure).await,
         }
     }
@@ -69,8 +69,8 @@ async fn begin<'a>(
 ) -> Result<Run<'a>, Failure> {
     let report = &context.report;
     let mut sight = Sight::open(store, &keys.name).await?;
-    let yard = Yard { store, held, limits: job.file.limits, wait: false };
-    sweep(&yard, &mut sight, engine, report).await?;
+    let reaper = Reaper { store, held, limits: job.file.limits, wait: false };
+    sweep(&reaper, &mut sight, Some(engine), report).await?;
     let keys = AppKeys::read(&**store, &keys.name).await?;
     let record = Plan::new(&keys, job)?.record(job, engine.name());
     Run::new(report, store, held, &keys, record).await

@@ -8,11 +8,11 @@ use shunt_config::key::AppKey;
 use shunt_config::record::Outcome;
 use shunt_config::{Active, AppName, Token};
 
+use crate::ack::{Ack, Expected};
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::fleet::{Ack, Expected};
 use crate::flip::{
     Drained, Taken, acknowledged, drained, flip, join, leases, someone_serves, unlocked,
 };

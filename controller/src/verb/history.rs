@@ -7,7 +7,8 @@ use shunt_config::AppName;
 use crate::app_keys::AppKeys;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::report::{show, table};
+use crate::report::table;
+use crate::time::{between, show};
 
 /// Flags of `history`.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ impl History {
                 }
             };
             context.report.value(&json!({ "id": id, "entry": entry }));
-            let took = entry.ended.duration_since(entry.began).unsigned_abs();
+            let took = between(entry.began, entry.ended);
             rows.push(vec![
                 entry.began.strftime("%Y-%m-%d %H:%M:%S").to_string(),
                 entry.verb.clone(),

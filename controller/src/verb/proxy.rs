@@ -9,7 +9,8 @@ use shunt_config::store::Txn;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
-use crate::report::{distance, show, table};
+use crate::report::table;
+use crate::time::{age, show};
 
 /// What to do with proxies.
 #[derive(Debug, Subcommand)]
@@ -45,7 +46,7 @@ async fn list(context: &Context) -> Result<(), Failure> {
             "proxy": name, "state": state, "known": proxy.known, "instances": instances,
         }));
         let last = instances.iter().max_by_key(|instance| instance.started);
-        let uptime = last.map_or_else(String::new, |i| show(distance(i.started)));
+        let uptime = last.map_or_else(String::new, |i| show(age(i.started)));
         let version = last.map(|i| i.version.clone());
         let version = version.or_else(|| Some(proxy.fleet.as_ref()?.version.clone()));
         let admin = last.and_then(|i| i.admin.clone()).unwrap_or_default();

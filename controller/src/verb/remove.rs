@@ -10,19 +10,18 @@ use shunt_config::record::Outcome;
 use shunt_config::store::{self, Store, Txn};
 use shunt_config::{AppName, Slot};
 
-use super::retire::retire_draining;
+use super::retire::{not_yet, retire_draining};
 use crate::announce::displace;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
-use crate::engine;
 use crate::exit::{Exit, Failure};
 use crate::flip::join;
 use crate::history;
-use crate::keeping::{limits, release};
+use crate::keeping::{engine_of, limits, release};
 use crate::lock::{Held, take};
 use crate::report::{Ended, Report};
-use crate::retire::{self, Yard};
+use crate::retire::{self, Reaper, Retired};
 use crate::sight::{Look, Sight, Waited};
 
 /// Flags of `remove`.
@@ -86,13 +85,16 @@ impl Remove {
         let keys = AppKeys::read(&**store, app).await?;
         let limits = limits(context, &keys);
         write(empty_slots(&keys)?).await?;
-        let yard = Yard { store, held, limits, wait: true };
-        let said = retire_draining(report, &yard, app, Duration::ZERO).await?;
-        if let Some(record) = keys.record() {
-            // A deploy that was left half done may have started what no slot has ever named.
-            let engine = engine::open(record.engine.as_deref()).await?;
-            retire::remove(&*engine, app, &record.id, limits.stop).await?;
-            yard.sweep_orphans(&*engine, app).await?;
+        let reaper = Reaper { store, held, limits, wait: true };
+        let said = retire_draining(report, &reaper, app, Duration::ZERO).await?;
+        if let Some(engine) = engine_of(context, &keys).await? {
+            if let Some(record) = keys.record() {
+                // A deploy that was left half done may have started what no slot has ever named.
+                retire::remove(&*engine, app, &record.id, limits.stop).await?;
+            }
+            if let Retired::Kept(why) = reaper.sweep_orphans(&*engine, app).await? {
+                return Err(not_yet(&why));
+            }
         }
         report.end(Ended::Done, &said);
 

@@ -8,10 +8,9 @@ use shunt_config::AppName;
 
 use crate::cli::time;
 use crate::context::Context;
-use crate::engine;
 use crate::exit::Failure;
-use crate::keeping::{engine_name, limits, release, sweep, take_in_order};
-use crate::retire::Yard;
+use crate::keeping::{engine_of, limits, release, sweep, take_in_order};
+use crate::retire::Reaper;
 use crate::sight::Sight;
 
 /// Flags of `resume`.
@@ -32,13 +31,12 @@ impl Resume {
         let store = context.store()?;
         let taken = take_in_order(report, &store, &app, "resume", self.lock_wait).await?;
         let (held, keys, repaired) = taken;
-        let name = engine_name(context, &keys);
         let swept = async {
             let mut sight = Sight::open(&store, &app).await?;
-            let yard =
-                Yard { store: &store, held: &held, limits: limits(context, &keys), wait: false };
-            let engine = engine::open(name.as_deref()).await?;
-            sweep(&yard, &mut sight, &*engine, report).await
+            let reaper =
+                Reaper { store: &store, held: &held, limits: limits(context, &keys), wait: false };
+            let engine = engine_of(context, &keys).await?;
+            sweep(&reaper, &mut sight, engine.as_deref(), report).await
         };
         if let Err(failure) = swept.await {
             return release(held, failure).await;

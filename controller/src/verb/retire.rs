@@ -1,5 +1,6 @@
 //! `shuntctl retire`
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::keeping::{limits, release, take_in_order};
 use crate::lock::Held;
 use crate::report::{Ended, Report};
-use crate::retire::{Retired, Yard};
+use crate::retire::{Reaper, Retired};
 use crate::sight::Sight;
 
 /// How often a proxy that is lost is looked for again, at least.
@@ -61,52 +62,63 @@ async fn retire_all(
     keys: &AppKeys,
     patience: Duration,
 ) -> Result<String, Failure> {
-    let yard = Yard { store, held, limits: limits(context, keys), wait: true };
-    let active = keys.active();
-    for slot in Slot::BOTH {
-        if active.is_some_and(|active| active.share(slot) == 0) {
-            yard.condemn(keys, slot).await?;
+    let reaper = Reaper { store, held, limits: limits(context, keys), wait: true };
+    let idle = |slot: &Slot| keys.active().is_none_or(|active| active.share(*slot) == 0);
+    for slot in Slot::BOTH.into_iter().filter(idle) {
+        if let Some(why) = reaper.condemn(keys, slot).await? {
+            return Err(not_yet(&why));
         }
     }
-    retire_draining(&context.report, &yard, &keys.name, patience).await
+    retire_draining(&context.report, &reaper, &keys.name, patience).await
 }
 
 /// Retires all that is under `draining/`, and waits up to `patience` for what has to stay.
 pub(super) async fn retire_draining(
     report: &Report,
-    yard: &Yard<'_>,
+    reaper: &Reaper<'_>,
     app: &AppName,
     patience: Duration,
 ) -> Result<String, Failure> {
-    let mut sight = Sight::open(yard.store, app).await?;
+    let mut sight = Sight::open(reaper.store, app).await?;
     let deadline = Instant::now() + patience;
     let mut done = Vec::new();
     loop {
-        let keys = AppKeys::read(&**yard.store, app).await?;
-        let mut kept = Vec::new();
+        let keys = reaper.keys(app).await?;
+        // Releases stay for the same reason more often than not.
+        let (mut staying, mut reasons) = (Vec::new(), BTreeSet::new());
         for token in keys.draining.keys() {
             let mut tell = |key: &str, text: &str| report.progress(key, text);
-            match yard.retire(&mut sight, token, &mut tell).await? {
-                Retired::Kept(why) => kept.push(why),
+            match reaper.retire(&mut sight, token, &mut tell).await? {
+                Retired::Kept(why) => {
+                    staying.push(token.to_string());
+                    reasons.insert(why);
+                }
                 gone @ Retired::Gone { .. } => done.push(gone.text()),
             }
         }
-        if kept.is_empty() {
-            return Ok(if done.is_empty() {
-                "nothing to retire".to_owned()
-            } else {
-                done.join("; ")
+        if staying.is_empty() {
+            return Ok(match done.is_empty() {
+                true => "nothing to retire".to_owned(),
+                false => done.join("; "),
             });
         }
+        let reasons = reasons.into_iter().collect::<Vec<_>>().join("; ");
         if Instant::now() >= deadline {
-            let said = format!("not everything may be stopped yet: {}", kept.join("; "));
-            let hint = "`shuntctl proxy forget NAME` forgets a proxy that will not come back";
-            return Err(Failure::new(Exit::Unacknowledged, said).hint(hint));
+            return Err(not_yet(&reasons));
         }
-        report.progress(&kept.join(";"), &kept.join("; "));
+        report.progress(&staying.join(" "), &reasons);
         tokio::select! {
             () = sight.changed() => {}
             () = sleep(LOOK) => {}
         }
     }
+}
+
+/// The failure where something has to stay that was to be stopped.
+pub(super) fn not_yet(why: &str) -> Failure {
+    let said = format!("not everything may be stopped yet: {why}");
+    Failure::new(Exit::Unacknowledged, said).hint(
+        "`shuntctl status` shows what each proxy serves; `shuntctl proxy forget NAME` forgets one \
+         that will not come back",
+    )
 }

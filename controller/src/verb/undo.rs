@@ -10,11 +10,11 @@ use shunt_config::key::AppKey;
 use shunt_config::record::Deploy;
 use shunt_config::store::Store;
 
+use crate::ack::Expected;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::fleet::Expected;
 use crate::flip::someone_serves;
 use crate::keeping::take_in_order;
 use crate::lock::holder;
@@ -78,10 +78,9 @@ impl Undo {
             report.note(&format!("{}, and takes back the rest", holder(&keys)));
             return Ok(());
         }
-        report.begin("clear up", "what the undone deploy began");
+        // Taking the lock in order clears up what the undone deploy began.
         let (held, ..) = take_in_order(report, store, app, "undo", self.timeout).await?;
         held.release().await?;
-        report.end(Ended::Done, "nothing is half done");
         Ok(())
     }
 }

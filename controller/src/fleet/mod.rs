@@ -3,78 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_config::key::{AppKey, Key};
-use shunt_config::status::{self, AppStatus, TargetState};
+use shunt_config::status::{AppStatus, TargetState};
 use shunt_config::store::{Change, Entry, Store, StoreError};
 use shunt_config::{AppName, ProxyName, Release, Token, key, strict};
 
+use crate::ack::{Ack, Expected};
 use crate::app_keys::AppKeys;
+
+mod proxy;
+
+pub use proxy::{Process, Proxy};
 
 /// The proxies, and what they say of one app.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     app: Option<AppName>,
     proxies: BTreeMap<ProxyName, Proxy>,
-}
-
-/// One proxy: known by its fleet key, live by the leased keys of its processes.
-#[derive(Clone, Debug, Default)]
-pub struct Proxy {
-    /// The value of its fleet key; `None` if it was forgotten (or the key cannot be read).
-    pub fleet: Option<status::Fleet>,
-    /// Whether the fleet key is there.
-    pub known: bool,
-    /// Its running processes: one, or two while it is being replaced.
-    pub processes: BTreeMap<String, Process>,
-}
-
-/// One running proxy process.
-#[derive(Clone, Debug, Default)]
-pub struct Process {
-    /// What it says of itself.
-    pub instance: Option<status::Instance>,
-    /// What it says of the app.
-    pub status: Option<AppStatus>,
-}
-
-/// What the keys ask the proxies to serve, by identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// Token of `active`.
-    pub active: Token,
-    /// Token of `app`.
-    pub app: Option<Token>,
-    /// The releases that are to get new requests.
-    pub serving: BTreeSet<Token>,
-}
-
-/// What a proxy says to what is expected of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ack {
-    /// It serves exactly that.
-    Applied,
-    /// Not yet, and why.
-    Waiting(String),
-    /// It cannot, and why.
-    Refused(String),
-    /// It gives no sign of life.
-    Lost,
-}
-
-impl Expected {
-    /// What `keys` ask for; `None` where they ask for nothing that could be served.
-    pub fn of(keys: &AppKeys) -> Option<Self> {
-        let active = keys.active.as_ref()?;
-        let shares = active.ok()?.shares();
-        let serving = shares
-            .map(|(slot, _)| Some(keys.slot(slot)?.token.clone()))
-            .collect::<Option<BTreeSet<_>>>()?;
-        let app = keys.app.as_ref().map(|kept| kept.token.clone());
-        Some(Self { active: active.token.clone(), app, serving })
-    }
-
-    fn names(&self, token: &Token) -> bool {
-        self.active == *token || self.app.as_ref() == Some(token) || self.serving.contains(token)
-    }
 }
 
 impl Fleet {
@@ -214,6 +158,16 @@ impl Fleet {
         holding
     }
 
+    /// A live proxy that says that it sends requests to `token`, or still has some there.
+    pub fn naming(&self, token: &Token) -> Option<&ProxyName> {
+        let names = |status: &AppStatus| {
+            status.serving.iter().any(|serving| serving.token == *token)
+                || status.draining.contains_key(token)
+        };
+        let found = self.live().find(|(_, proxy)| proxy.statuses().any(names));
+        found.map(|(name, _)| name)
+    }
+
     fn processes(&self) -> impl Iterator<Item = (&ProxyName, &Process)> {
         self.all().flat_map(|(name, proxy)| proxy.processes.values().map(move |p| (name, p)))
     }
@@ -247,11 +201,12 @@ impl Fleet {
         })
     }
 
-    /// Whether a proxy probes or serves a target of the app on `port`.
-    pub fn names_port(&self, port: u16) -> bool {
+    /// A live proxy that probes or serves a target of the app on `port`.
+    pub fn names_port(&self, port: u16) -> Option<&ProxyName> {
         let end = format!(":{port}");
-        let statuses = self.processes().filter_map(|(_, process)| process.status.as_ref());
-        statuses.flat_map(|status| &status.targets).any(|target| target.address.ends_with(&end))
+        let names = |status: &AppStatus| status.targets.iter().any(|t| t.address.ends_with(&end));
+        let found = self.live().find(|(_, proxy)| proxy.statuses().any(names));
+        found.map(|(name, _)| name)
     }
 
     /// Proxies that still have something of the app.
@@ -261,52 +216,5 @@ impl Fleet {
         };
         let having = self.live().filter(|(_, proxy)| proxy.statuses().any(has));
         having.map(|(name, _)| name.clone()).collect()
-    }
-}
-
-impl Proxy {
-    /// Whether a process of it lives.
-    pub fn is_live(&self) -> bool {
-        !self.processes.is_empty()
-    }
-
-    /// What its processes say of the app.
-    pub fn statuses(&self) -> impl Iterator<Item = &AppStatus> {
-        self.processes.values().filter_map(|process| process.status.as_ref())
-    }
-
-    /// What it says to `expected`: the least of what its processes say.
-    pub fn ack(&self, expected: &Expected) -> Ack {
-        let said = self.processes.values().map(|process| process.ack(expected));
-        let rank = |ack: &Ack| match ack {
-            Ack::Applied => 0,
-            Ack::Waiting(_) => 1,
-            Ack::Refused(_) => 2,
-            Ack::Lost => 3,
-        };
-        said.max_by_key(rank).unwrap_or(Ack::Lost)
-    }
-}
-
-impl Process {
-    fn ack(&self, expected: &Expected) -> Ack {
-        let Some(status) = &self.status else {
-            return Ack::Waiting("says nothing of the app yet".to_owned());
-        };
-        let serving: BTreeSet<Token> = status.serving.iter().map(|s| s.token.clone()).collect();
-        if serving == expected.serving
-            && status.app == expected.app
-            && status.active.as_ref() == Some(&expected.active)
-        {
-            return Ack::Applied;
-        }
-        let named = |token: &Option<Token>| token.as_ref().is_some_and(|t| expected.names(t));
-        if let Some(refusal) = status.refused.iter().find(|refusal| named(&refusal.token)) {
-            return Ack::Refused(refusal.reason.clone());
-        }
-        match &status.pending {
-            Some(pending) => Ack::Waiting(pending.reason.clone()),
-            None => Ack::Waiting("has not applied it yet".to_owned()),
-        }
     }
 }

@@ -1,7 +1,4 @@
 //! What keeps two controllers apart, on a real directory store.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
-mod support;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,7 +18,7 @@ use shunt_controller::lock::{self, who};
 use shunt_controller::report::Report;
 use shunt_controller::sight::{Look, Sight, Waited};
 
-use support::Site;
+use crate::site::Site;
 
 fn record() -> Deploy {
     Deploy {

@@ -1,8 +1,6 @@
 //! What the command line says without a store.
 
-mod support;
-
-use support::Site;
+use crate::site::Site;
 
 #[tokio::test]
 async fn every_verb_teaches_by_an_example() {

@@ -6,21 +6,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, CreateImageInfo, HostConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
-    LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptions, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use futures_util::StreamExt as _;
 use shunt_config::deploy_file::Pull;
 
-use super::image::{Reference, complete};
+use super::image::complete;
 use super::{Container, Each, Engine, EngineError, Image, Labels, Spec, State};
 use crate::report::Tell;
+
+mod pull;
 
 /// Seconds a request may take beside what it is asked to wait for.
 const TIMEOUT: u64 = 60;
@@ -63,37 +63,6 @@ impl Docker {
             }
             other => EngineError::Unreachable { engine, reason: other.to_string() },
         }
-    }
-
-    async fn download(&self, image: &str, tell: &mut Tell<'_>) -> Result<(), EngineError> {
-        let options = CreateImageOptionsBuilder::default().from_image(image).build();
-        let mut layers = Layers::default();
-        let mut stream = Box::pin(self.client.create_image(Some(options), None, None));
-        while let Some(info) = stream.next().await {
-            match info {
-                Err(error) if is_status(&error, 404) => {
-                    return Err(EngineError::NoImage(format!("{image}: {error}")));
-                }
-                info => layers.note(info.map_err(|error| self.failed(&error))?),
-            }
-            tell("pulling", &layers.text(image));
-        }
-        Ok(())
-    }
-
-    /// By what the engine knows `image`; `None` if it does not.
-    async fn known(&self, image: &str) -> Result<Option<Image>, EngineError> {
-        let found = match self.client.inspect_image(image).await {
-            Err(error) if is_status(&error, 404) => return Ok(None),
-            found => found.map_err(|error| self.failed(&error))?,
-        };
-        let repository = Reference::of(image).repository;
-        let digests = found.repo_digests.unwrap_or_default();
-        let own = digests.into_iter().find(|digest| Reference::of(digest).repository == repository);
-        // An image built or loaded here has no digest of a registry; its id is as exact.
-        let by_digest = own.is_some();
-        let reference = own.or(found.id).unwrap_or_else(|| image.to_owned());
-        Ok(Some(Image { reference, by_digest }))
     }
 
     async fn create(&self, spec: &Spec) -> Result<String, EngineError> {
@@ -260,28 +229,4 @@ impl Engine for Docker {
 
 fn is_status(error: &Error, status: u16) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code, .. } if *status_code == status)
-}
-
-/// How far a pull has come, over all layers.
-#[derive(Debug, Default)]
-struct Layers(HashMap<String, (i64, i64)>);
-
-impl Layers {
-    fn note(&mut self, info: CreateImageInfo) {
-        let (Some(id), Some(detail)) = (info.id, info.progress_detail) else { return };
-        let downloading = info.status.as_deref() == Some("Downloading");
-        if let (true, Some(current), Some(total)) = (downloading, detail.current, detail.total) {
-            self.0.insert(id, (current, total));
-        }
-    }
-
-    fn text(&self, image: &str) -> String {
-        let mib = |bytes: i64| bytes / (1 << 20);
-        let (current, total) =
-            self.0.values().fold((0, 0), |(a, b), (current, total)| (a + current, b + total));
-        match total {
-            0 => image.to_owned(),
-            _ => format!("{image}: {} of {} MiB", mib(current), mib(total)),
-        }
-    }
 }

@@ -1,0 +1,92 @@
+//! The steps in which the release is put into its slot, and the proxies prove it there.
+
+use jiff::Timestamp;
+use shunt_config::key::AppKey;
+use shunt_config::record::{Deploy, Stage};
+use shunt_config::{Release, Target};
+
+use super::check::{address, last_lines};
+use super::exposure::Exposure;
+use super::plan::Job;
+use super::run::Run;
+use super::trouble::Trouble;
+use crate::announce::announce;
+use crate::app_keys::{AppKeys, Kept};
+use crate::guard::Stop;
+use crate::prove::{Proved, proved};
+
+impl Run<'_> {
+    pub(super) async fn announce(&mut self, job: &Job) -> Result<String, Trouble> {
+        let keys = self.journal.refresh().await?;
+        let record = self.journal.record();
+        let slot = record.slot;
+        same_active(&keys, record.before.active.as_deref())?;
+        let release = Release {
+            version: record.version.clone(),
+            image: record.image.clone(),
+            targets: self.containers.iter().map(|c| Target::new(address(c, job))).collect(),
+            health: job.file.health.clone(),
+            timeouts: job.file.timeouts.clone(),
+            deploy: Some(record.id.clone()),
+            engine: record.engine.clone(),
+            by: Some(record.who.user.clone()),
+            at: Some(Timestamp::now()),
+            ..Release::default()
+        };
+        let (mut txn, replaced) = announce(&keys, slot, &release)?;
+        // Without its settings no proxy would look at the app, and nothing could be proved. They
+        // change no traffic: until the flip there is nothing they could send requests to.
+        if let (None, Some(route)) = (&keys.app, &job.file.route) {
+            let value = serde_json::to_vec(route).map_err(|e| Trouble::Store(e.to_string()))?;
+            txn = txn.when(keys.unchanged(&AppKey::App)).put(AppKey::App.of(&self.app), value);
+        }
+        let change = |record: &mut Deploy| {
+            record.stage = Stage::Announced;
+            record.replaced = replaced;
+        };
+        let tokens = self.journal.write(change, txn).await?;
+        let key = AppKey::Slot(slot).of(&self.app).to_string();
+        let token =
+            tokens.get(&key).cloned().ok_or(Trouble::Store(format!("no token for {key}")))?;
+        let said = format!("{} target(s) in `{slot}`", release.targets.len());
+        self.announced = Some((token, release));
+        // The transaction has compared `active` as it stands in these keys.
+        self.exposure = Exposure::Announced(keys.active.map(|kept| kept.token));
+        Ok(said)
+    }
+
+    pub(super) async fn prove(&mut self, job: &Job) -> Result<String, Trouble> {
+        let Some((token, release)) = self.announced.clone() else {
+            return Err(Trouble::Store("nothing was announced".to_owned()));
+        };
+        let (slot, limit, report) =
+            (self.journal.record().slot, job.file.limits.health, self.report);
+        let mut tell = |key: &str, text: &str| report.progress(key, text);
+        let proof = tokio::select! {
+            proof = proved(&mut self.sight, slot, &token, &release, limit, &mut tell) => proof,
+            stop = self.guard.stopped() => return Err(stop.into()),
+        };
+        match proof {
+            Proved::Healthy(by) => Ok(format!("{} target(s), by {by}", release.targets.len())),
+            Proved::Superseded => {
+                Err(Stop::Superseded(format!("`{slot}` was put again by someone else")).into())
+            }
+            Proved::Unhealthy(said, mut details) => {
+                let engine = self.engine().await?;
+                for container in &self.containers {
+                    details.extend(last_lines(&*engine, container).await);
+                }
+                Err(Trouble::Unhealthy(said, details))
+            }
+        }
+    }
+}
+
+/// Someone who changed `active` meanwhile had a reason that this deploy does not know.
+pub(super) fn same_active(keys: &AppKeys, before: Option<&str>) -> Result<(), Stop> {
+    let now = keys.active.as_ref().map(Kept::text);
+    if now.as_deref() == before {
+        return Ok(());
+    }
+    Err(Stop::Superseded("`active` was put by someone else since the deploy began".to_owned()))
+}

@@ -1,0 +1,73 @@
+//! Pulling an image, and by what the engine knows it.
+
+use std::collections::HashMap;
+
+use bollard::models::CreateImageInfo;
+use bollard::query_parameters::CreateImageOptionsBuilder;
+use futures_util::StreamExt as _;
+
+use super::{Docker, is_status};
+use crate::engine::image::Reference;
+use crate::engine::{EngineError, Image};
+use crate::report::Tell;
+
+impl Docker {
+    pub(super) async fn download(
+        &self,
+        image: &str,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), EngineError> {
+        let options = CreateImageOptionsBuilder::default().from_image(image).build();
+        let mut layers = Layers::default();
+        let mut stream = Box::pin(self.client.create_image(Some(options), None, None));
+        while let Some(info) = stream.next().await {
+            match info {
+                Err(error) if is_status(&error, 404) => {
+                    return Err(EngineError::NoImage(format!("{image}: {error}")));
+                }
+                info => layers.note(info.map_err(|error| self.failed(&error))?),
+            }
+            tell("pulling", &layers.text(image));
+        }
+        Ok(())
+    }
+
+    /// By what the engine knows `image`; `None` if it does not.
+    pub(super) async fn known(&self, image: &str) -> Result<Option<Image>, EngineError> {
+        let found = match self.client.inspect_image(image).await {
+            Err(error) if is_status(&error, 404) => return Ok(None),
+            found => found.map_err(|error| self.failed(&error))?,
+        };
+        let repository = Reference::of(image).repository;
+        let digests = found.repo_digests.unwrap_or_default();
+        let own = digests.into_iter().find(|digest| Reference::of(digest).repository == repository);
+        // An image built or loaded here has no digest of a registry; its id is as exact.
+        let by_digest = own.is_some();
+        let reference = own.or(found.id).unwrap_or_else(|| image.to_owned());
+        Ok(Some(Image { reference, by_digest }))
+    }
+}
+
+/// How far a pull has come, over all layers.
+#[derive(Debug, Default)]
+struct Layers(HashMap<String, (i64, i64)>);
+
+impl Layers {
+    fn note(&mut self, info: CreateImageInfo) {
+        let (Some(id), Some(detail)) = (info.id, info.progress_detail) else { return };
+        let downloading = info.status.as_deref() == Some("Downloading");
+        if let (true, Some(current), Some(total)) = (downloading, detail.current, detail.total) {
+            self.0.insert(id, (current, total));
+        }
+    }
+
+    fn text(&self, image: &str) -> String {
+        let mib = |bytes: i64| bytes / (1 << 20);
+        let (current, total) =
+            self.0.values().fold((0, 0), |(a, b), (current, total)| (a + current, b + total));
+        match total {
+            0 => image.to_owned(),
+            _ => format!("{image}: {} of {} MiB", mib(current), mib(total)),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! One proxy, and what its processes say of one app.
+
+use std::collections::BTreeMap;
+
+use shunt_config::status::{self, AppStatus};
+
+use crate::ack::{Ack, Expected};
+
+/// One proxy: known by its fleet key, live by the leased keys of its processes.
+#[derive(Clone, Debug, Default)]
+pub struct Proxy {
+    /// The value of its fleet key; `None` if it was forgotten (or the key cannot be read).
+    pub fleet: Option<status::Fleet>,
+    /// Whether the fleet key is there.
+    pub known: bool,
+    /// Its running processes: one, or two while it is being replaced.
+    pub processes: BTreeMap<String, Process>,
+}
+
+/// One running proxy process.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// What it says of itself.
+    pub instance: Option<status::Instance>,
+    /// What it says of the app.
+    pub status: Option<AppStatus>,
+}
+
+impl Proxy {
+    /// Whether a process of it lives.
+    pub fn is_live(&self) -> bool {
+        !self.processes.is_empty()
+    }
+
+    /// What its processes say of the app.
+    pub fn statuses(&self) -> impl Iterator<Item = &AppStatus> {
+        self.processes.values().filter_map(|process| process.status.as_ref())
+    }
+
+    /// Whether it says that it serves a release of the app.
+    pub fn serves(&self) -> bool {
+        self.statuses().any(|status| !status.serving.is_empty())
+    }
+
+    /// What it says to `expected`: the least of what its processes say.
+    pub fn ack(&self, expected: &Expected) -> Ack {
+        let said = self.processes.values().map(|process| expected.judge(process.status.as_ref()));
+        let rank = |ack: &Ack| match ack {
+            Ack::Applied => 0,
+            Ack::Waiting(_) => 1,
+            Ack::Refused(_) => 2,
+            Ack::Lost => 3,
+        };
+        said.max_by_key(rank).unwrap_or(Ack::Lost)
+    }
+}

@@ -1,0 +1,77 @@
+//! Waiting until the live proxies have let go of a release.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use shunt_config::record::Draining;
+use shunt_config::{ProxyName, Token};
+
+use super::Reaper;
+use super::doubt::{doubt, late};
+use crate::ack::Expected;
+use crate::app_keys::AppKeys;
+use crate::fleet::Fleet;
+use crate::flip::{join, leases};
+use crate::report::Tell;
+use crate::sight::{Look, Sight, Waited};
+use crate::time::age;
+
+impl Reaper<'_> {
+    /// Waits until every live proxy serves what the keys ask for and has no request on `token`: the
+    /// requests that are left when their time is over, or why it must not be stopped at all.
+    pub(super) async fn let_go(
+        &self,
+        sight: &mut Sight,
+        keys: &AppKeys,
+        token: &Token,
+        draining: &Draining,
+        tell: &mut Tell<'_>,
+    ) -> Result<BTreeMap<ProxyName, Option<u64>>, String> {
+        let over = self.limits.drain.saturating_sub(age(draining.since));
+        let limit = if self.wait { over } else { Duration::ZERO };
+        // A status that names this very `active` was written after the proxy had applied it; an
+        // older one says nothing of what was sent where meanwhile.
+        let expected = Expected::of(keys);
+        let late = |fleet: &Fleet| late(fleet, expected.as_ref()?);
+        if let Some(why) = doubt(keys, &sight.fleet) {
+            return Err(why);
+        }
+        let waited: Result<Waited<()>, Infallible> = sight
+            .wait(limit, tell, |keys, fleet| {
+                let holding = fleet.holding(keys, token);
+                Ok(match (late(fleet), holding.is_empty()) {
+                    (Some((name, why)), _) => Look::Wait(name.to_string(), why),
+                    (None, true) => Look::Done(()),
+                    (None, false) => Look::Wait(join(holding.keys()), leases(&holding)),
+                })
+            })
+            .await;
+        match waited {
+            Ok(Waited::Done(())) => Ok(BTreeMap::new()),
+            Ok(Waited::TimedOut(waits)) => match (sight.out_of_touch(), late(&sight.fleet)) {
+                (None, None) => Ok(sight.fleet.holding(&sight.keys, token)),
+                _ => Err(waits),
+            },
+            Err(never) => match never {},
+        }
+    }
+
+    /// Why requests that are left forbid to stop the release.
+    pub(super) fn too_early(
+        &self,
+        draining: &Draining,
+        left: &BTreeMap<ProxyName, Option<u64>>,
+        ours: bool,
+    ) -> Option<String> {
+        let serving: Vec<&ProxyName> =
+            left.iter().filter(|(_, n)| n.is_none()).map(|(name, _)| name).collect();
+        if !serving.is_empty() {
+            return Some(format!("{} has not let go of it", join(serving)));
+        }
+        // What someone else runs is not ours to stop, so its requests are not ours to cut.
+        let over = age(draining.since) >= self.limits.drain;
+        let stays = !left.is_empty() && (!over || !ours);
+        stays.then(|| format!("{} not over", leases(left)))
+    }
+}

@@ -1,0 +1,230 @@
+//! Stopping a release for good: after every known proxy has let go of it, and never before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shunt_config::key::AppKey;
+use shunt_config::record::{Draining, Limits};
+use shunt_config::store::{Outcome, Store, StoreError, Txn};
+use shunt_config::{AppName, ProxyName, Release, Slot, Token};
+
+use crate::announce::displace;
+use crate::app_keys::{AppKeys, Kept};
+use crate::engine::{self, Engine, label};
+use crate::exit::{Exit, Failure};
+use crate::fleet::Fleet;
+use crate::flip::leases;
+use crate::lock::Held;
+use crate::report::Tell;
+use crate::sight::Sight;
+
+mod doubt;
+mod let_go;
+mod lost;
+mod orphans;
+
+use doubt::{doubt, unsure};
+
+/// Retires releases for the holder of an app's lock.
+#[derive(Debug)]
+pub struct Reaper<'a> {
+    /// The store.
+    pub store: &'a Arc<dyn Store>,
+    /// The lock.
+    pub held: &'a Held,
+    /// How long what may take.
+    pub limits: Limits,
+    /// Whether to wait for requests to be over; otherwise what is not drained yet stays.
+    pub wait: bool,
+}
+
+/// What became of a release that was to be stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// It is gone.
+    Gone {
+        /// How many containers were stopped.
+        containers: usize,
+        /// Requests that were cut off, per proxy, because their time was over.
+        cut: BTreeMap<ProxyName, Option<u64>>,
+    },
+    /// It still runs, and why.
+    Kept(String),
+}
+
+impl Retired {
+    /// There was nothing to stop.
+    pub fn nothing() -> Self {
+        Self::Gone { containers: 0, cut: BTreeMap::new() }
+    }
+
+    /// In words.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Gone { containers, cut } if cut.is_empty() => {
+                format!("{containers} container(s) stopped, no request cut")
+            }
+            Self::Gone { containers, cut } => {
+                format!("{containers} container(s) stopped, cut off: {}", leases(cut))
+            }
+            Self::Kept(why) => format!("kept: {why}"),
+        }
+    }
+}
+
+impl Reaper<'_> {
+    /// Takes the standby release out of `slot`, so that nothing can be flipped or undone to it any
+    /// more; its containers still run. Why it has to stay there, where it has to.
+    pub async fn condemn(&self, keys: &AppKeys, slot: Slot) -> Result<Option<String>, Failure> {
+        let Some(kept) = keys.slot(slot) else { return Ok(None) };
+        if let Some(why) = doubt(keys, &self.fleet(&keys.name).await?) {
+            return Ok(Some(why));
+        }
+        if keys.active().is_none_or(|active| active.share(slot) > 0) {
+            return Ok(Some(format!("`{slot}` may get requests")));
+        }
+        let txn = Txn::new()
+            .when(self.held.condition())
+            .when(keys.unchanged(&AppKey::Active))
+            .when(keys.unchanged(&AppKey::Slot(slot)))
+            .when(keys.unchanged(&AppKey::Deploy))
+            .delete(AppKey::Slot(slot).of(&keys.name))
+            .delete(AppKey::Deploy.of(&keys.name));
+        let txn = displace(txn, keys, slot)?;
+        let key = AppKey::Draining(kept.token.clone()).of(&keys.name);
+        if self.store.commit(txn).await?.token(key).is_none() {
+            let said = format!("the keys of `{}` were changed at the same moment", keys.name);
+            return Err(Failure::new(Exit::Superseded, said));
+        }
+        Ok(None)
+    }
+
+    /// Stops the release under `draining/<token>` and forgets it, if nothing speaks against it.
+    /// May be repeated: what is done already is done.
+    pub async fn retire(
+        &self,
+        sight: &mut Sight,
+        token: &Token,
+        tell: &mut Tell<'_>,
+    ) -> Result<Retired, Failure> {
+        let app = sight.keys.name.clone();
+        let keys = self.keys(&app).await?;
+        let Some(kept) = keys.draining.get(token) else { return Ok(Retired::nothing()) };
+        let draining = readable(&keys, token, kept)?;
+        let left = match self.let_go(sight, &keys, token, draining, tell).await {
+            Ok(left) => left,
+            Err(why) => return Ok(Retired::Kept(why)),
+        };
+        let ours = draining.release().is_some_and(|release| release.deploy.is_some());
+        if let Some(why) = self.too_early(draining, &left, ours) {
+            return Ok(Retired::Kept(why));
+        }
+        if let Some(why) = self.missing(&app, token, draining, &kept.token).await? {
+            return Ok(Retired::Kept(why));
+        }
+        let against = |keys: &AppKeys, fleet: &Fleet| {
+            let holding = fleet.holding(keys, token);
+            let serving = holding.iter().find(|(_, leases)| leases.is_none());
+            let serving = serving.map(|(name, _)| format!("{name} has not let go of it"));
+            serving.or_else(|| unsure(keys, fleet))
+        };
+        let retired = self.stop(&app, token, draining, against).await?;
+        Ok(match retired {
+            Retired::Gone { containers, .. } => Retired::Gone { containers, cut: left },
+            kept @ Retired::Kept(_) => kept,
+        })
+    }
+
+    /// The same for a release that no proxy was ever asked to send requests to. So there is nothing
+    /// to wait for, and a lost proxy is no reason to keep it: it cannot serve what it never proved.
+    pub async fn discard(&self, app: &AppName, token: &Token) -> Result<Retired, Failure> {
+        let keys = self.keys(app).await?;
+        let Some(kept) = keys.draining.get(token) else { return Ok(Retired::nothing()) };
+        let draining = readable(&keys, token, kept)?;
+        let against = |_: &AppKeys, fleet: &Fleet| {
+            fleet.naming(token).map(|name| format!("{name} has not let go of it"))
+        };
+        self.stop(app, token, draining, against).await
+    }
+
+    /// Stops the containers of `draining`, and forgets it. `against` says what speaks against that
+    /// in a last look at the keys and at the proxies.
+    async fn stop(
+        &self,
+        app: &AppName,
+        token: &Token,
+        draining: &Draining,
+        against: impl Fn(&AppKeys, &Fleet) -> Option<String>,
+    ) -> Result<Retired, Failure> {
+        let release = draining.release();
+        let deploy = release.as_ref().and_then(|release| release.deploy.as_deref());
+        let mut containers = 0;
+        if let (Some(deploy), Some(release)) = (deploy, &release) {
+            let (keys, fleet) = (self.keys(app).await?, self.fleet(app).await?);
+            self.held.still_in(&keys)?;
+            let why = in_slot(&keys, token, deploy).or_else(|| against(&keys, &fleet));
+            if let Some(why) = why {
+                return Ok(Retired::Kept(why));
+            }
+            let engine = engine::open(release.engine.as_deref()).await?;
+            containers = remove(&*engine, app, deploy, self.limits.stop).await?;
+        }
+        self.forget(app, token).await?;
+        Ok(Retired::Gone { containers, cut: BTreeMap::new() })
+    }
+
+    async fn forget(&self, app: &AppName, token: &Token) -> Result<(), Failure> {
+        let key = AppKey::Draining(token.clone()).of(app);
+        let txn = Txn::new().when(self.held.condition()).delete(key);
+        match self.held.steady(async || self.store.commit(txn.clone()).await).await? {
+            Outcome::Committed(_) => Ok(()),
+            Outcome::Refused => Err(StoreError::LeaseLost.into()),
+        }
+    }
+
+    /// The app's keys as they stand now; tried again while the store is away and the lock is held.
+    pub async fn keys(&self, app: &AppName) -> Result<AppKeys, StoreError> {
+        self.held.steady(async || AppKeys::read(&**self.store, app).await).await
+    }
+
+    async fn fleet(&self, app: &AppName) -> Result<Fleet, StoreError> {
+        self.held.steady(async || Fleet::read(&**self.store, Some(app)).await).await
+    }
+}
+
+/// What is under `draining/<token>`; an error if it cannot be read.
+fn readable<'a>(
+    keys: &AppKeys,
+    token: &Token,
+    kept: &'a Kept<Draining>,
+) -> Result<&'a Draining, Failure> {
+    kept.read().map_err(|mistake| {
+        let key = AppKey::Draining(token.clone()).of(&keys.name);
+        Failure::usage(format!("`{key}` cannot be read: {mistake}"))
+    })
+}
+
+/// The slot that names a release's containers, in words, if one does.
+fn in_slot(keys: &AppKeys, token: &Token, deploy: &str) -> Option<String> {
+    let names = |slot: &Slot| {
+        let same = |release: &Release| release.deploy.as_deref() == Some(deploy);
+        keys.slot(*slot).is_some_and(|kept| kept.token == *token || kept.ok().is_none_or(same))
+    };
+    Slot::BOTH.into_iter().find(names).map(|slot| format!("it is in `{slot}`"))
+}
+
+/// Stops and removes all containers of `deploy`; how many there were.
+pub async fn remove(
+    engine: &dyn Engine,
+    app: &AppName,
+    deploy: &str,
+    grace: Duration,
+) -> Result<usize, Failure> {
+    let containers = engine.list(&label::of_deploy(app, deploy)).await?;
+    let all = containers.iter().map(|container| engine.remove(&container.id, grace));
+    for removed in futures_util::future::join_all(all).await {
+        removed?;
+    }
+    Ok(containers.len())
+}

@@ -1,0 +1,110 @@
+//! An app on one page: what is wanted, what each proxy serves, and what is half done.
+
+use serde::Serialize;
+use shunt_config::Slot;
+use shunt_config::record::{Deploy, Lock, Stage};
+
+use crate::ack::Expected;
+use crate::app_keys::{AppKeys, Kept};
+use crate::fleet::{Fleet, Proxy};
+use crate::lock::held_by;
+use crate::report::{Report, table};
+use crate::time::{age, show};
+
+mod lines;
+mod problems;
+
+use lines::drain_lines;
+pub use lines::{DrainLine, ProxyLine, SlotLine};
+use problems::problems;
+
+/// An app on one page.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The app.
+    pub app: String,
+    /// Its hosts.
+    pub hosts: Vec<String>,
+    /// `active`, as it was put.
+    pub active: Option<String>,
+    /// What is in the slots.
+    pub slots: Vec<SlotLine>,
+    /// What each proxy says.
+    pub proxies: Vec<ProxyLine>,
+    /// Who holds the lock.
+    pub lock: Option<Lock>,
+    /// The deploy that runs, is half done, or keeps its previous release warm.
+    pub deploy: Option<Deploy>,
+    /// Whether that deploy is half done and nobody is at it.
+    pub half_done: bool,
+    /// Releases that are in no slot any more and not gone yet.
+    pub draining: Vec<DrainLine>,
+    /// What is wrong, and what to do about it.
+    pub problems: Vec<String>,
+}
+
+impl Summary {
+    /// The page for the app of `keys`, as `fleet` sees it.
+    pub fn new(keys: &AppKeys, fleet: &Fleet) -> Self {
+        let expected = Expected::of(keys);
+        let record = keys.record().cloned();
+        let half_done = keys.lock.is_none() && record.as_ref().is_some_and(Deploy::unfinished);
+        let app = keys.app.as_ref().and_then(Kept::ok);
+        let line = |(name, proxy): (&shunt_config::ProxyName, &Proxy)| {
+            ProxyLine::new(name.as_str(), proxy, expected.as_ref())
+        };
+        Self {
+            app: keys.name.to_string(),
+            hosts: app
+                .map(|app| app.hosts.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            active: keys.active.as_ref().map(|kept| kept.text().trim().to_owned()),
+            slots: Slot::BOTH.into_iter().filter_map(|slot| SlotLine::new(keys, slot)).collect(),
+            proxies: fleet.all().map(line).collect(),
+            lock: keys.lock.as_ref().and_then(Kept::ok).cloned(),
+            deploy: record,
+            half_done,
+            draining: drain_lines(keys, fleet),
+            problems: problems(keys, half_done),
+        }
+    }
+
+    /// The page for people.
+    pub fn text(&self, report: &Report) -> String {
+        let mut lines = Vec::new();
+        let active = self.active.as_deref().unwrap_or("nothing is active");
+        lines.push(format!(
+            "{}  {}  → {active}",
+            report.paint(&self.app, "1"),
+            self.hosts.join(" ")
+        ));
+        lines.extend(self.slots.iter().map(|slot| slot.text(&self.proxies)));
+        lines.extend(self.draining.iter().map(DrainLine::text));
+        if !self.proxies.is_empty() {
+            let rows: Vec<_> = self.proxies.iter().map(ProxyLine::row).collect();
+            lines.push(table(&["  PROXY", "STATE", "SERVES", "REQUESTS ON OLD"], &rows));
+        }
+        lines.extend(self.deploy.as_ref().and_then(|record| self.deploy_text(record)));
+        // A deploy that runs says by itself who is at it.
+        let other = |lock: &&Lock| self.deploy.as_ref().is_none_or(|record| record.who != lock.who);
+        let lock = self.lock.as_ref().filter(other);
+        lines.extend(lock.map(|lock| format!("  locked: {}", held_by(lock))));
+        lines.extend(self.problems.iter().map(|p| format!("  {}  {p}", report.paint("!", "31"))));
+        lines.join("\n")
+    }
+
+    fn deploy_text(&self, record: &Deploy) -> Option<String> {
+        if record.stage == Stage::Warm {
+            return None;
+        }
+        let version = record.version.as_deref().unwrap_or("a release");
+        let step = record.step().map_or("about to begin", |time| time.step.as_str());
+        let since = show(age(record.began));
+        let who = &record.who;
+        let state = if self.half_done { "half done, nobody is at it" } else { "runs" };
+        let slot = record.slot;
+        Some(format!(
+            "  deploy of {version} to {slot} {state}: step `{step}`, began {since} ago by {who}"
+        ))
+    }
+}

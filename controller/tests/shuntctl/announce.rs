@@ -1,0 +1,54 @@
+//! `shuntctl announce`, with proxies that say what a test wants to hear.
+
+use std::time::Duration;
+
+use e2e::until;
+use shunt_config::Slot;
+use shunt_config::status::TargetState;
+
+use crate::site::{Site, ended};
+use crate::words::{Words, obedient};
+
+#[tokio::test]
+async fn an_announcement_ends_when_every_live_proxy_has_proved_it() {
+    let site = Site::with_two_releases().await;
+    let proxy = Words::of("lb1", &site).await;
+    proxy.serves_what_is_asked().await;
+    let announce = ["announce", "web", "green", "127.0.0.1:9003", "--release", "1.2"];
+    let unproved = site.run(&[&announce[..], &["--timeout", "1s"]].concat()).await;
+    unproved.ended_with(3).says("127.0.0.1:9003 from lb1: not probed yet");
+    assert_eq!(site.active().await, "blue", "traffic is as it was");
+
+    let old = site.keys().await.slot(Slot::Green).unwrap().token.clone();
+    let child = site.start(&announce);
+    until("the announcement", async || {
+        (site.keys().await.slot(Slot::Green).unwrap().token != old).then_some(())
+    })
+    .await;
+    let mut status = obedient(&site.keys().await);
+    let target = status.targets.iter_mut().find(|target| target.slot == Slot::Green).unwrap();
+    (target.state, target.last) = (TargetState::Unproved, "connection refused".into());
+    proxy.says(&status).await;
+    let mut child = child;
+    let waits = tokio::time::timeout(Duration::from_millis(300), child.wait()).await;
+    assert!(waits.is_err(), "it did not wait for the proof");
+    proxy.serves_what_is_asked().await;
+    ended(child).await.ended_with(0).says("by lb1");
+}
+
+#[tokio::test]
+async fn what_an_announcement_replaces_is_kept_as_draining_until_it_is_retired() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let old = site.keys().await.slot(Slot::Green).unwrap().token.clone();
+    site.run(&["announce", "web", "green", "127.0.0.1:9003"]).await.ended_with(0);
+    let keys = site.keys().await;
+    let draining = keys.draining.get(&old).unwrap().ok().unwrap();
+    assert_eq!(draining.release().unwrap().version.as_deref(), Some("1.1"));
+    let serving = site.run(&["announce", "web", "blue", "127.0.0.1:9004"]).await;
+    serving.ended_with(2).says("gets requests now");
+    site.run(&["retire", "web"]).await.ended_with(0);
+    let keys = site.keys().await;
+    assert!(keys.draining.is_empty() && keys.slot(Slot::Green).is_none());
+    assert_eq!(site.active().await, "blue");
+}

@@ -1,0 +1,50 @@
+//! The verbs that only look.
+
+use shunt_config::key::AppKey;
+use shunt_config::record::HISTORY_KEPT;
+use shunt_config::store::Txn;
+
+use crate::site::Site;
+use crate::words::Words;
+
+#[tokio::test]
+async fn status_names_bad_values_unknown_keys_and_who_differs() {
+    let site = Site::with_two_releases().await;
+    Words::of("lb1", &site).await.serves_what_is_asked().await;
+    site.put(AppKey::Active, "gren").await;
+    let key = "apps/web/aktive";
+    site.store.commit(Txn::new().put(key, "green")).await.unwrap();
+    let run = site.run(&["status", "web"]).await.ended_with(0);
+    let run = run.says("did you mean `green`?").says("did you mean `active`?");
+    assert!(run.output.contains("lb1"));
+    let json = site.run(&["status", "web", "--json"]).await.ended_with(0).json();
+    assert_eq!(json["active"], "gren");
+    assert_eq!(json["problems"].as_array().unwrap().len(), 2);
+    site.run(&["status", "shop"]).await.ended_with(2).says("no app `shop`");
+}
+
+#[tokio::test]
+async fn the_last_fifty_entries_of_history_are_kept() {
+    let site = Site::with_two_releases().await;
+    let proxy = Words::of("lb1", &site).await;
+    let _proxy = proxy.obeys();
+    let entry = r#"{"verb":"flip","who":{"user":"ann","host":"ci-7","pid":1},
+        "began":"2026-01-01T00:00:00Z","ended":"2026-01-01T00:00:01Z","outcome":"done"}"#;
+    for i in 0..60 {
+        site.put(AppKey::History(format!("20260101T000000-{i:08}")), entry).await;
+    }
+    site.run(&["flip", "web"]).await.ended_with(0);
+    site.run(&["undo", "web"]).await.ended_with(0);
+    let keys = site.keys().await;
+    assert_eq!(keys.history.len(), HISTORY_KEPT);
+    let run = site.run(&["history", "web", "--limit", "2"]).await.ended_with(0).says("ann");
+    assert!(run.output.contains("undo") && run.output.contains("flip"), "{}", run.output);
+}
+
+#[tokio::test]
+async fn a_lost_store_is_told_with_its_own_code() {
+    let site = Site::empty();
+    let nobody = ["--store", "http://127.0.0.1:1", "list"];
+    site.run(&nobody).await.ended_with(7).says("127.0.0.1:1");
+    site.run(&["--store", "relative", "list"]).await.ended_with(2);
+}

@@ -1,0 +1,21 @@
+//! What `shuntctl` promises, on a directory store, with real processes and a real engine.
+
+// Helpers outside of test functions may fail the test as well.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod announce;
+mod command_line;
+mod deploys;
+mod fence;
+mod flip;
+mod interference;
+mod lock;
+mod look;
+mod remove;
+mod resume;
+mod retire;
+mod shop;
+mod site;
+mod sweep;
+mod undo;
+mod words;

@@ -1,0 +1,83 @@
+//! A directory store, an engine with images, and a deploy file.
+
+use e2e::engine::REGISTRY;
+use e2e::{Engine, Process};
+use shunt_config::Slot;
+use shunt_config::record::Outcome;
+
+use crate::site::{Run, Site};
+use crate::words::{Obedient, Words};
+
+/// A store, an engine with images, and a deploy file.
+pub(crate) struct Shop {
+    pub(crate) site: Site,
+    pub(crate) engine: Engine,
+}
+
+impl Shop {
+    /// Images of these versions; `settings` go to the end of the deploy file.
+    pub(crate) async fn open(versions: &[&str], settings: &str) -> Self {
+        let (site, engine) = (Site::empty(), Engine::start().await);
+        for version in versions {
+            engine.build_demo(version, &[]).await;
+        }
+        let shop = Self { site, engine };
+        shop.write_file("hosts = [\"www.example.com\"]", settings);
+        shop
+    }
+
+    pub(crate) fn write_file(&self, route: &str, settings: &str) {
+        let (host, address) = (self.engine.host(), self.engine.address());
+        let text = format!(
+            "app = \"web\"\nimage = \"{REGISTRY}/acme/web\"\n[route]\n{route}\n\
+             [run]\nport = 8080\nhosts = [\"{host}\"]\nbind = \"{address}\"\npull = \"never\"\n{settings}"
+        );
+        self.site.write("shunt.toml", &text);
+    }
+
+    pub(crate) async fn proxy(&self, name: &str) -> Words {
+        Words::of(name, &self.site).await
+    }
+
+    pub(crate) async fn obedient(&self, name: &str) -> Obedient {
+        self.proxy(name).await.obeys()
+    }
+
+    pub(crate) async fn deploy(&self, version: &str) -> Run {
+        self.site.run(&["deploy", "--tag", version]).await
+    }
+
+    /// A deploy that stands still at `moment`.
+    pub(crate) async fn stopped_at(&self, moment: &str, version: &str) -> Process {
+        let mut deploy = self.site.begin(&["deploy", "--tag", version], Some(moment));
+        deploy.said(&format!("paused {moment}")).await;
+        deploy
+    }
+
+    /// The versions of all containers there are, by their images.
+    pub(crate) async fn containers(&self) -> Vec<String> {
+        let mut versions = Vec::new();
+        for container in self.engine.containers().await {
+            let format = "{{range .Config.Env}}{{println .}}{{end}}";
+            let inspect = ["inspect", "--format", format, &container.id];
+            let environment = self.engine.docker(&inspect).await;
+            let version = environment.lines().find_map(|line| line.strip_prefix("VERSION="));
+            versions.push(version.unwrap_or("none").to_owned());
+        }
+        versions.sort();
+        versions
+    }
+
+    /// What is active, and the versions in both slots: `green: 1 2`.
+    pub(crate) async fn slots(&self) -> String {
+        let keys = self.site.keys().await;
+        let version = |slot| keys.slot(slot)?.ok()?.version.clone();
+        let [blue, green] = Slot::BOTH.map(|slot| version(slot).unwrap_or_else(|| "-".to_owned()));
+        format!("{}: {blue} {green}", self.site.active().await)
+    }
+
+    pub(crate) async fn last_outcome(&self) -> Outcome {
+        let keys = self.site.keys().await;
+        keys.history.values().last().unwrap().ok().unwrap().outcome
+    }
+}
