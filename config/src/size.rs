@@ -25,6 +25,16 @@ impl Size {
         Self(n << 20)
     }
 
+    /// The number of bytes, or the largest there is.
+    pub fn as_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    /// The number of bytes, or the largest there is.
+    pub fn as_u32(self) -> u32 {
+        u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
+
     /// The number of bytes.
     pub const fn get(self) -> u64 {
         self.0

@@ -49,7 +49,8 @@ pub(crate) fn open(file: &ProxyFile) -> anyhow::Result<Doors> {
         let tls = match (&file.tls, &certificates) {
             (Some(section), Some(certificates)) if listen.tls => {
                 let server = ServerTls::new(certificates, options(section, listen));
-                let server = Arc::new(server.with_context(|| format!("listener {}", listen.address))?);
+                let server =
+                    Arc::new(server.with_context(|| format!("listener {}", listen.address))?);
                 servers.push(Arc::clone(&server));
                 Some(server)
             }

@@ -21,6 +21,7 @@ pub mod admin;
 pub mod cli;
 pub mod control;
 pub mod data;
+mod doors;
 pub mod health;
 pub mod metrics;
 pub mod pages;

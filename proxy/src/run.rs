@@ -6,22 +6,26 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use arc_swap::ArcSwap;
 use prometheus::Registry;
 use sd_notify::NotifyState;
-use shunt_config::proxy_file::ProxyFile;
+use shunt_config::proxy_file::{Destination, Format as LogFormat, ProxyFile};
 use shunt_config::{key, store};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
+use crate::access_log::{AccessLog, Format, Output};
 use crate::admin::Admin;
 use crate::control::report::{Identity, Reporter};
 use crate::control::{Control, ControlConfig};
-use crate::data::{ClientLimits, Door, Listener, Plane, PlaneConfig};
-use crate::metrics::{Collector, PlaneCounts};
+use crate::data::{ClientLimits, Listener, Plane, PlaneConfig};
+use crate::doors::{self, Doors, TlsFiles};
+use crate::metrics::{CertificatesCollector, Collector, PlaneCounts};
+use crate::pages::Pages;
 use crate::route::Router;
 use crate::saved::{Saver, StateDir};
 use crate::signals::{Signals, Told};
@@ -37,13 +41,14 @@ const SIGN_OFF: Duration = Duration::from_secs(5);
 /// Runs the proxy that `file`, read from `path`, describes, until it is told to stop.
 pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let listeners = bind(&file)?;
+    let Doors { listeners, tls } = doors::open(&file)?;
     let admin = TcpListener::bind(file.admin).await;
     let admin = admin.with_context(|| format!("admin listener {}", file.admin))?;
     say_where(&listeners, &admin)?;
 
+    let pages = Arc::new(ArcSwap::from_pointee(pages(&file)?));
     let router = Arc::new(Router::default());
-    let mut proxy = Proxy::start(&file, &router, admin)?;
+    let mut proxy = Proxy::start(&file, &router, admin, tls)?;
     let door = if proxy.restored { DOOR_RESTORED } else { DOOR };
     let told = tokio::select! {
         // In time or not: the door opens.
@@ -53,9 +58,17 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
     if told {
         return proxy.stop().await;
     }
-    let client =
-        ClientLimits { idle: file.client.idle, head: file.client.head, ..ClientLimits::default() };
-    let plane = Plane::start(PlaneConfig { threads: file.threads, listeners, client }, &router)?;
+    let client = ClientLimits { client: file.client, bounds: file.limits, http2: file.http2 };
+    let log = access_log(&file)?;
+    let plane = PlaneConfig {
+        threads: file.threads,
+        listeners,
+        client,
+        log: log.clone(),
+        pages: Arc::clone(&pages),
+        health: file.front_health.as_deref().map(Into::into),
+    };
+    let plane = Plane::start(plane, &router)?;
     proxy.count(&plane);
     info!(proxy = %file.name, threads = file.threads, "serving");
     notify(&[NotifyState::Ready]);
@@ -65,7 +78,15 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
         tokio::select! {
             told = signals.next() => match told {
                 Told::Stop => break,
-                Told::Reload => settings = proxy.reload(path, settings),
+                Told::Reload => {
+                    settings = proxy.reload(path, settings);
+                    reload_pages(&settings, &pages);
+                }
+                Told::Reopen => {
+                    if let Some(log) = &log {
+                        log.reopen();
+                    }
+                }
             },
             ended = &mut proxy.control => bail!("the control task ended: {ended:?}"),
         }
@@ -81,7 +102,42 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
         }
         () = signals.stop() => bail!("told to stop a second time: what ran is cut"),
     }
+    if let Some(log) = log.and_then(Arc::into_inner) {
+        log.close();
+    }
     proxy.stop().await
+}
+
+/// The access log that `file` asks for, running.
+fn access_log(file: &ProxyFile) -> anyhow::Result<Option<Arc<AccessLog>>> {
+    let Some(section) = &file.access_log else { return Ok(None) };
+    let output = match &section.path {
+        Destination::Stdout => Output::stdout()?,
+        Destination::File(path) => Output::file(path)
+            .with_context(|| format!("[access_log] path = \"{}\"", path.display()))?,
+    };
+    let format = match section.format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Combined => Format::Combined,
+    };
+    Ok(Some(Arc::new(AccessLog::start(output, format, section.buffer)?)))
+}
+
+/// The pages that `file` asks for.
+fn pages(file: &ProxyFile) -> anyhow::Result<Pages> {
+    let Some(directory) = &file.pages else { return Ok(Pages::default()) };
+    Pages::load(directory).map_err(|mistakes| {
+        let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow!("[pages] directory = \"{}\": {}", directory.display(), all.join("; "))
+    })
+}
+
+/// Reads the pages again; those in use stay if there is a mistake.
+fn reload_pages(file: &ProxyFile, used: &ArcSwap<Pages>) {
+    match pages(file) {
+        Ok(pages) => used.store(Arc::new(pages)),
+        Err(error) => error!("the pages stay as they were: {error:#}"),
+    }
 }
 
 /// The tasks beside the data threads.
@@ -98,11 +154,18 @@ struct Proxy {
     /// Whether its last request is over.
     ended: watch::Sender<bool>,
     plane: Arc<OnceLock<PlaneCounts>>,
+    /// What to notify to have the certificates read again.
+    certificates: Option<Arc<Notify>>,
 }
 
 impl Proxy {
     /// Starts all that is not a data thread.
-    fn start(file: &ProxyFile, router: &Arc<Router>, admin: TcpListener) -> anyhow::Result<Self> {
+    fn start(
+        file: &ProxyFile,
+        router: &Arc<Router>,
+        admin: TcpListener,
+        tls: Option<TlsFiles>,
+    ) -> anyhow::Result<Self> {
         let directory = StateDir::open(&file.state, &file.name)
             .with_context(|| format!("state directory {}", file.state.display()))?;
         let store = store::open(&file.store)?;
@@ -128,6 +191,10 @@ impl Proxy {
         let collector =
             Collector::new(identity.clone(), Arc::clone(&shown), Arc::clone(&plane), failures)?;
         registry.register(Box::new(collector))?;
+        let reload = tls.as_ref().map(|tls| Arc::clone(&tls.reload));
+        if let Some(TlsFiles { certificates, servers, .. }) = tls {
+            registry.register(Box::new(CertificatesCollector::new(certificates, servers)?))?;
+        }
         let (store_name, config_read) = (store.name(), configured);
         let page = Admin {
             identity,
@@ -149,6 +216,7 @@ impl Proxy {
             stopping,
             ended,
             plane,
+            certificates: reload,
         })
     }
 
@@ -169,6 +237,9 @@ impl Proxy {
 
     /// Reads the file again and returns the settings that hold from now on.
     fn reload(&self, path: &Path, old: ProxyFile) -> ProxyFile {
+        if let Some(certificates) = &self.certificates {
+            certificates.notify_one();
+        }
         let new = match ProxyFile::load(path) {
             Ok(new) => new,
             Err(mistakes) => {
@@ -224,7 +295,14 @@ fn differing(a: &ProxyFile, b: &ProxyFile) -> Vec<&'static str> {
         ("store", a.store == b.store),
         ("admin", a.admin == b.admin),
         ("state", a.state == b.state),
+        ("tls", a.tls == b.tls),
+        ("trust", a.trust == b.trust),
         ("client", a.client == b.client),
+        ("limits", a.limits == b.limits),
+        ("http2", a.http2 == b.http2),
+        ("access_log", a.access_log == b.access_log),
+        ("pages", a.pages == b.pages),
+        ("front", a.front_health == b.front_health),
         ("tls", a.tls == b.tls),
         ("trust", a.trust == b.trust),
         ("limits", a.limits == b.limits),
@@ -238,19 +316,11 @@ fn differing(a: &ProxyFile, b: &ProxyFile) -> Vec<&'static str> {
     .collect()
 }
 
-fn bind(file: &ProxyFile) -> anyhow::Result<Vec<Listener>> {
-    let bind = |address| {
-        Listener::bind(address, file.threads, Door::default())
-            .with_context(|| format!("listener {address}"))
-    };
-    file.listen.iter().map(|listen| bind(listen.address)).collect()
-}
-
 /// One line per listener on stdout, for scripts that asked for port 0.
 fn say_where(listeners: &[Listener], admin: &TcpListener) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     for listener in listeners {
-        writeln!(out, "listening http {}", listener.local_addr())?;
+        writeln!(out, "listening {} {}", listener.scheme(), listener.local_addr())?;
     }
     writeln!(out, "listening admin {}", admin.local_addr()?)?;
     out.flush()?;

@@ -16,7 +16,7 @@ use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
-use crate::route::{Epoch, Release, Share, Site};
+use crate::route::{Epoch, Front, Release, Share, Site};
 use crate::saved::SavedApp;
 
 /// What every app's work needs.
@@ -257,6 +257,7 @@ impl AppRun {
             app: self.name.clone(),
             routes: ownership::routes(&served.settings.value),
             strip_prefix: served.settings.value.strip_prefix,
+            front: Front::of(&served.settings.value),
             epoch,
         });
         self.site = Some((Arc::clone(&site), served.settings.token.clone()));

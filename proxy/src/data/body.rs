@@ -27,17 +27,20 @@ struct Upload {
     incoming: Incoming,
     /// What holds it back, while the target has not said that it wants it.
     gate: Option<Gate>,
+    /// Bytes that may still come.
+    left: u64,
     exchange: Rc<Exchange>,
 }
 
 impl RequestBody {
-    /// `incoming`, or nothing at all if it is empty.
-    pub(super) fn new(incoming: Incoming, exchange: &Rc<Exchange>) -> Self {
+    /// `incoming`, or nothing at all if it is empty; at most `limit` bytes of it, if that is not 0.
+    pub(super) fn new(incoming: Incoming, exchange: &Rc<Exchange>, limit: u64) -> Self {
         if incoming.is_end_stream() {
             return Self(None);
         }
         exchange.moved(Sending::WaitsForTarget);
-        Self(Some(Upload { incoming, gate: None, exchange: Rc::clone(exchange) }))
+        let left = if limit == 0 { u64::MAX } else { limit };
+        Self(Some(Upload { incoming, gate: None, left, exchange: Rc::clone(exchange) }))
     }
 
     /// Holds the body back until `gate` is open.
@@ -57,7 +60,7 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(Upload { incoming, gate, exchange }) = &mut self.0 else {
+        let Some(Upload { incoming, gate, left, exchange }) = &mut self.0 else {
             return Poll::Ready(None);
         };
         if let Some(shut) = gate {
@@ -65,6 +68,21 @@ impl Body for RequestBody {
             *gate = None;
         }
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            let length = data.len() as u64;
+            if let Some(record) = exchange.record() {
+                record.received.set(record.received.get() + length);
+            }
+            match left.checked_sub(length) {
+                Some(rest) => *left = rest,
+                None => {
+                    exchange.moved(Sending::TooLarge);
+                    return Poll::Ready(Some(Err("the request body is too large".into())));
+                }
+            }
+        }
         match &polled {
             Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => exchange.moved(Sending::Done),
             Poll::Ready(Some(Ok(_))) => exchange.moved(Sending::WaitsForTarget),
@@ -213,6 +231,9 @@ impl Download {
         }
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(record), Some(data)) = (self.exchange.record(), frame.data_ref()) {
+                    record.sent.set(record.sent.get() + data.len() as u64);
+                }
                 self.exchange.deadline.allow(self.exchange.release().release.limits.idle);
                 if self.incoming.is_end_stream() {
                     self.finish();

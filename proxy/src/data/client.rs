@@ -24,9 +24,10 @@ enum Stage {
 /// One client connection.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// The client's address.
-    pub(super) peer: SocketAddr,
+    address: Cell<SocketAddr>,
     stage: Cell<Stage>,
+    /// Requests so far.
+    served: Cell<u32>,
     /// Exchanges now open: at most one on HTTP/1.1.
     open: Cell<u32>,
     watched: Watched,
@@ -42,7 +43,17 @@ impl Client {
         self.watched.deadline()
     }
 
-    /// How long a client may take.
+    /// The client's address, as far as it is known.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address.get()
+    }
+
+    /// A proxy in front, whose connection this is, has said who the client is.
+    pub(super) fn set_address(&self, address: SocketAddr) {
+        self.address.set(address);
+    }
+
+    /// What a client may take and cost.
     pub(super) fn limits(&self) -> &ClientLimits {
         &self.limits
     }
@@ -51,15 +62,22 @@ impl Client {
     pub(super) fn head_began(&self) {
         if self.stage.get() == Stage::Idle {
             self.stage.set(Stage::Head);
-            self.deadline().restart(Some(self.limits.head));
+            self.deadline().restart(Some(self.limits.client.head));
         }
     }
 
     /// A request was read; its deadlines are set by whoever works on it.
     pub(super) fn exchange_began(&self) {
+        self.served.set(self.served.get().saturating_add(1));
         self.open.set(self.open.get() + 1);
         self.stage.set(Stage::Exchange);
         self.deadline().restart(None);
+    }
+
+    /// Whether this connection has had as many requests as one may have.
+    pub(super) fn is_used_up(&self) -> bool {
+        let most = self.limits.client.requests;
+        most > 0 && self.served.get() >= most
     }
 
     /// An answer is over, or will never come.
@@ -67,7 +85,7 @@ impl Client {
         self.open.set(self.open.get().saturating_sub(1));
         if self.open.get() == 0 {
             self.stage.set(Stage::Idle);
-            self.deadline().restart(Some(self.limits.idle));
+            self.deadline().restart(Some(self.limits.client.idle));
         }
     }
 
@@ -75,7 +93,7 @@ impl Client {
     pub(super) fn took(&self) {
         match self.stage.get() {
             // The end of an answer may still be on its way.
-            Stage::Idle => self.deadline().allow(self.limits.idle),
+            Stage::Idle => self.deadline().allow(self.limits.client.idle),
             Stage::Exchange => self.deadline().moved(),
             Stage::Head => {}
         }
@@ -113,10 +131,11 @@ impl Clients {
     pub(super) fn admit(self: &Rc<Self>, peer: SocketAddr) -> Admitted {
         self.count.set(self.count.get() + 1);
         let client = Rc::new(Client {
-            peer,
+            address: Cell::new(peer),
             stage: Cell::new(Stage::Idle),
+            served: Cell::new(0),
             open: Cell::new(0),
-            watched: self.deadlines.watch(Some(self.limits.head)),
+            watched: self.deadlines.watch(Some(self.limits.client.head)),
             limits: self.limits,
             upgraded: RefCell::new(None),
         });

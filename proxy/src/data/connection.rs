@@ -1,22 +1,25 @@
 //! One client connection, from its first byte to the protocol spoken on it.
 
 use std::future::poll_fn;
-use std::io::{
-    self,
-    ErrorKind::{ConnectionAborted, TimedOut, UnexpectedEof},
-};
+use std::io;
+use std::io::ErrorKind::{ConnectionAborted, PermissionDenied, TimedOut, UnexpectedEof};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 
+use http::{HeaderName, HeaderValue};
+use shunt_config::cidr::Cidrs;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::client::{Admitted, Client};
 use super::door::Door;
 use super::forwarded::Origin;
 use super::local::Local;
-use super::transport::Transport;
+use super::transport::{Stream, Transport};
 use super::{http1, http2};
+use crate::proxy_protocol::{self, Header};
+use crate::tls;
 
 /// What every request of a connection needs to know of it; made once.
 #[derive(Debug)]
@@ -29,6 +32,17 @@ pub(super) struct Peer {
     pub(super) door: Rc<Door>,
     /// What its requests say of where they come from.
     pub(super) origin: Origin,
+    /// What its requests say of the certificate it has shown.
+    pub(super) certificate: Vec<(HeaderName, HeaderValue)>,
+    /// The version of TLS, such as `TLSv1.3`; empty in the clear.
+    pub(super) tls: &'static str,
+}
+
+impl Peer {
+    /// Whether the connection itself is one of TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        !self.tls.is_empty()
+    }
 }
 
 /// What a client speaks.
@@ -46,11 +60,16 @@ pub(super) fn spawn(local: &Rc<Local>, door: &Rc<Door>, stream: TcpStream, peer:
 
 async fn serve(local: Rc<Local>, door: Rc<Door>, stream: TcpStream, admitted: Admitted) {
     let client = Rc::clone(&admitted.client);
-    let mut io = Transport::new(stream, Rc::clone(&client));
     // Why a connection ends before its first request is nobody's affair but its client's.
-    let Ok(protocol) = protocol(&local, &door, &client, &mut io).await else { return };
+    let Ok(Welcome { io, protocol, certificate, tls }) =
+        welcome(&local, &door, &client, stream).await
+    else {
+        return;
+    };
     let peer = Rc::new(Peer {
-        origin: Origin::new(client.peer.ip(), false, &door.trust),
+        origin: Origin::new(client.address().ip(), door.tls.is_some(), &door.trust),
+        certificate,
+        tls,
         local,
         client,
         door,
@@ -59,6 +78,62 @@ async fn serve(local: Rc<Local>, door: Rc<Door>, stream: TcpStream, admitted: Ad
         Protocol::Http1 => http1::serve(&peer, io).await,
         Protocol::Http2 => http2::serve(&peer, io).await,
     }
+}
+
+/// A connection that is ready for its first request.
+struct Welcome {
+    io: Transport,
+    protocol: Protocol,
+    certificate: Vec<(HeaderName, HeaderValue)>,
+    tls: &'static str,
+}
+
+async fn welcome(
+    local: &Local,
+    door: &Door,
+    client: &Rc<Client>,
+    mut stream: TcpStream,
+) -> io::Result<Welcome> {
+    if let Some(trusted) = &door.proxy_protocol {
+        proxied(client, trusted, &mut stream).await?;
+    }
+    if let Some(tls) = &door.tls {
+        let accept = TlsAcceptor::from(tls.config()).accept(stream);
+        let limit = client.limits().client.tls_handshake;
+        let stream = client.deadline().within(limit, accept).await.ok_or(TimedOut)??;
+        client.deadline().allow(client.limits().client.head);
+        let (_, session) = stream.get_ref();
+        let protocol = match session.alpn_protocol() {
+            Some(tls::H2) => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        let certificate = shown.map_or_else(Vec::new, tls::subject::headers);
+        let version = match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLSv1.2",
+        };
+        let io = Transport::new(Stream::Tls(Box::new(stream)), Rc::clone(client));
+        return Ok(Welcome { io, protocol, certificate, tls: version });
+    }
+    let mut io = Transport::new(Stream::Tcp(stream), Rc::clone(client));
+    let protocol = protocol(local, door, client, &mut io).await?;
+    Ok(Welcome { io, protocol, certificate: Vec::new(), tls: "" })
+}
+
+/// Reads who the client is from the header that a trusted proxy in front begins with.
+async fn proxied(client: &Client, trusted: &Cidrs, stream: &mut TcpStream) -> io::Result<()> {
+    if !trusted.contain(client.address().ip()) {
+        return Err(PermissionDenied.into());
+    }
+    let limits = &client.limits().client;
+    let read = client.deadline().within(limits.tls_handshake, proxy_protocol::read(stream));
+    let header = read.await.ok_or(TimedOut)?.map_err(io::Error::other)?;
+    client.deadline().allow(limits.head);
+    if let Header::Proxied(addresses) = header {
+        client.set_address(addresses.source);
+    }
+    Ok(())
 }
 
 /// Finds out what the client speaks, within the time for a request head.

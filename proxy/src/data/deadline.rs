@@ -4,8 +4,10 @@
 //! in a `Cell`; the thread's tick looks at all of them and wakes the tasks whose time is up.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use slab::Slab;
@@ -47,6 +49,29 @@ impl Deadline {
     pub(super) fn restart(&self, limit: Option<Duration>) {
         self.pace.set(None);
         self.due.set(limit.map_or(Moment::NEVER, |limit| self.all.clock.after(limit)));
+    }
+
+    /// `work`, if it is done within `limit`.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `work`.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        self.allow(limit);
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            self.remember(cx.waker());
+            match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if self.is_over() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
     }
 
     /// Whether it has passed.

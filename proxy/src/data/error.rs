@@ -3,7 +3,7 @@
 
 use std::io;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use crate::metrics::meters::Fault;
 
@@ -13,6 +13,24 @@ pub(super) enum ProxyError {
     /// The client's request breaks the protocol.
     #[error("bad request: {0}")]
     BadRequest(&'static str),
+    /// The app does not let this client in.
+    #[error("client is not allowed")]
+    Forbidden,
+    /// The request is in the wrong place.
+    #[error("redirected")]
+    Redirect(HeaderValue),
+    /// The request target is longer than allowed.
+    #[error("request target is too long")]
+    UriTooLong,
+    /// The request head is larger than the app allows.
+    #[error("request head is too large")]
+    HeadTooLarge,
+    /// The request body is larger than allowed.
+    #[error("request body is too large")]
+    BodyTooLarge,
+    /// The proxy comes to its end, as a load balancer in front is told.
+    #[error("the proxy is stopping")]
+    Stopping,
     /// A method that a reverse proxy does not take (RFC 9110 9.3.6).
     #[error("method CONNECT is for forward proxies")]
     Connect,
@@ -77,6 +95,12 @@ impl ProxyError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::RequestBody => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Redirect(_) => StatusCode::PERMANENT_REDIRECT,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownHost => StatusCode::NOT_FOUND,
@@ -100,6 +124,12 @@ impl ProxyError {
             Self::Protocol { .. } | Self::Switched { .. } => Some(Fault::Protocol),
             Self::ResponseTimeout { .. } => Some(Fault::ResponseTimeout),
             Self::BadRequest(_)
+            | Self::Forbidden
+            | Self::Redirect(_)
+            | Self::UriTooLong
+            | Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::Stopping
             | Self::Connect
             | Self::RequestBody
             | Self::RequestTimeout
@@ -112,6 +142,12 @@ impl ProxyError {
     pub(super) fn public(&self) -> &'static str {
         match self {
             Self::BadRequest(what) => what,
+            Self::Forbidden => "this address is not served here",
+            Self::Redirect(_) => "it is elsewhere",
+            Self::UriTooLong => "the request target is too long",
+            Self::HeadTooLarge => "the request head is too large",
+            Self::BodyTooLarge => "the request body is too large",
+            Self::Stopping => "the server is stopping",
             Self::Connect => "CONNECT is not supported",
             Self::RequestBody => "the request body broke off",
             Self::RequestTimeout => "the request body took too long",
@@ -124,9 +160,35 @@ impl ProxyError {
         }
     }
 
+    /// What the access log calls it.
+    pub(super) fn cause(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::Forbidden => "forbidden",
+            Self::Redirect(_) => "",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeadTooLarge => "head_too_large",
+            Self::BodyTooLarge => "body_too_large",
+            Self::Stopping => "stopping",
+            Self::Connect => "connect_method",
+            Self::RequestBody => "request_body",
+            Self::RequestTimeout => "request_timeout",
+            Self::UnknownHost => "unknown_host",
+            Self::NoRelease => "no_release",
+            Self::Unreachable { .. } => Fault::Connect.as_str(),
+            Self::ConnectTimeout { .. } => Fault::ConnectTimeout.as_str(),
+            Self::Reset { .. } => Fault::Reset.as_str(),
+            Self::Protocol { .. } | Self::Switched { .. } => Fault::Protocol.as_str(),
+            Self::ResponseTimeout { .. } => Fault::ResponseTimeout.as_str(),
+        }
+    }
+
     /// Whether the connection must end: what is left of the request on it cannot be told from the
     /// next one, or is not worth reading.
     pub(super) fn ends_connection(&self) -> bool {
-        matches!(self, Self::RequestBody | Self::RequestTimeout | Self::BadRequest(_))
+        matches!(
+            self,
+            Self::RequestBody | Self::RequestTimeout | Self::BodyTooLarge | Self::BadRequest(_)
+        )
     }
 }

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use super::client::Client;
 use super::deadline::Deadline;
+use super::error::ProxyError;
 use super::local::{Lease, LocalRelease};
+use super::trail::Record;
 use super::tunnel::End;
 use crate::metrics::meters::{Fault, Retry};
 
@@ -21,6 +23,7 @@ pub(super) struct Exchange {
     lease: Lease,
     thread: usize,
     began: Instant,
+    record: Option<Box<Record>>,
     status: Cell<u16>,
     counted: Cell<bool>,
     sending: Cell<Sending>,
@@ -39,6 +42,8 @@ pub(super) enum Sending {
     Done,
     /// The client broke it off or sent nonsense.
     Failed,
+    /// It is larger than allowed.
+    TooLarge,
 }
 
 impl Exchange {
@@ -48,6 +53,7 @@ impl Exchange {
         lease: Lease,
         thread: usize,
         began: Instant,
+        record: Option<Box<Record>>,
     ) -> Rc<Self> {
         Rc::new(Self {
             client,
@@ -55,6 +61,7 @@ impl Exchange {
             lease,
             thread,
             began,
+            record,
             status: Cell::new(0),
             counted: Cell::new(false),
             sending: Cell::new(Sending::Done),
@@ -113,14 +120,36 @@ impl Exchange {
         self.status.set(status);
     }
 
+    /// The request ends with `error` in the place of an answer.
+    pub(super) fn ended(&self, error: &ProxyError) {
+        self.answered(error.status().as_u16());
+        if let Some(fault) = error.fault() {
+            self.failed(fault);
+        }
+        if let Some(record) = &self.record {
+            record.error.set(error.cause());
+        }
+    }
+
+    /// What becomes its line in the access log, if there is one.
+    pub(super) fn record(&self) -> Option<&Record> {
+        self.record.as_deref()
+    }
+
     /// Counts a failure of the target.
     pub(super) fn failed(&self, fault: Fault) {
         self.release().release.meters.cell(self.thread).failed(fault);
+        if let Some(record) = &self.record {
+            record.error.set(fault.as_str());
+        }
     }
 
     /// Counts a second try.
     pub(super) fn retried(&self, retry: Retry) {
         self.release().release.meters.cell(self.thread).retried(retry);
+        if let Some(record) = &self.record {
+            record.retries.set(record.retries.get().saturating_add(1));
+        }
     }
 }
 
@@ -128,6 +157,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.counted.get() {
             self.count();
+        }
+        if let Some(record) = &self.record {
+            record.write(self.status.get(), Some(self.release()));
         }
     }
 }

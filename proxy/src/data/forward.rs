@@ -1,16 +1,13 @@
 //! To a target and back, with at most one retry.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 
 use super::body::{Download, RequestBody, ResponseBody};
-use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::exchange::{Exchange, Sending};
 use super::headers;
@@ -53,6 +50,9 @@ pub(super) async fn forward(
             },
         };
         let copy = (reused && repeatable).then(|| copy(&request));
+        if let Some(record) = exchange.record() {
+            record.target.set(target);
+        }
         if matches!(exchange.sending(), Sending::Done | Sending::Held) {
             exchange.deadline.allow(release.release.limits.response);
         }
@@ -89,29 +89,18 @@ async fn kept(
 async fn connect(exchange: &Exchange, target: usize) -> Result<Box<Upstream>, ProxyError> {
     let release = &exchange.release().release;
     let to = &release.targets[target];
-    match within(&exchange.deadline, release.limits.connect, Upstream::connect(to)).await {
-        Some(Ok(upstream)) => Ok(upstream),
+    match exchange.deadline.within(release.limits.connect, Upstream::connect(to)).await {
+        Some(Ok(upstream)) => {
+            if let Some(record) = exchange.record() {
+                record.connected();
+            }
+            Ok(upstream)
+        }
         Some(Err(source)) => {
             Err(ProxyError::Unreachable { target: name(exchange, target), source })
         }
         None => Err(ProxyError::ConnectTimeout { target: name(exchange, target) }),
     }
-}
-
-/// `work`, if it is done within `limit`.
-async fn within<T>(
-    deadline: &Deadline,
-    limit: Duration,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    deadline.allow(limit);
-    let mut work = pin!(work);
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending if deadline.is_over() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-    })
-    .await
 }
 
 /// Whether the request may be sent again after it was sent.
@@ -138,6 +127,9 @@ fn answer(
     let (mut head, incoming) = response.into_parts();
     let keep = headers::forward_response(&mut head);
     exchange.answered(head.status.as_u16());
+    if let Some(record) = exchange.record() {
+        record.answered();
+    }
     let download =
         Download::new(incoming, (upstream, keep), target, Rc::clone(exchange), &local.clock);
     Response::from_parts(head, ResponseBody::forward(download))
@@ -172,6 +164,7 @@ fn error(exchange: &Exchange, target: usize, failed: SendFailed) -> ProxyError {
     let target = name(exchange, target);
     let sending = exchange.sending();
     match failed {
+        _ if sending == Sending::TooLarge => ProxyError::BodyTooLarge,
         _ if sending == Sending::Failed => ProxyError::RequestBody,
         SendFailed::Overdue if sending == Sending::WaitsForClient => ProxyError::RequestTimeout,
         SendFailed::Overdue => ProxyError::ResponseTimeout { target },

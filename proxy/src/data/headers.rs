@@ -89,7 +89,7 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 /// connection, and the request's id.
 pub(super) fn forward_request(
     head: &mut request::Parts,
-    origin: &Origin,
+    (origin, certificate): (&Origin, &[(HeaderName, HeaderValue)]),
     strip: Option<usize>,
 ) -> (Hop, HeaderValue) {
     let hop = remove_hop_by_hop(&mut head.headers);
@@ -101,6 +101,9 @@ pub(super) fn forward_request(
         }
     }
     origin.tell(&mut head.headers);
+    for (name, value) in certificate {
+        head.headers.insert(name.clone(), value.clone());
+    }
     append_via(head);
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
@@ -243,7 +246,7 @@ mod tests {
         let mut head = head(uri, fields);
         let client = "10.0.0.9".parse().unwrap();
         let origin = Origin::new(client, false, &Arc::new(Trust::nobody()));
-        forward_request(&mut head, &origin, strip);
+        forward_request(&mut head, (&origin, &[]), strip);
         head
     }
 

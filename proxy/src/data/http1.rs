@@ -15,21 +15,31 @@ use super::transport::Transport;
 use super::tunnel::Side;
 use super::upgrade;
 
+/// Header lines that hyper takes unless told otherwise.
+const HEADERS: u32 = 100;
+
 /// Serves the requests that come in on `io`, and what the connection becomes after them.
 pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     let client = &peer.client;
     let service = service_fn(|request| {
         request::handle(Rc::clone(peer), Rc::clone(client.deadline()), request)
     });
-    let mut connection = http1::Builder::new()
+    let bounds = &client.limits().bounds;
+    let mut builder = http1::Builder::new();
+    if bounds.headers != HEADERS {
+        // hyper keeps its own number on the stack, and any other on the heap.
+        builder.max_headers(bounds.headers as usize);
+    }
+    let mut connection = builder
         // Both stages before a request have deadlines of their own: see `client`.
         .header_read_timeout(None)
+        .max_header_size(bounds.header_bytes.as_usize())
         .half_close(peer.door.half_close)
         .serve_connection(TokioIo::new(io), service);
     let mut leaving = false;
     let finished = poll_fn(|cx| {
         client.deadline().remember(cx.waker());
-        if peer.local.is_leaving() && !leaving {
+        if !leaving && (peer.local.is_leaving() || client.is_used_up()) {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }

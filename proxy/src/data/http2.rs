@@ -39,15 +39,17 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     let limits = client.limits();
     let mut connection = pin!(
         http2::Builder::new(streams.clone())
-            .max_concurrent_streams(limits.streams)
-            .max_header_list_size(limits.header_bytes)
+            .max_concurrent_streams(limits.http2.streams)
+            .initial_stream_window_size(limits.http2.stream_window.as_u32())
+            .initial_connection_window_size(limits.http2.connection_window.as_u32())
+            .max_header_list_size(limits.bounds.header_bytes.as_u32())
             .max_send_buf_size(SEND_BUFFER)
             .serve_connection(TokioIo::new(io), service)
     );
     let mut leaving = false;
     poll_fn(|cx| {
         client.deadline().remember(cx.waker());
-        if peer.local.is_leaving() && !leaving {
+        if !leaving && (peer.local.is_leaving() || client.is_used_up()) {
             leaving = true;
             connection.as_mut().graceful_shutdown();
         }

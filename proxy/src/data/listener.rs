@@ -40,6 +40,11 @@ impl Listener {
         self.address
     }
 
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.door.tls.is_some() { "https" } else { "http" }
+    }
+
     /// What it asks and offers, and its sockets, one per thread.
     pub(super) fn into_parts(self) -> (Door, Vec<TcpListener>) {
         (self.door, self.sockets)

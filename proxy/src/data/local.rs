@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
@@ -16,9 +17,11 @@ use super::error::ProxyError;
 use super::plane::Seat;
 use super::pool::Pool;
 use super::tunnels::Tunnels;
+use crate::access_log::Lane;
 use crate::metrics::ProcessMeters;
+use crate::pages::Pages;
 use crate::route::router::View;
-use crate::route::{Epoch, Release};
+use crate::route::{Epoch, Front, Release};
 
 /// A data thread's own state.
 #[derive(Debug)]
@@ -35,6 +38,12 @@ pub(super) struct Local {
     pub(super) meters: Arc<ProcessMeters>,
     /// Its tunnels.
     pub(super) tunnels: Tunnels,
+    /// The access log, if there is one.
+    pub(super) log: Option<Rc<Lane>>,
+    /// What errors look like.
+    pub(super) pages: Arc<ArcSwap<Pages>>,
+    /// The path that is answered whatever the host.
+    pub(super) health: Option<Arc<str>>,
     view: RefCell<View>,
     /// By address of the epoch, which `LocalEpoch` keeps alive, so none is used twice.
     epochs: RefCell<FxHashMap<usize, Rc<LocalEpoch>>>,
@@ -77,6 +86,8 @@ pub(super) struct Way {
     pub(super) lease: Lease,
     /// Length of the path prefix to take off.
     pub(super) strip: Option<usize>,
+    /// What stands in front of the app.
+    pub(super) front: Option<Arc<Front>>,
 }
 
 /// A claim on a release: while it lives, the release is not drained.
@@ -102,7 +113,7 @@ impl Drop for Lease {
 
 impl Local {
     /// The state of the thread in `seat`; to be made on that thread.
-    pub(super) fn new(seat: &Seat) -> Self {
+    pub(super) fn new(seat: &mut Seat) -> Self {
         let clock = Rc::new(Clock::default());
         let deadlines = Deadlines::new(Rc::clone(&clock));
         let clients = Clients::new(Rc::clone(&deadlines), seat.client);
@@ -113,6 +124,9 @@ impl Local {
             clients: Rc::new(clients),
             meters: Arc::clone(&seat.meters),
             tunnels: Tunnels::default(),
+            log: seat.log.take().map(Rc::new),
+            pages: Arc::clone(&seat.pages),
+            health: seat.health.clone(),
             view: RefCell::new(seat.router.view()),
             epochs: RefCell::default(),
             releases: RefCell::default(),
@@ -131,7 +145,8 @@ impl Local {
             let epoch = found.site.epoch.as_ref().ok_or(ProxyError::NoRelease)?;
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
             if let Some(lease) = self.lease(epoch) {
-                return Ok(Way { lease, strip });
+                let front = found.site.front.clone();
+                return Ok(Way { lease, strip, front });
             }
             // Refused means closed, and the successor was stored before the close: the next look
             // finds it.
@@ -190,8 +205,11 @@ impl Local {
         self.leaving.get().is_some()
     }
 
-    /// Gives the tunnels their orders.
-    pub(super) fn tick_tunnels(&self) {
+    /// Gives the tunnels their orders, and the log what there is for it.
+    pub(super) fn tick(&self) {
+        if let Some(log) = &self.log {
+            log.flush();
+        }
         self.tunnels.tick(self, self.leaving.get());
     }
 

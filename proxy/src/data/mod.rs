@@ -22,11 +22,13 @@
 //! - `headers`: what is added and what is taken off
 //! - [`forwarded`]: who a request comes from
 //! - `forward`: to a target and back, with at most one retry
+//! - [`rules`]: what every app may have in front of it
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
 //! - `upgrade`: what may be switched to after `101 Switching Protocols`, and the switch
 //! - [`tunnel`]: bytes both ways after it; `tunnels`: when each is to end
 //! - `gather`: writes of several buffers
+//! - `trail`: what is kept of a request for its error and for the access log
 //! - `error`: everything that can go wrong, its status and its side
 //! - `respond`: answers of the proxy's own
 
@@ -52,6 +54,8 @@ pub mod plane;
 mod pool;
 mod request;
 mod respond;
+pub mod rules;
+mod trail;
 mod transport;
 pub mod tunnel;
 mod tunnels;

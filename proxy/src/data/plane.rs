@@ -6,36 +6,28 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{io, thread};
 
+use arc_swap::ArcSwap;
+use shunt_config::limits::Bounds;
+use shunt_config::proxy_file::{Client, Http2};
 use tokio::sync::{oneshot, watch};
 
 use super::door::Door;
 use super::listener::Listener;
 use super::worker;
+use crate::access_log::{AccessLog, Lane};
 use crate::metrics::ProcessMeters;
+use crate::pages::Pages;
 use crate::route::Router;
 
-/// How long a client may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What clients may take and cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientLimits {
-    /// Between two requests on one connection.
-    pub idle: Duration,
-    /// For a request head, and for the first byte of a new connection.
-    pub head: Duration,
-    /// Longest request head, in bytes.
-    pub header_bytes: u32,
-    /// HTTP/2 streams open at once on one connection.
-    pub streams: u32,
-}
-
-impl Default for ClientLimits {
-    fn default() -> Self {
-        Self {
-            idle: Duration::from_secs(75),
-            head: Duration::from_secs(30),
-            header_bytes: 64 * 1024,
-            streams: 100,
-        }
-    }
+    /// How long they may take, and how many there may be.
+    pub client: Client,
+    /// How large a request may be, where its app says nothing else.
+    pub bounds: Bounds,
+    /// What one HTTP/2 connection may cost.
+    pub http2: Http2,
 }
 
 /// What the data plane needs to start.
@@ -45,8 +37,15 @@ pub struct PlaneConfig {
     pub threads: usize,
     /// Where clients come in; each bound for `threads`.
     pub listeners: Vec<Listener>,
-    /// How long a client may take.
+    /// What clients may take and cost.
     pub client: ClientLimits,
+    /// A line per request, if wanted.
+    pub log: Option<Arc<AccessLog>>,
+    /// What errors look like.
+    pub pages: Arc<ArcSwap<Pages>>,
+    /// A path that is answered with 200 whatever the host, and with 503 once the plane ends: for a
+    /// load balancer in front.
+    pub health: Option<Arc<str>>,
 }
 
 /// The running data threads.
@@ -65,8 +64,14 @@ pub(super) struct Seat {
     pub(super) thread: usize,
     /// Its own listening sockets.
     pub(super) sockets: Vec<(Door, std::net::TcpListener)>,
-    /// How long a client may take.
+    /// What clients may take and cost.
     pub(super) client: ClientLimits,
+    /// Its end of the access log.
+    pub(super) log: Option<Lane>,
+    /// What errors look like.
+    pub(super) pages: Arc<ArcSwap<Pages>>,
+    /// The path that is answered whatever the host.
+    pub(super) health: Option<Arc<str>>,
     /// The snapshot.
     pub(super) router: Arc<Router>,
     /// `Some(grace)` once it is to end.
@@ -100,6 +105,9 @@ impl Plane {
                 thread,
                 sockets,
                 client: config.client,
+                log: config.log.as_ref().map(|log| log.lane()),
+                pages: Arc::clone(&config.pages),
+                health: config.health.clone(),
                 router: Arc::clone(router),
                 stop: stopped.clone(),
                 connections: Arc::clone(&connections),

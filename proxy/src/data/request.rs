@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, request};
 use hyper::body::{Body, Incoming};
 
 use super::body::{RequestBody, ResponseBody};
@@ -14,7 +15,9 @@ use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::exchange::Exchange;
 use super::expect::Gate;
+use super::trail::Trail;
 use super::{forward, headers, host, respond, upgrade};
+use crate::route::Front;
 
 /// Answers `request`, by its app or with an error of the proxy's own.
 pub(super) async fn handle(
@@ -24,15 +27,32 @@ pub(super) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let began = Instant::now();
     let turn = Turn::begin(&peer.client);
-    let mut request_id = None;
-    let answered = answer(&peer, &deadline, request, began, &mut request_id).await;
+    let (head, body) = request.into_parts();
+    let mut trail = Trail::of(&peer, &head, began);
+    let answered = match front_health(&peer, &head) {
+        Some(answered) => answered,
+        None => answer(&peer, &deadline, (head, body), began, &mut trail).await,
+    };
     let response = answered.unwrap_or_else(|error| {
         // Nothing more is asked of the client or a target: what remains is to write the answer.
-        deadline.restart(Some(peer.client.limits().idle));
-        respond::error(&error, request_id, &peer.local, &peer.client)
+        deadline.restart(Some(peer.client.limits().client.idle));
+        trail.ended(&error);
+        respond::error(&error, &trail, &peer)
     });
     turn.pass_on();
     Ok(response)
+}
+
+/// The answer for a load balancer in front, which asks whether this proxy is there at all.
+fn front_health(
+    peer: &Peer,
+    head: &request::Parts,
+) -> Option<Result<Response<ResponseBody>, ProxyError>> {
+    let path = peer.local.health.as_deref()?;
+    (head.uri.path() == path).then(|| match peer.local.is_leaving() {
+        true => Err(ProxyError::Stopping),
+        false => Ok(Response::new(ResponseBody::own("ok\n".into(), &peer.client))),
+    })
 }
 
 /// The client's turn to be answered. It ends with the answer's body, or here, if the client goes
@@ -63,27 +83,49 @@ impl Drop for Turn<'_> {
 async fn answer(
     peer: &Peer,
     deadline: &Rc<Deadline>,
-    request: Request<Incoming>,
+    (mut head, body): (request::Parts, Incoming),
     began: Instant,
-    request_id: &mut Option<HeaderValue>,
+    trail: &mut Trail,
 ) -> Result<Response<ResponseBody>, ProxyError> {
-    let (mut head, body) = request.into_parts();
     if head.method == Method::CONNECT {
         return Err(ProxyError::Connect);
     }
+    let mut bounds = peer.client.limits().bounds;
+    if head.uri.path_and_query().map_or(0, |target| target.as_str().len()) > bounds.uri.as_usize() {
+        return Err(ProxyError::UriTooLong);
+    }
     let way = {
         let host = host::host(head.version, &head.uri, &head.headers)?;
-        peer.local.claim(&host, head.uri.path())
+        let way = peer.local.claim(&host, head.uri.path());
+        let way =
+            way.inspect_err(|error| peer.local.meters.unrouted(peer.local.thread, error.status()))?;
+        if let Some(front) = &way.front {
+            trail.front = Some(Arc::clone(front));
+            pass(peer, front, &host, &head)?;
+            bounds = front.limits.over(&bounds);
+        }
+        way
     };
-    let way =
-        way.inspect_err(|error| peer.local.meters.unrouted(peer.local.thread, error.status()))?;
-    let side = (Rc::clone(&peer.client), Rc::clone(deadline));
-    let exchange = Exchange::new(side, way.lease, peer.local.thread, began);
+    if body.size_hint().lower() > bounds.body.get() && bounds.body.get() > 0 {
+        return Err(ProxyError::BodyTooLarge);
+    }
     // Only HTTP/1.1 knows these (RFC 9113 8.2.2, RFC 9110 10.1.1).
     let http1 = head.version == Version::HTTP_11;
-    let (hop, id) = headers::forward_request(&mut head, &peer.origin, way.strip);
-    *request_id = Some(id);
-    let mut request = Request::from_parts(head, RequestBody::new(body, &exchange));
+    let (hop, id) =
+        headers::forward_request(&mut head, (&peer.origin, &peer.certificate), way.strip);
+    if let Some(front) = &way.front {
+        front.change_request(&mut head.headers);
+    }
+    let mut record = trail.record.take();
+    if let Some(record) = &mut record {
+        record.id = Some(id.clone());
+    }
+    trail.id = Some(id);
+    let side = (Rc::clone(&peer.client), Rc::clone(deadline));
+    let exchange = Exchange::new(side, way.lease, peer.local.thread, began, record);
+    trail.release = Some(Rc::clone(exchange.release()));
+    let body = RequestBody::new(body, &exchange, bounds.body.get());
+    let mut request = Request::from_parts(head, body);
     let bodyless = request.body().is_end_stream();
     let upgrade = hop.upgrade.filter(|protocols| http1 && bodyless && upgrade::may_ask(protocols));
     if let Some(protocols) = &upgrade {
@@ -94,10 +136,42 @@ async fn answer(
         request.body_mut().hold(gate);
     }
     let answered = forward::forward(&peer.local, &exchange, request, upgrade.as_ref()).await;
-    answered.inspect_err(|error| {
-        exchange.answered(error.status().as_u16());
-        if let Some(fault) = error.fault() {
-            exchange.failed(fault);
+    match answered {
+        Ok(mut response) => {
+            if let Some(front) = &trail.front {
+                front.change_response(response.headers_mut(), peer.is_secure());
+            }
+            Ok(response)
         }
-    })
+        Err(error) => {
+            exchange.ended(&error);
+            Err(error)
+        }
+    }
+}
+
+/// Whether the request may pass to its app, and is in the right place.
+fn pass(peer: &Peer, front: &Front, host: &str, head: &request::Parts) -> Result<(), ProxyError> {
+    let client = peer.origin.client(&head.headers);
+    if !front.permits(client.address) {
+        return Err(ProxyError::Forbidden);
+    }
+    match front.location(client.secure, host, &head.uri) {
+        Some(location) => Err(ProxyError::Redirect(location)),
+        None if headers_over(front, head) => Err(ProxyError::HeadTooLarge),
+        None => Ok(()),
+    }
+}
+
+/// Whether the head is larger than its app allows. What the proxy itself allows was looked at when it
+/// was read.
+fn headers_over(front: &Front, head: &request::Parts) -> bool {
+    let most = |limit: Option<u32>| limit.map_or(usize::MAX, |n| n as usize);
+    head.headers.len() > most(front.limits.headers)
+        || front.limits.header_bytes.is_some_and(|limit| {
+            let bytes =
+                |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+            head.headers.iter().map(bytes).sum::<usize>() > limit.as_usize()
+        })
+        || front.limits.uri.is_some_and(|limit| head.uri.to_string().len() > limit.as_usize())
 }

@@ -1,42 +1,64 @@
 //! Answers of the proxy's own.
 
 use std::error::Error;
-use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::header::{CONNECTION, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
-use super::client::Client;
+use super::connection::Peer;
 use super::error::ProxyError;
 use super::headers::X_REQUEST_ID;
-use super::local::Local;
+use super::trail::Trail;
+use crate::pages::Told;
 
 /// The answer to a request that no app answers.
-pub(super) fn error(
-    error: &ProxyError,
-    request_id: Option<HeaderValue>,
-    local: &Local,
-    client: &Rc<Client>,
-) -> Response<ResponseBody> {
-    let status = error.status();
+pub(super) fn error(error: &ProxyError, trail: &Trail, peer: &Peer) -> Response<ResponseBody> {
     if error.fault().is_some() {
-        local.complain(|| {
+        peer.local.complain(|| {
             let cause = error.source().map(ToString::to_string);
-            tracing::warn!(%error, cause, ?request_id, "request failed");
+            tracing::warn!(%error, cause, request_id = ?trail.id, "request failed");
         });
     }
-    let text = format!("{status}: {}\n", error.public());
-    let mut response = Response::new(ResponseBody::own(Bytes::from(text), client));
-    *response.status_mut() = status;
+    let mut response = match error {
+        ProxyError::Redirect(location) => redirect(location, trail.id.as_ref()),
+        _ => page(error, trail, peer),
+    };
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if let Some(id) = request_id {
-        headers.insert(X_REQUEST_ID, id);
+    if let Some(front) = &trail.front {
+        front.change_response(headers, peer.is_secure());
     }
     if error.ends_connection() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|text| ResponseBody::own(text, &peer.client))
+}
+
+fn page(error: &ProxyError, trail: &Trail, peer: &Peer) -> Response<Bytes> {
+    let release = trail.release.as_ref();
+    let told = Told {
+        status: error.status(),
+        maintenance: false,
+        message: error.public(),
+        app: release.map(|local| local.release.app.as_str()),
+        request_id: trail.id.as_ref(),
+    };
+    let mut response = peer.local.pages.load().answer(&told, &trail.wanted);
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // Of the order of a deploy; whoever comes back sooner finds the same.
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+fn redirect(location: &HeaderValue, id: Option<&HeaderValue>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(LOCATION, location.clone());
+    if let Some(id) = id {
+        headers.insert(X_REQUEST_ID, id.clone());
     }
     response
 }

@@ -1,4 +1,4 @@
-//! A client's bytes: the socket, what was read of it before it was known what is spoken on it, and
+//! A client's bytes: the socket, TLS on it, what was read of it before it was known what is spoken on it, and
 //! the word to [`Client`] that something has moved.
 
 use std::cell::RefCell;
@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::client::Client;
 use super::gather;
@@ -21,10 +22,40 @@ thread_local! {
     static SCRATCH: RefCell<[u8; FIRST]> = const { RefCell::new([0; FIRST]) };
 }
 
-/// A client's socket.
+/// A client's socket, with or without TLS on it.
+#[derive(Debug)]
+pub(super) enum Stream {
+    /// In the clear.
+    Tcp(TcpStream),
+    /// The handshake is over.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+macro_rules! either {
+    ($stream:expr, $pinned:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp(stream) => {
+                let $pinned = Pin::new(stream);
+                $call
+            }
+            Stream::Tls(stream) => {
+                let $pinned = Pin::new(&mut **stream);
+                $call
+            }
+        }
+    };
+}
+
+impl Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_read(cx, buf))
+    }
+}
+
+/// A client's bytes.
 #[derive(Debug)]
 pub(super) struct Transport {
-    stream: TcpStream,
+    stream: Stream,
     client: Rc<Client>,
     /// Read already, and not yet handed on.
     ahead: Vec<u8>,
@@ -32,7 +63,7 @@ pub(super) struct Transport {
 
 impl Transport {
     /// `stream`, of which nothing was read yet.
-    pub(super) fn new(stream: TcpStream, client: Rc<Client>) -> Self {
+    pub(super) fn new(stream: Stream, client: Rc<Client>) -> Self {
         Self { stream, client, ahead: Vec::new() }
     }
 
@@ -46,7 +77,7 @@ impl Transport {
         let Self { stream, client, ahead } = self;
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buf = ReadBuf::new(scratch);
-            ready!(Pin::new(stream).poll_read(cx, &mut buf))?;
+            ready!(stream.poll_read(cx, &mut buf))?;
             if !buf.filled().is_empty() {
                 client.head_began();
             }
@@ -74,7 +105,7 @@ impl AsyncRead for Transport {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        ready!(self.stream.poll_read(cx, buf))?;
         if buf.filled().len() > before {
             self.client.head_began();
         }
@@ -88,7 +119,7 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        let written = ready!(either!(&mut self.stream, stream => stream.poll_write(cx, buf)))?;
         self.client.took();
         Poll::Ready(Ok(written))
     }
@@ -98,20 +129,24 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(gather::poll_write(Pin::new(&mut self.stream), cx, bufs))?;
+        let written =
+            ready!(either!(&mut self.stream, stream => gather::poll_write(stream, cx, bufs)))?;
         self.client.took();
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Tcp(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        either!(&mut self.stream, stream => stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        either!(&mut self.stream, stream => stream.poll_shutdown(cx))
     }
 }

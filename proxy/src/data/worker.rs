@@ -38,7 +38,7 @@ pub(super) fn run(seat: Seat, started: &mpsc::Sender<io::Result<()>>) -> usize {
 }
 
 async fn serve(mut seat: Seat) -> usize {
-    let local = Rc::new(Local::new(&seat));
+    let local = Rc::new(Local::new(&mut seat));
     let sockets = std::mem::take(&mut seat.sockets);
     let accepting: Vec<_> = sockets
         .into_iter()
@@ -116,7 +116,7 @@ async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
         ticks.tick().await;
         local.clock.set(started.elapsed());
         local.deadlines.wake_overdue();
-        local.tick_tunnels();
+        local.tick();
         show(local.clients.len());
         nth = nth.wrapping_add(1);
         if nth.is_multiple_of(SWEEP) {

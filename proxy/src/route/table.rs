@@ -8,6 +8,7 @@ use shunt_config::AppName;
 use shunt_config::app::{HostPattern, PathPrefix};
 
 use super::epoch::Epoch;
+use super::front::Front;
 
 type Map<K, V> = imbl::GenericHashMap<K, V, FxBuildHasher, imbl::shared_ptr::DefaultSharedPtr>;
 
@@ -20,6 +21,8 @@ pub struct Site {
     pub routes: Vec<(HostPattern, PathPrefix)>,
     /// Whether the matched prefix is taken off before the request is forwarded.
     pub strip_prefix: bool,
+    /// What stands in front of it, if anything does.
+    pub front: Option<Arc<Front>>,
     /// Its releases; `None` while nothing has been proved yet (503).
     pub epoch: Option<Arc<Epoch>>,
 }
@@ -140,6 +143,7 @@ mod tests {
             app: app.parse().unwrap(),
             routes: routes.iter().map(route).collect(),
             strip_prefix: false,
+            front: None,
             epoch: None,
         })
     }

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use shunt_proxy::data::ClientLimits;
-
 use crate::backend::Backend;
 use crate::client::{Client, within};
-use crate::proxy::{Proxy, SHORT, limits, until};
+use crate::proxy::{Proxy, SHORT, limits, patience, until};
 
 const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_connection_idle_for_too_long_is_closed() {
     let backend = Backend::answering("blue").await;
-    let proxy =
-        Proxy::with(limits(), ClientLimits { idle: SHORT, head: LONG, ..ClientLimits::default() });
+    let proxy = Proxy::with(limits(), patience(SHORT, LONG));
     proxy.flip(&proxy.release("a", &[backend.address]));
     let mut client = proxy.client().await;
     assert_eq!(client.get("/").await.body, "blue");
@@ -24,8 +21,7 @@ async fn a_connection_idle_for_too_long_is_closed() {
 
 #[tokio::test]
 async fn a_head_that_takes_too_long_is_not_waited_for() {
-    let proxy =
-        Proxy::with(limits(), ClientLimits { idle: LONG, head: SHORT, ..ClientLimits::default() });
+    let proxy = Proxy::with(limits(), patience(LONG, SHORT));
     let mut slow = proxy.client().await;
     slow.write("GET / HTTP/1.1\r\nHost:").await;
     assert!(slow.rest().await.is_empty());
@@ -35,8 +31,7 @@ async fn a_head_that_takes_too_long_is_not_waited_for() {
 #[tokio::test]
 async fn a_request_outlives_the_limits_of_the_stages_before_it() {
     let backend = Backend::bind().await;
-    let proxy =
-        Proxy::with(limits(), ClientLimits { idle: SHORT, head: SHORT, ..ClientLimits::default() });
+    let proxy = Proxy::with(limits(), patience(SHORT, SHORT));
     proxy.flip(&proxy.release("a", &[backend.address()]));
     let (mut client, idle) = (proxy.client().await, proxy.client().await);
     client.send_get("/").await;

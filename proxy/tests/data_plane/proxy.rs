@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shunt_config::proxy_file::Client;
 use shunt_config::timeouts::Limits;
 use shunt_config::{AppName, Release as Spec, Slot, Timeouts};
 use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig};
@@ -11,7 +12,7 @@ use shunt_proxy::metrics::Meters;
 use shunt_proxy::route::router::Change;
 use shunt_proxy::route::{Epoch, Release, Router, Share, Site};
 
-use crate::client::{Client, within};
+use crate::client::{self, within};
 
 const THREADS: usize = 2;
 
@@ -40,7 +41,14 @@ impl Proxy {
             Listener::bind("127.0.0.1:0".parse().unwrap(), THREADS, Door::default()).unwrap();
         let address = listener.local_addr();
         let router = Arc::new(Router::default());
-        let config = PlaneConfig { threads: THREADS, listeners: vec![listener], client };
+        let config = PlaneConfig {
+            threads: THREADS,
+            listeners: vec![listener],
+            client,
+            log: None,
+            pages: Arc::default(),
+            health: None,
+        };
         let plane = Plane::start(config, &router).unwrap();
         Self { address, router, plane, limits }
     }
@@ -77,17 +85,23 @@ impl Proxy {
         strip_prefix: bool,
     ) -> Option<Arc<Epoch>> {
         let routes = vec![(host.parse().unwrap(), prefix.parse().unwrap())];
-        let site = Site { app: app(), routes, strip_prefix, epoch };
+        let site = Site { app: app(), routes, strip_prefix, front: None, epoch };
         self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 
-    pub(crate) async fn client(&self) -> Client {
-        Client::connect(self.address).await
+    pub(crate) async fn client(&self) -> client::Client {
+        client::Client::connect(self.address).await
     }
 }
 
 fn app() -> AppName {
     "web".parse().unwrap()
+}
+
+/// Clients that may be idle, and take for a head, this long.
+pub(crate) fn patience(idle: Duration, head: Duration) -> ClientLimits {
+    let client = Client { idle, head, ..Client::default() };
+    ClientLimits { client, ..ClientLimits::default() }
 }
 
 /// Limits with one of them short.

@@ -18,6 +18,7 @@ use http::header::{Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use self::chain::Hop;
 use self::element::Elements;
+use crate::tls::subject;
 
 pub mod chain;
 pub mod element;
@@ -182,6 +183,7 @@ fn remove_claims(headers: &mut HeaderMap) {
         name.as_str().starts_with("x-forwarded-") && !replaced.contains(name)
             || *name == REAL_IP
             || *name == FORWARDED
+            || subject::NAMES.contains(name)
     };
     let claims: Vec<_> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
     for name in claims {

@@ -9,10 +9,8 @@
 
 pub mod access;
 pub mod fields;
-pub mod hsts;
 pub mod redirect;
 
 pub use access::Access;
 pub use fields::Fields;
-pub use hsts::hsts;
 pub use redirect::Redirect;
