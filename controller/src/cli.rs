@@ -25,8 +25,8 @@ Exit codes:
   1  `demo` only: a request was lost, or something was not as it should be
   2  a wrong flag, name or file, or nothing to do it with; nothing was changed
   3  the new release is not healthy, or no proxy could prove it; traffic was never touched
-  4  another deploy of the app holds the lock; nothing was changed
-  5  flipped, but not acknowledged (or let go of) by every proxy in time; nothing was stopped
+  4  another run holds the app's lock; nothing was changed
+  5  not acknowledged, or not let go of, by every proxy in time; what was not is not stopped
   6  undone: refused by a proxy, or stopped by `undo` or a signal; traffic is as it was
   7  store or engine not reachable, or lost on the way; `shuntctl resume` goes on
   8  superseded: someone else changed the same keys meanwhile, and theirs stay

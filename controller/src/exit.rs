@@ -18,9 +18,10 @@ pub enum Exit {
     Usage = 2,
     /// The new release is not healthy. Traffic was never touched.
     Unhealthy = 3,
-    /// Another deploy of the app holds the lock. Nothing was changed.
+    /// Another run holds the app's lock. Nothing was changed.
     Locked = 4,
-    /// The flip was written, but not every proxy acknowledged it in time.
+    /// What was asked is written, but not every proxy has acknowledged it, or let go of what is to be
+    /// stopped, in time.
     Unacknowledged = 5,
     /// What was begun was taken back: refused by a proxy, `undo`, or a signal.
     Undone = 6,

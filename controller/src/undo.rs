@@ -119,8 +119,16 @@ fn back_by_record(keys: &AppKeys, record: &Deploy, slot: Slot) -> Result<Undo, F
 /// Without a record the only thing to go back to is the other slot.
 fn back_to_other(keys: &AppKeys) -> Result<Undo, Failure> {
     let app = &keys.name;
-    let Some(now) = keys.active() else {
-        return Err(Failure::usage(format!("`{app}` has no active release: nothing to undo")));
+    let now = match keys.active.as_ref().map(Kept::read) {
+        Some(Ok(now)) => *now,
+        Some(Err(mistake)) => {
+            let key = AppKey::Active.of(app);
+            return Err(Failure::usage(format!("`{key}` cannot be read: {mistake}"))
+                .hint(format!("say where to go: `shuntctl flip {app} blue`")));
+        }
+        None => {
+            return Err(Failure::usage(format!("`{app}` has no active release: nothing to undo")));
+        }
     };
     let slot = now.main().other();
     if keys.slot(slot).is_none_or(|kept| kept.ok().is_none()) {

@@ -106,6 +106,7 @@ impl Run<'_> {
                 self.report.end(Ended::Failed, &why);
                 failure.details.push(format!("and it could not be taken back: {why}"));
                 failure.hint = Some(resume(&self.app));
+                // The failure is what matters; a lock that is not let go of goes by itself.
                 let _ = self.journal.held().clone().release().await;
                 Err(failure)
             }

@@ -8,6 +8,7 @@ use shunt_config::{App, Slot};
 use crate::app_keys::{AppKeys, Kept};
 use crate::engine::image::Reference;
 use crate::exit::Failure;
+use crate::fleet::Fleet;
 use crate::history::new_id;
 use crate::lock::who;
 use crate::undo::as_previous;
@@ -54,14 +55,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What `job` means for the app as `keys` show it.
-    pub fn new(keys: &AppKeys, job: &Job) -> Result<Self, Failure> {
+    /// What `job` means for the app as `keys` show it, and `fleet` serves it.
+    pub fn new(keys: &AppKeys, fleet: &Fleet, job: &Job) -> Result<Self, Failure> {
         let name = &keys.name;
         if keys.app.is_none() && job.file.route.is_none() {
             let said = format!("`{name}` has no settings: name its hosts in [route] of the file");
             return Err(Failure::usage(said));
         }
-        let slot = standby(keys)?;
+        let slot = standby(keys, fleet)?;
         let previous = keys
             .active()
             .map(shunt_config::Active::main)
@@ -107,7 +108,7 @@ impl Plan {
 }
 
 /// The slot that gets no requests.
-fn standby(keys: &AppKeys) -> Result<Slot, Failure> {
+fn standby(keys: &AppKeys, fleet: &Fleet) -> Result<Slot, Failure> {
     let name = &keys.name;
     match keys.active.as_ref().map(|kept| &kept.value) {
         Some(Ok(active)) => active.only().map(Slot::other).ok_or_else(|| {
@@ -118,7 +119,18 @@ fn standby(keys: &AppKeys) -> Result<Slot, Failure> {
             let key = AppKey::Active.of(name);
             Err(Failure::usage(format!("`{key}` cannot be read: {mistake}")))
         }
-        None => Ok(Slot::BOTH.into_iter().find(|s| keys.slot(*s).is_none()).unwrap_or(Slot::Blue)),
+        None => {
+            // What the proxies go on with is their last good: an announcement there would be served
+            // as soon as it is proved, long before the flip.
+            let serves = |slot| Some((slot, fleet.serving(slot)?));
+            if let Some((slot, proxy)) = Slot::BOTH.into_iter().find_map(serves) {
+                let active = AppKey::Active.of(name);
+                let said = format!("`{active}` is missing, and {proxy} goes on with `{slot}`");
+                let hint = format!("put it back first: `shuntctl flip {name} {slot}`");
+                return Err(Failure::usage(said).hint(hint));
+            }
+            Ok(Slot::BOTH.into_iter().find(|s| keys.slot(*s).is_none()).unwrap_or(Slot::Blue))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shunt_config::key::{AppKey, Key};
 use shunt_config::status::{AppStatus, TargetState};
 use shunt_config::store::{Change, Entry, Store, StoreError};
-use shunt_config::{AppName, ProxyName, Release, Token, key, strict};
+use shunt_config::{AppName, ProxyName, Release, Slot, Token, key, strict};
 
 use crate::ack::{Ack, Expected};
 use crate::app_keys::AppKeys;
@@ -156,6 +156,13 @@ impl Fleet {
             *sum = sum.zip(leases).map(|(a, b): (u64, u64)| a + b);
         }
         holding
+    }
+
+    /// A live proxy that says that it sends new requests to a release in `slot`.
+    pub fn serving(&self, slot: Slot) -> Option<&ProxyName> {
+        let serves = |status: &AppStatus| status.serving.iter().any(|s| s.slot == slot);
+        let found = self.live().find(|(_, proxy)| proxy.statuses().any(serves));
+        found.map(|(name, _)| name)
     }
 
     /// A live proxy that says that it sends requests to `token`, or still has some there.

@@ -79,7 +79,7 @@ impl Reaper<'_> {
 fn may_be_served(keys: &AppKeys, fleet: &Fleet) -> Option<String> {
     let mut lost = fleet.lost().peekable();
     match lost.peek() {
-        Some(_) => Some(format!("{} lost, and may still serve them", join(lost))),
+        Some(_) => Some(format!("lost proxies may still serve them: {}", join(lost))),
         None => unsure(keys, fleet),
     }
 }

@@ -51,7 +51,7 @@ impl Announce {
         let release = self.release()?;
         report.begin("announce", &format!("{} {}", self.app, self.slot));
         let mut sight = Sight::open(&store, &self.app).await?;
-        self.refuse_a_serving_slot(&sight.keys)?;
+        self.refuse_a_serving_slot(&sight)?;
         let (txn, _) = announce(&sight.keys, self.slot, &release)?;
         let key = AppKey::Slot(self.slot).of(&self.app);
         let Some(token) = store.commit(txn.when(unlocked(&sight.keys))).await?.token(&key) else {
@@ -110,8 +110,10 @@ impl Announce {
         Ok(release)
     }
 
-    fn refuse_a_serving_slot(&self, keys: &AppKeys) -> Result<(), Failure> {
-        let serves = keys.active().is_some_and(|active| active.share(self.slot) > 0);
+    /// Whatever `active` says now, or does not say any more: a proxy goes on with its last good.
+    fn refuse_a_serving_slot(&self, sight: &Sight) -> Result<(), Failure> {
+        let asked = sight.keys.active().is_some_and(|active| active.share(self.slot) > 0);
+        let serves = asked || sight.fleet.serving(self.slot).is_some();
         if !serves || self.force {
             return Ok(());
         }

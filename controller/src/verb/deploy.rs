@@ -33,7 +33,7 @@ pub struct Deploy {
     /// Shows what would be done, and does nothing
     #[arg(long)]
     dry_run: bool,
-    /// How long to wait for another deploy of the app to end [default: not at all]
+    /// How long to wait for another run to let go of the app's lock [default: not at all]
     #[arg(long, value_parser = time)]
     lock_wait: Option<Duration>,
 }
@@ -72,7 +72,7 @@ async fn begin<'a>(
     let reaper = Reaper { store, held, limits: job.file.limits, wait: false };
     sweep(&reaper, &mut sight, Some(engine), report).await?;
     let keys = AppKeys::read(&**store, &keys.name).await?;
-    let record = Plan::new(&keys, job)?.record(job, engine.name());
+    let record = Plan::new(&keys, &sight.fleet, job)?.record(job, engine.name());
     Run::new(report, store, held, &keys, record).await
 }
 
@@ -80,7 +80,7 @@ async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Fai
     let app = &job.file.app;
     let keys = AppKeys::read(store, app).await?;
     let fleet = Fleet::read(store, Some(app)).await?;
-    let plan = Plan::new(&keys, job)?;
+    let plan = Plan::new(&keys, &fleet, job)?;
     let mut rows = Vec::new();
     for (i, step) in plan.steps.iter().enumerate() {
         let what = what(*step, job, plan.slot, plan.previous.as_ref());

@@ -62,7 +62,8 @@ impl Flip {
             let mut entry = history::entry("flip", Outcome::Done);
             entry.active = Some(to.to_string());
             let txn = flip(&keys, to)?.when(unlocked(&keys));
-            let txn = history::add(txn, &keys, &history::new_id(), &entry);
+            let id = history::new_id();
+            let txn = history::add(txn, &keys, &id, &entry);
             let outcome = store.commit(txn).await?;
             let Some(token) = outcome.token(AppKey::Active.of(&self.app)) else {
                 return Err(changed_meanwhile(&AppKeys::read(&*store, &self.app).await?));
@@ -73,7 +74,12 @@ impl Flip {
                 json!({ "app": self.app, "active": to.to_string(), "token": token }),
             );
             let expected = expected(&keys, token, to);
-            wait_applied(report, &mut sight, &expected, self.timeout).await?;
+            let applied = wait_applied(report, &mut sight, &expected, self.timeout).await;
+            if let Err(failure) = &applied {
+                let key = AppKey::History(id).of(&self.app).to_string();
+                history::correct(&*store, &key, outcome.token(&key), entry, failure).await;
+            }
+            applied?;
         }
         match self.wait {
             WaitFor::Applied => Ok(()),

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 use shunt_config::ProxyName;
 use shunt_config::key::Key;
-use shunt_config::store::Txn;
+use shunt_config::store::{Condition, Outcome, Txn};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -61,16 +61,23 @@ async fn list(context: &Context) -> Result<(), Failure> {
 
 async fn forget(context: &Context, name: &ProxyName) -> Result<(), Failure> {
     let store = context.store()?;
+    // Its key first: one that starts after this look puts it again, and is then not forgotten.
+    let key = Key::Fleet(name.clone()).to_string();
+    let seen = store.read(&key).await?.entries.remove(&key);
     let fleet = Fleet::read(&*store, None).await?;
-    let Some((_, proxy)) = fleet.all().find(|(known, _)| *known == name) else {
-        let hint = "`shuntctl proxy list` shows those that are";
-        return Err(Failure::usage(format!("no proxy `{name}` is known")).hint(hint));
-    };
-    if proxy.is_live() {
+    if fleet.live().any(|(live, _)| live == name) {
         let said = format!("`{name}` is live: it would go on serving while nothing waits for it");
         return Err(Failure::new(Exit::Usage, said).hint("stop it first; a clean stop forgets it"));
     }
-    store.commit(Txn::new().delete(Key::Fleet(name.clone()))).await?;
+    let Some(seen) = seen else {
+        let hint = "`shuntctl proxy list` shows those that are";
+        return Err(Failure::usage(format!("no proxy `{name}` is known")).hint(hint));
+    };
+    let txn = Txn::new().when(Condition::Is(key.clone(), seen.token)).delete(key);
+    if store.commit(txn).await? == Outcome::Refused {
+        let said = format!("`{name}` came back at the same moment");
+        return Err(Failure::new(Exit::Superseded, said));
+    }
     context.report.value(&json!({ "forgotten": name }));
     context.report.line(&format!("`{name}` is forgotten"));
     Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e2e::until;
 use shunt_config::Slot;
+use shunt_config::key::AppKey;
 use shunt_config::status::TargetState;
 
 use crate::site::{Site, ended};
@@ -34,6 +35,24 @@ async fn an_announcement_ends_when_every_live_proxy_has_proved_it() {
     assert!(waits.is_err(), "it did not wait for the proof");
     proxy.serves_what_is_asked().await;
     ended(child).await.ended_with(0).says("by lb1");
+}
+
+#[tokio::test]
+async fn a_slot_that_a_proxy_serves_is_not_announced_into_whatever_active_says() {
+    let site = Site::with_two_releases().await;
+    let proxy = Words::of("lb1", &site).await;
+    proxy.serves_what_is_asked().await;
+    let announce = ["announce", "web", "blue", "127.0.0.1:9003", "--no-wait"];
+    let before = site.keys().await.slot(Slot::Blue).unwrap().token.clone();
+    for active in ["blue", "bleu", ""] {
+        match active {
+            "" => site.delete(AppKey::Active).await,
+            value => drop(site.put(AppKey::Active, value).await),
+        }
+        site.run(&announce).await.ended_with(2).says("`blue` of `web` gets requests now");
+        assert_eq!(site.keys().await.slot(Slot::Blue).unwrap().token, before);
+    }
+    site.run(&[&announce[..], &["--force"]].concat()).await.ended_with(0);
 }
 
 #[tokio::test]

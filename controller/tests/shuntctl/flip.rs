@@ -72,6 +72,7 @@ async fn a_refusal_is_told_with_proxy_and_reason_and_a_flip_by_hand_stays() {
     run.says("lb2: 127.0.0.1:9002: connection refused").says("shuntctl undo");
     assert_eq!(site.active().await, "green");
     site.run(&["status", "web"]).await.ended_with(0).says("connection refused");
+    site.run(&["history", "web"]).await.says("unacknowledged").says("refused by lb2");
 }
 
 #[tokio::test]
@@ -121,6 +122,7 @@ async fn a_flip_that_someone_else_overrides_ends_as_superseded() {
     flipped_to(&site, "green").await;
     site.put(AppKey::Active, "blue").await;
     ended(flip).await.ended_with(8).says("put again");
+    site.run(&["history", "web"]).await.ended_with(0).says("superseded");
     assert_eq!(site.active().await, "blue");
 }
 

@@ -2,6 +2,7 @@
 
 use shunt_config::key::AppKey;
 use shunt_config::record::HISTORY_KEPT;
+use shunt_config::status::AppStatus;
 use shunt_config::store::Txn;
 
 use crate::site::Site;
@@ -47,4 +48,18 @@ async fn a_lost_store_is_told_with_its_own_code() {
     let nobody = ["--store", "http://127.0.0.1:1", "list"];
     site.run(&nobody).await.ended_with(7).says("127.0.0.1:1");
     site.run(&["--store", "relative", "list"]).await.ended_with(2);
+}
+
+/// A deploy into a slot that proxies go on with would be served before its flip.
+#[tokio::test]
+async fn a_deploy_without_active_is_planned_only_where_nobody_serves() {
+    let site = Site::with_two_releases().await;
+    let proxy = Words::of("lb1", &site).await;
+    proxy.serves_what_is_asked().await;
+    site.delete(AppKey::Active).await;
+    site.write("shunt.toml", "app = \"web\"\nimage = \"web\"\n[run]\nport = 80\n");
+    let run = site.run(&["deploy", "--dry-run"]).await.ended_with(2);
+    run.says("lb1 goes on with `blue`").says("shuntctl flip web blue");
+    proxy.says(&AppStatus::default()).await;
+    site.run(&["deploy", "--dry-run"]).await.ended_with(0);
 }

@@ -18,4 +18,6 @@ async fn undo_goes_to_the_other_release_and_back_again() {
     site.delete(AppKey::Slot(Slot::Blue)).await;
     site.run(&["undo", "web"]).await.ended_with(2).says("`blue` is empty");
     assert_eq!(site.active().await, "green");
+    site.put(AppKey::Active, "gren").await;
+    site.run(&["undo", "web"]).await.ended_with(2).says("`apps/web/active` cannot be read");
 }
