@@ -1,0 +1,16 @@
+//! The cases, by subject.
+
+use crate::case::Case;
+
+macro_rules! subjects {
+    ($($subject:ident),* $(,)?) => {
+        $(mod $subject;)*
+
+        /// All cases, by subject.
+        pub fn all() -> Vec<(&'static str, Vec<Case>)> {
+            vec![$((stringify!($subject), $subject::cases())),*]
+        }
+    };
+}
+
+subjects![request_line, host, fields, connection, lengths, codings, chunks,];
