@@ -211,6 +211,12 @@ impl Case {
         self.h2(h2::request(1, &[&h2::GET, fields].concat()))
     }
 
+    /// The responses with these numbers answer HEAD.
+    pub(crate) fn to_head(mut self, numbers: &[usize]) -> Self {
+        self.to_head = numbers.to_vec();
+        self
+    }
+
     // What the target does.
 
     /// The target answers the next request with `bytes`, when it is whole.

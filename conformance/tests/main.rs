@@ -29,6 +29,13 @@ subjects! {
     lengths_are_right: "lengths",
     codings_are_right: "codings",
     chunks_are_right: "chunks",
+    answers_are_right: "answers",
+    endings_are_right: "endings",
+    pipelines_are_right: "pipelines",
+    interim_answers_are_right: "interim",
+    what_is_said_of_the_client_is_right: "forwarded",
+    upgrades_are_right: "upgrades",
+    streams_are_right: "streams",
 }
 
 async fn is_right(subject: &str) {

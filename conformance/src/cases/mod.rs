@@ -13,4 +13,7 @@ macro_rules! subjects {
     };
 }
 
-subjects![request_line, host, fields, connection, lengths, codings, chunks,];
+subjects![
+    request_line, host, fields, connection, lengths, codings, chunks, answers, endings, pipelines,
+    interim, forwarded, upgrades, streams,
+];

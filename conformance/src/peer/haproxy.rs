@@ -14,11 +14,11 @@ defaults
 frontend in
   bind {http1}
   bind {http2} proto h2
-  http-request deny deny_status 404 unless { req.hdr(host),host_only -i app.test }
+  http-request deny deny_status 404 unless { req.fhdr(host),host_only -i app.test }
   http-request del-header Forwarded
   http-request set-header X-Forwarded-For %[src]
   http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  http-request set-header X-Forwarded-Host %[req.fhdr(host)]
   default_backend app
 backend app
   http-reuse always

@@ -17,10 +17,10 @@ http {
     location / {
       proxy_pass http://app; proxy_http_version 1.1; proxy_request_buffering off;
       proxy_buffering off;
-      proxy_set_header Host $http_host; proxy_set_header Connection $connection_upgrade;
+      proxy_set_header Host $host; proxy_set_header Connection $connection_upgrade;
       proxy_set_header Upgrade $http_upgrade; proxy_set_header TE "";
       proxy_set_header Forwarded ""; proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;
+      proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
     }
   }
 }
