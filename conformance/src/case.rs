@@ -17,6 +17,8 @@ pub(crate) enum Step {
     TargetSees(Vec<u8>),
     /// Waits until it got these bytes itself.
     ClientSees(Vec<u8>),
+    /// Fails if it has got these bytes by now.
+    ClientLacks(Vec<u8>),
     /// Waits until the target has played this many answers.
     Played(usize),
     /// Begins HTTP/2, and waits for the server's part.
@@ -66,6 +68,10 @@ pub struct Case {
     pub(crate) requests: Option<usize>,
     /// Whether the target's connection must be over in the end.
     pub(crate) cancelled: bool,
+    /// Whether the connection is tried once more without waiting for an answer first.
+    pub(crate) at_once: bool,
+    /// Whether what the client gets is not read.
+    pub(crate) opaque: bool,
     checks: Vec<Check>,
 }
 
@@ -89,6 +95,8 @@ pub(crate) fn case(name: &'static str, rule: &'static str) -> Case {
         to_head: Vec::new(),
         requests: None,
         cancelled: false,
+        at_once: false,
+        opaque: false,
         checks: Vec::new(),
     }
 }
@@ -142,7 +150,7 @@ impl Case {
         self
     }
 
-    fn step(mut self, step: Step) -> Self {
+    pub(crate) fn step(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
     }

@@ -1,6 +1,7 @@
 //! What a case may expect, in words.
 
-use crate::case::Case;
+use crate::case::{Case, Step};
+use crate::h2;
 use crate::message::{Message, shown, values};
 use crate::outcome::Outcome;
 use crate::record::contains;
@@ -85,12 +86,13 @@ impl Case {
         })
     }
 
-    /// The connection ends although the last answer is not complete.
+    /// The connection ends within an answer, or before it if nothing of it was sent yet; or the
+    /// proxy says that the target's answer is none. Whatever it is, it does not look complete.
     pub(crate) fn broken(mut self) -> Self {
         self.answers = usize::MAX;
         self.check(|outcome| {
-            let cut = outcome.responses.last().is_some_and(|last| !last.complete);
-            unless(cut, || "the answer is made to look complete".to_owned())
+            let cut = outcome.responses.last().is_none_or(|last| !last.complete || last.status == 502);
+            unless(cut && !outcome.followed, || "the answer is made to look complete".to_owned())
         })
     }
 
@@ -210,6 +212,11 @@ impl Case {
         })
     }
 
+    /// The client got these bytes nowhere by the time of the last step but this one.
+    pub(crate) fn client_lacks_now(self, bytes: &'static str) -> Self {
+        self.step(Step::ClientLacks(bytes.into()))
+    }
+
     /// What came to the client through the tunnel.
     pub(crate) fn tunnelled(self, bytes: &'static str) -> Self {
         self.check(move |outcome| {
@@ -222,4 +229,109 @@ impl Case {
 fn same(name: &str, got: &[&[u8]], expected: &[&str]) -> Result<(), String> {
     let expected: Vec<_> = expected.iter().map(|value| value.as_bytes()).collect();
     unless(got == expected, || format!("{name} is {}, not {}", shown(got), shown(&expected)))
+}
+
+// HTTP/2.
+
+impl Case {
+    /// The request is malformed (RFC 9113 8.1.1): its stream or the connection ends with an error,
+    /// or it is answered with one. The target hears nothing.
+    pub(crate) fn malformed(mut self) -> Self {
+        self.requests = Some(0);
+        self.check(|outcome| {
+            let answered: Vec<_> = outcome.responses.iter().map(|r| r.status).collect();
+            let error = |code: u32| code != h2::NO_ERROR;
+            let refused = answered.iter().any(|status| *status >= 400)
+                || outcome.resets.iter().any(|(_, code)| error(*code))
+                || outcome.goaway.is_some_and(error);
+            let fine = answered.iter().all(|status| *status >= 400) && refused;
+            unless(fine, || format!("answered {answered:?}, {}", ends(outcome)))
+        })
+    }
+
+    /// The connection ends with one of these errors (RFC 9113 5.4.1).
+    pub(crate) fn connection_error(mut self, codes: &'static [u32]) -> Self {
+        self.at_once = true;
+        self.closed().check(move |outcome| {
+            let fine = outcome.goaway.is_some_and(|code| codes.contains(&code));
+            unless(fine, || format!("no connection error of {codes:?}, {}", ends(outcome)))
+        })
+    }
+
+    /// A stream ends with one of these errors (RFC 9113 5.4.2), or the connection does.
+    pub(crate) fn stream_error(self, codes: &'static [u32]) -> Self {
+        self.check(move |outcome| {
+            let fine = outcome.resets.iter().any(|(_, code)| codes.contains(code))
+                || outcome.goaway.is_some_and(|code| codes.contains(&code));
+            unless(fine, || format!("no stream error of {codes:?}, {}", ends(outcome)))
+        })
+    }
+
+    /// The target got at most so many requests.
+    pub(crate) fn requests_at_most(mut self, n: usize) -> Self {
+        self.requests = None;
+        self.check(move |outcome| {
+            let got = outcome.requests.len();
+            unless(got <= n, || format!("the target got {got} requests, more than {n}"))
+        })
+    }
+
+    /// The request is malformed, but the target may have heard its head already.
+    pub(crate) fn refused_late(self) -> Self {
+        self.malformed().unfinished()
+    }
+
+    /// The target got no whole request.
+    pub(crate) fn unfinished(mut self) -> Self {
+        self.requests = None;
+        self.check(|outcome| {
+            let whole = outcome.requests.iter().any(|request| request.complete);
+            unless(!whole, || "the target got a whole request".to_owned())
+        })
+    }
+
+    /// The stream ends with an error within its answer.
+    pub(crate) fn cut(self) -> Self {
+        self.check(|outcome| {
+            let cut = outcome.responses.first().is_none_or(|first| !first.complete);
+            let told = !outcome.resets.is_empty() || outcome.goaway.is_some_and(|code| code != 0);
+            unless(cut && told, || format!("the answer looks complete, {}", ends(outcome)))
+        })
+    }
+
+    /// The connection is tried once more without waiting for an answer.
+    pub(crate) fn at_once(mut self) -> Self {
+        self.at_once = true;
+        self
+    }
+
+    /// The client is told to calm down, if it is told anything.
+    pub(crate) fn calm(self) -> Self {
+        self.check(|outcome| {
+            let fine = outcome.goaway.is_none_or(|code| code == h2::ENHANCE_YOUR_CALM);
+            unless(fine, || ends(outcome))
+        })
+    }
+
+    /// The connection goes on or ends; that others are served is checked after every case.
+    pub(crate) fn harmless(mut self) -> Self {
+        self.requests = None;
+        self
+    }
+
+    /// The connection ends, whatever is said.
+    pub(crate) fn ends(mut self) -> Self {
+        self.at_once = true;
+        self.closed()
+    }
+
+    /// What the client gets is not read, only waited for until its end.
+    pub(crate) fn unread(mut self) -> Self {
+        (self.answers, self.opaque, self.requests) = (0, true, Some(0));
+        self
+    }
+}
+
+fn ends(outcome: &Outcome) -> String {
+    format!("streams reset: {:?}, connection ended: {:?}", outcome.resets, outcome.goaway)
 }

@@ -28,7 +28,9 @@ impl Outcome {
     /// Reads `record`.
     pub(crate) fn read(case: &Case, record: &Record) -> Self {
         let mut outcome = Self { record: record.clone(), ..Self::default() };
-        outcome.client(case, &record.client);
+        if !case.opaque {
+            outcome.client(case, &record.client);
+        }
         for side in &record.target {
             match message::requests(side) {
                 Ok(requests) => outcome.requests.extend(requests),
@@ -67,7 +69,7 @@ impl Outcome {
 
     /// Whether there is nothing more to wait for before the connection is tried once more.
     pub(crate) fn enough(case: &Case, side: &Side) -> bool {
-        if side.over.is_some() {
+        if side.over.is_some() || case.at_once {
             return true;
         }
         if case.answers == 0 {

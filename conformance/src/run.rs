@@ -161,6 +161,11 @@ impl Client<'_> {
                 let what = format!("the client did not get `{}`", bytes.escape_ascii());
                 self.until(&what, |record| record.client_saw(bytes)).await?;
             }
+            Step::ClientLacks(bytes) => {
+                if self.record.borrow().client_saw(bytes) {
+                    return Err(format!("the client got `{}` too early", bytes.escape_ascii()));
+                }
+            }
             Step::Played(n) => {
                 self.until("the target did not answer", |record| record.played >= *n).await?;
             }

@@ -36,6 +36,10 @@ subjects! {
     what_is_said_of_the_client_is_right: "forwarded",
     upgrades_are_right: "upgrades",
     streams_are_right: "streams",
+    frames_of_http_2_are_right: "h2_frames",
+    heads_of_http_2_are_right: "h2_heads",
+    http_2_is_put_into_http_1_right: "h2_downgrade",
+    floods_of_http_2_are_stopped: "h2_floods",
 }
 
 async fn is_right(subject: &str) {

@@ -15,5 +15,5 @@ macro_rules! subjects {
 
 subjects![
     request_line, host, fields, connection, lengths, codings, chunks, answers, endings, pipelines,
-    interim, forwarded, upgrades, streams,
+    interim, forwarded, upgrades, streams, h2_frames, h2_heads, h2_downgrade, h2_floods,
 ];

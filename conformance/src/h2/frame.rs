@@ -73,6 +73,11 @@ pub(crate) fn head(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, block(fields))
 }
 
+/// Fields after a body.
+pub(crate) fn trailers(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+    request(stream, fields)
+}
+
 /// Some body.
 pub(crate) fn data(stream: u32, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     frame(DATA, 0, stream, bytes)
