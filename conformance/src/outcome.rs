@@ -96,7 +96,8 @@ impl Case {
                 return record.client.over.is_some();
             }
             let own = |read: h2::Read| {
-                read.streams.iter().any(|(id, m)| *id == h2::FOLLOWING && m.complete)
+                read.streams.iter().any(|(id, message)| *id == h2::FOLLOWING && message.complete)
+                    || read.resets.iter().any(|(id, _)| *id == h2::FOLLOWING)
             };
             record.client.over.is_some() || h2::responses(&record.client).is_ok_and(own)
         }

@@ -91,7 +91,7 @@ pub(super) fn cases() -> Vec<Case> {
             [&b"HTTP/1.1 100 Continue\r\n\r\n"[..], &ok("", "ok")].concat()).passes().bodies(&["ok"]),
         case("http_1_0_clients_get_no_interim_answers", "RFC 9110 15.2").send("GET / HTTP/1.0\r\nHost: app.test\r\n\r\n")
             .answer([&b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"[..], &ok("", "ok")].concat()).answers(&[200]).interim(&[]).bodies(&["ok"]),
-        bad("a_protocol_nobody_asked_for_is_not_switched_to", "RFC 9110 15.2.2",
+        bad("a_protocol_nobody_asked_for_is_not_switched_to", "RFC 9110 7.8",
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
         asked("the_date_of_an_answer_is_passed_on", "RFC 9110 6.6.1", ok("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "ok")).passes()
             .field("date", &["Sun, 06 Nov 1994 08:49:37 GMT"]),

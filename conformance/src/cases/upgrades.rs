@@ -14,7 +14,7 @@ fn accepted(name: &'static str, rule: &'static str) -> Case {
 
 /// An answer of 101 that nobody asked for in this form.
 fn bad(name: &'static str, ask: &str, answer: &str) -> Case {
-    case(name, "RFC 9110 15.2.2").send(get(ask)).plays([Whole, Send(answer.into()), Close]).requests(1).status(&[502])
+    case(name, "RFC 9110 7.8").send(get(ask)).plays([Whole, Send(answer.into()), Close]).requests(1).status(&[502])
 }
 
 #[rustfmt::skip]

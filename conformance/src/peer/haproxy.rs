@@ -7,6 +7,7 @@ global
   maxconn 1024
 defaults
   mode http
+  option abortonclose
   timeout connect 5s
   timeout client 60s
   timeout server 60s
