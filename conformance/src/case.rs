@@ -70,6 +70,8 @@ pub struct Case {
     pub(crate) cancelled: bool,
     /// Whether the connection is tried once more without waiting for an answer first.
     pub(crate) at_once: bool,
+    /// Whether the proxy's memory is watched.
+    pub(crate) bounded: bool,
     /// Whether what the client gets is not read.
     pub(crate) opaque: bool,
     checks: Vec<Check>,
@@ -96,6 +98,7 @@ pub(crate) fn case(name: &'static str, rule: &'static str) -> Case {
         requests: None,
         cancelled: false,
         at_once: false,
+        bounded: false,
         opaque: false,
         checks: Vec::new(),
     }
@@ -125,6 +128,11 @@ impl Case {
     /// Whether `peer` is to be asked.
     pub fn applies_to(&self, peer: Peer) -> bool {
         !self.except.contains(&peer)
+    }
+
+    /// Whether the target must not hear of it.
+    pub fn stays_outside(&self) -> bool {
+        self.requests == Some(0)
     }
 
     /// What is wrong with `outcome`; empty if nothing is.

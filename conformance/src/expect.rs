@@ -94,7 +94,8 @@ impl Case {
     pub(crate) fn broken(mut self) -> Self {
         self.answers = usize::MAX;
         self.check(|outcome| {
-            let cut = outcome.responses.last().is_none_or(|last| !last.complete || last.status == 502);
+            let cut =
+                outcome.responses.last().is_none_or(|last| !last.complete || last.status == 502);
             unless(cut && !outcome.followed, || "the answer is made to look complete".to_owned())
         })
     }
@@ -308,13 +309,21 @@ impl Case {
         self
     }
 
+    /// The proxy takes a bounded amount of memory for it.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.bounded = true;
+        self
+    }
+
     /// The connection ends, or what was asked for in vain did not reach the target.
     pub(crate) fn stopped(mut self) -> Self {
         self.at_once = true;
         self.requests = None;
         self.check(|outcome| {
             let passed = outcome.requests.len();
-            unless(!outcome.followed || passed <= PASSED, || format!("the target got {passed} requests"))
+            unless(!outcome.followed || passed <= PASSED, || {
+                format!("the target got {passed} requests")
+            })
         })
     }
 

@@ -10,8 +10,8 @@ use tokio::net::tcp::OwnedWriteHalf;
 use crate::case::{Case, Step};
 use crate::h2;
 use crate::outcome::Outcome;
+use crate::peer::{Memory, Running};
 use crate::record::{self, Record, Shared, wait};
-use crate::target::Target;
 
 /// Why a case fails.
 #[derive(Clone, Debug)]
@@ -28,21 +28,25 @@ pub struct Failure {
     pub(crate) dead: bool,
 }
 
-/// Runs `case` against the peer at `address`, in front of `target`. Nothing is waited for longer
-/// than `patience`.
-pub(crate) async fn run(
-    case: &Case,
-    address: SocketAddr,
-    plain: SocketAddr,
-    target: &Target,
-    patience: Duration,
-) -> Result<(), Failure> {
+/// KiB that a peer may take for a case that wants it to take much.
+const MEMORY: u64 = 32 << 10;
+
+/// Runs `case` on `peer`. Nothing is waited for longer than `patience`.
+pub(crate) async fn run(case: &Case, peer: &Running, patience: Duration) -> Result<(), Failure> {
     let record = Shared::new(Record::default());
+    let target = &peer.target;
     target.play(case.target.clone(), &record, patience);
-    let (faults, sent) = exchange(case, address, &record, patience).await;
+    let memory = peer.process().filter(|_| case.bounded).and_then(Memory::watch);
+    let address = if case.http2 { peer.http2 } else { peer.http1 };
+    let (mut faults, sent) = exchange(case, address, &record, patience).await;
     // The peer has survived it, and this was the last that the target could hear of it.
-    let alive = answers(plain, patience).await;
+    let alive = answers(peer.http1, patience).await;
     target.clear().await;
+    if let Some(grown) = memory.and_then(|memory| memory.grown())
+        && grown > MEMORY
+    {
+        faults.push(format!("the peer took {grown} KiB more for it"));
+    }
     let mut outcome = Outcome::read(case, &record.borrow());
     outcome.faults.extend(faults);
     if let Err(error) = &alive {

@@ -31,8 +31,7 @@ async fn lane(peer: Peer, cases: &[Case], next: &AtomicUsize) -> Vec<(usize, Res
             results.push((number, None));
             continue;
         }
-        let address = if case.http2 { running.http2 } else { running.http1 };
-        let result = run(case, address, running.http1, &running.target, peer.patience()).await;
+        let result = run(case, &running, peer.patience()).await;
         if result.as_ref().is_err_and(|failure| failure.dead) {
             running = Running::start(peer).await;
         }

@@ -155,10 +155,19 @@ impl Connection {
             if !self.sees(forever, |side, _| here(side)).await {
                 return false;
             }
-            if !is_own(&self.stage.record.borrow().target[self.number].got[at..]) {
+            let (own, last) = {
+                let record = self.stage.record.borrow();
+                let rest = &record.target[self.number].got[at..];
+                (is_own(rest), record::contains(rest, b"Connection: close"))
+            };
+            if !own {
                 return true;
             }
             if !self.whole().await || !self.send(&ok("X-Own: yes\r\n", "own")).await {
+                return false;
+            }
+            if last {
+                let _ = self.writing.shutdown().await;
                 return false;
             }
             self.at = self.end.take().unwrap_or(at);

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use conformance::{Peer, cases, report, suite};
+use conformance::{Case, Peer, cases, report, suite};
 
 /// Processes of shunt side by side in one test; tests run side by side as well.
 const LANES: usize = 2;
@@ -61,4 +61,14 @@ fn every_subject_is_tested_and_every_case_has_a_name_of_its_own() {
         assert!(!case.rule.is_empty(), "{} has no rule", case.name);
     }
     assert!(names.len() >= 200, "{} cases", names.len());
+}
+
+#[tokio::test]
+async fn what_must_stay_outside_is_noticed_when_it_does_not() {
+    let mut cases: Vec<_> = cases::all().into_iter().flat_map(|(_, cases)| cases).collect();
+    cases.retain(Case::stays_outside);
+    let results = suite::run_all(Peer::Relay, &cases, 16).await;
+    let passed = cases.iter().zip(&results).filter(|(_, result)| matches!(result, Some(Ok(()))));
+    let passed: Vec<_> = passed.map(|(case, _)| case.name).collect();
+    assert!(passed.is_empty(), "a relay that looks at nothing passes {passed:?}");
 }

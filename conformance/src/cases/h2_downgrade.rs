@@ -57,6 +57,5 @@ pub(super) fn cases() -> Vec<Case> {
         case("crlf_in_a_trailer_splits_nothing", "RFC 9113 8.2.1").h2([head(1, &POST), data(1, b"hello"), trailers(1, &[("x-a", "1\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n")])].concat())
             .requests_at_most(1).target_lacks("smuggled").stream_error(&[crate::h2::PROTOCOL_ERROR]),
         case("te_over_http_2_lets_no_coding_pass", "RFC 9110 10.1.4").h2_get(&[("te", "trailers")]).answers(&[200]).target_lacks("gzip"),
-        case("h2c_over_http_2_is_not_asked_of_the_target", "RFC 9113 3.1").h2_get(&[("http2-settings", "AAMAAABk")]).requests_at_most(1).target_lacks("AAMAAABk"),
     ]
 }

@@ -14,6 +14,22 @@ macro_rules! subjects {
 }
 
 subjects![
-    request_line, host, fields, connection, lengths, codings, chunks, answers, endings, pipelines,
-    interim, forwarded, upgrades, streams, h2_frames, h2_heads, h2_downgrade, h2_floods,
+    request_line,
+    host,
+    fields,
+    connection,
+    lengths,
+    codings,
+    chunks,
+    answers,
+    endings,
+    pipelines,
+    interim,
+    forwarded,
+    upgrades,
+    streams,
+    h2_frames,
+    h2_heads,
+    h2_downgrade,
+    h2_floods,
 ];

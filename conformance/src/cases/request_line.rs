@@ -107,7 +107,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("a_target_of_100_kib_is_too_long", "RFC 9110 15.5.15")
             .send(line(&format!("GET /{} HTTP/1.1", "a".repeat(100 << 10)))).refused(&[400, 414, 431]),
         case("a_line_of_nothing_but_letters_ends", "RFC 9112 3")
-            .send("A".repeat(100 << 10)).send("\r\n\r\n").refused(&[400, 414, 431, 501]),
+            .send("A".repeat(100 << 10)).send("\r\n\r\n").refused(&[400, 414, 431, 501]).bounded(),
         case("tls_on_a_plain_port_is_refused", "RFC 9112 3")
             .send("\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03\r\n\r\n").refused(&[400]),
     ]

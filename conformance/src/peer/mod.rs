@@ -1,6 +1,7 @@
 //! The proxies that are asked.
 
 mod haproxy;
+mod memory;
 mod nginx;
 mod shunt;
 
@@ -10,6 +11,8 @@ use std::time::Duration;
 use e2e::{Port, Process, Proxy, Relay, Store, until};
 use tempfile::TempDir;
 use tokio::process::Command;
+
+pub(crate) use memory::Memory;
 
 use crate::record::{Record, Shared};
 use crate::run;
@@ -43,7 +46,7 @@ impl Peer {
     /// only what is wrong fails it; short for those that often are not.
     pub(crate) fn patience(self) -> Duration {
         match self {
-            Self::Shunt => Duration::from_secs(20),
+            Self::Shunt => Duration::from_secs(10),
             Self::Nginx | Self::Haproxy => Duration::from_secs(4),
             Self::Relay => Duration::from_millis(500),
         }
@@ -58,15 +61,15 @@ pub(crate) struct Running {
     /// Where it speaks HTTP/2 with prior knowledge.
     pub(crate) http2: SocketAddr,
     pub(crate) target: Target,
-    _parts: Parts,
+    parts: Parts,
 }
 
 /// What has to live as long as the peer.
 #[derive(Debug)]
 enum Parts {
-    Shunt(Box<(Proxy, Store)>),
-    Other(Process, TempDir, [Port; 2]),
-    Relay(Relay),
+    Shunt { proxy: Box<Proxy>, _store: Store },
+    Other { process: Process, _directory: TempDir, _ports: [Port; 2] },
+    Relay { _relay: Relay },
 }
 
 impl Running {
@@ -80,7 +83,7 @@ impl Running {
             Peer::Relay => {
                 let relay = Relay::to(target.address()).await;
                 let (http1, http2) = (relay.address(), relay.address());
-                Self { http1, http2, target, _parts: Parts::Relay(relay) }
+                Self { http1, http2, target, parts: Parts::Relay { _relay: relay } }
             }
         };
         running.target.play(Vec::new(), &Shared::new(Record::default()), peer.patience());
@@ -90,6 +93,15 @@ impl Running {
         .await;
         running.target.clear().await;
         running
+    }
+
+    /// The process that speaks.
+    pub(crate) fn process(&self) -> Option<u32> {
+        match &self.parts {
+            Parts::Shunt { proxy, .. } => Some(proxy.running().id()),
+            Parts::Other { process, .. } => Some(process.id()),
+            Parts::Relay { .. } => None,
+        }
     }
 }
 
@@ -109,5 +121,6 @@ fn other(program: &str, target: Target, configuration: &str, arguments: &[&str])
     command.args(arguments).arg(&file);
     let process = Process::start(program, command, directory.path());
     let (http1, http2) = (ports[0].address(), ports[1].address());
-    Running { http1, http2, target, _parts: Parts::Other(process, directory, ports) }
+    let parts = Parts::Other { process, _directory: directory, _ports: ports };
+    Running { http1, http2, target, parts }
 }

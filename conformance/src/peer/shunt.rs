@@ -15,6 +15,6 @@ pub(super) async fn start(target: Target) -> Running {
     store.put("apps/web/active", "blue").await;
     let proxy = Proxy::start("conformance", &store).await;
     let address = proxy.address();
-    let parts = Parts::Shunt(Box::new((proxy, store)));
-    Running { http1: address, http2: address, target, _parts: parts }
+    let parts = Parts::Shunt { proxy: Box::new(proxy), _store: store };
+    Running { http1: address, http2: address, target, parts }
 }
