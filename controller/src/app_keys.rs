@@ -33,7 +33,7 @@ impl<T> Kept<T> {
 
     /// The value, or why it cannot be read.
     pub fn read(&self) -> Result<&T, &Mistake> {
-        self.value.as_ref()
+        self.value.as_deref()
     }
 
     /// As it was written, for people and for putting it back.

@@ -43,7 +43,6 @@ pub(super) fn cases() -> Vec<Case> {
         case("a_preface_that_is_wrong_is_refused", "RFC 9113 3.4").send("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n").send(settings(&[])).unread(),
         case("a_preface_that_comes_byte_by_byte_is_one", "RFC 9113 3.4").h2_raw().bytewise([PREFACE, &settings(&[]), &request(1, &GET)].concat()).answers(&[200]).kept(),
         case("the_method_of_the_preface_is_no_request", "RFC 9113 11.6").send("PRI * HTTP/1.1\r\nHost: app.test\r\n\r\n").rejected(&[400, 405, 501]),
-        case("settings_come_first", "RFC 9113 3.4").h2_raw().send([PREFACE, &request(1, &GET)].concat()).requests(0).ends(),
         fatal("a_frame_larger_than_allowed_ends_it", "RFC 9113 4.2", frame(DATA, 0, 1, vec![0; 16_385]), SIZE),
         fatal("a_head_larger_than_a_frame_ends_it", "RFC 9113 4.2", frame(HEADERS, END_HEADERS | END_STREAM, 1, vec![0; 16_385]), SIZE),
         fine("a_frame_of_an_unknown_type_is_ignored", "RFC 9113 4.1", frame(0xfa, 0xff, 0, b"hello")),

@@ -31,6 +31,9 @@ pub(super) enum ProxyError {
     /// The proxy comes to its end, as a load balancer in front is told.
     #[error("the proxy is stopping")]
     Stopping,
+    /// A request that must go no further (RFC 9110 7.6.2) and that this proxy has no answer to.
+    #[error("no forwards are left")]
+    NoForwards,
     /// A method that a reverse proxy does not take (RFC 9110 9.3.6).
     #[error("method CONNECT is for forward proxies")]
     Connect,
@@ -82,6 +85,12 @@ pub(super) enum ProxyError {
         /// Where.
         target: String,
     },
+    /// It is not clear where its answer ends.
+    #[error("{target} framed its answer in a way that can be read as two")]
+    Framing {
+        /// Where.
+        target: String,
+    },
     /// No response head in time.
     #[error("{target} did not answer in time")]
     ResponseTimeout {
@@ -101,6 +110,7 @@ impl ProxyError {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoForwards => StatusCode::METHOD_NOT_ALLOWED,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownHost => StatusCode::NOT_FOUND,
@@ -108,7 +118,8 @@ impl ProxyError {
             Self::Unreachable { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
-            | Self::Switched { .. } => StatusCode::BAD_GATEWAY,
+            | Self::Switched { .. }
+            | Self::Framing { .. } => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout { .. } | Self::ResponseTimeout { .. } => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -121,7 +132,9 @@ impl ProxyError {
             Self::Unreachable { .. } => Some(Fault::Connect),
             Self::ConnectTimeout { .. } => Some(Fault::ConnectTimeout),
             Self::Reset { .. } => Some(Fault::Reset),
-            Self::Protocol { .. } | Self::Switched { .. } => Some(Fault::Protocol),
+            Self::Protocol { .. } | Self::Switched { .. } | Self::Framing { .. } => {
+                Some(Fault::Protocol)
+            }
             Self::ResponseTimeout { .. } => Some(Fault::ResponseTimeout),
             Self::BadRequest(_)
             | Self::Forbidden
@@ -130,6 +143,7 @@ impl ProxyError {
             | Self::HeadTooLarge
             | Self::BodyTooLarge
             | Self::Stopping
+            | Self::NoForwards
             | Self::Connect
             | Self::RequestBody
             | Self::RequestTimeout
@@ -148,6 +162,7 @@ impl ProxyError {
             Self::HeadTooLarge => "the request head is too large",
             Self::BodyTooLarge => "the request body is too large",
             Self::Stopping => "the server is stopping",
+            Self::NoForwards => "TRACE is not supported",
             Self::Connect => "CONNECT is not supported",
             Self::RequestBody => "the request body broke off",
             Self::RequestTimeout => "the request body took too long",
@@ -155,7 +170,9 @@ impl ProxyError {
             Self::NoRelease => "the app is not available",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } => "the app cannot be reached",
             Self::Reset { .. } => "the app broke off before answering",
-            Self::Protocol { .. } | Self::Switched { .. } => "the app did not answer in HTTP",
+            Self::Protocol { .. } | Self::Switched { .. } | Self::Framing { .. } => {
+                "the app did not answer in HTTP"
+            }
             Self::ResponseTimeout { .. } => "the app did not answer in time",
         }
     }
@@ -170,6 +187,7 @@ impl ProxyError {
             Self::HeadTooLarge => "head_too_large",
             Self::BodyTooLarge => "body_too_large",
             Self::Stopping => "stopping",
+            Self::NoForwards => "no_forwards",
             Self::Connect => "connect_method",
             Self::RequestBody => "request_body",
             Self::RequestTimeout => "request_timeout",
@@ -178,7 +196,9 @@ impl ProxyError {
             Self::Unreachable { .. } => Fault::Connect.as_str(),
             Self::ConnectTimeout { .. } => Fault::ConnectTimeout.as_str(),
             Self::Reset { .. } => Fault::Reset.as_str(),
-            Self::Protocol { .. } | Self::Switched { .. } => Fault::Protocol.as_str(),
+            Self::Protocol { .. } | Self::Switched { .. } | Self::Framing { .. } => {
+                Fault::Protocol.as_str()
+            }
             Self::ResponseTimeout { .. } => Fault::ResponseTimeout.as_str(),
         }
     }

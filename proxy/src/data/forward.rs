@@ -61,7 +61,7 @@ pub(super) async fn forward(
                 return switched(exchange, &response, upstream, upgrade)
                     .ok_or_else(|| ProxyError::Switched { target: name(exchange, target) });
             }
-            Ok(response) => return Ok(answer(local, exchange, response, upstream, target)),
+            Ok(response) => return answer(local, exchange, response, upstream, target),
             Err(failed) => failed,
         };
         request = match (failed, copy) {
@@ -123,16 +123,17 @@ fn answer(
     response: Response<Incoming>,
     upstream: Box<Upstream>,
     target: usize,
-) -> Response<ResponseBody> {
+) -> Result<Response<ResponseBody>, ProxyError> {
     let (mut head, incoming) = response.into_parts();
-    let keep = headers::forward_response(&mut head);
+    let keep = headers::forward_response(&mut head, incoming.size_hint().exact())
+        .ok_or_else(|| ProxyError::Framing { target: name(exchange, target) })?;
     exchange.answered(head.status.as_u16());
     if let Some(record) = exchange.record() {
         record.answered();
     }
     let download =
         Download::new(incoming, (upstream, keep), target, Rc::clone(exchange), &local.clock);
-    Response::from_parts(head, ResponseBody::forward(download))
+    Ok(Response::from_parts(head, ResponseBody::forward(download)))
 }
 
 /// The answer of a target that has switched to what the client asked for; `None` if it was asked

@@ -36,6 +36,20 @@ pub(super) struct Hop {
     pub(super) trailers: bool,
     /// Whether the connection ends with this message.
     pub(super) close: bool,
+    /// How the body is coded for the transfer.
+    pub(super) coding: Coding,
+}
+
+/// How a body is coded for the transfer (RFC 9112 6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// Not at all.
+    #[default]
+    None,
+    /// In chunks, and nothing else.
+    Chunked,
+    /// In a way that this proxy would have to undo, or that others may read differently.
+    Other,
 }
 
 /// Removes what speaks of one connection only, and returns what it said.
@@ -54,12 +68,25 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
             headers.remove(name);
         }
     }
+    if found.contains(&Some(TRANSFER_ENCODING)) {
+        hop.coding = coding(headers);
+    }
     hop.expects_continue = found.contains(&Some(EXPECT)) && lists(headers, &EXPECT, "100-continue");
     hop.trailers = found.contains(&Some(TE)) && lists(headers, &TE, "trailers");
     for name in found.into_iter().flatten() {
         headers.remove(name);
     }
     hop
+}
+
+fn coding(headers: &HeaderMap) -> Coding {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {
+            Coding::Chunked
+        }
+        _ => Coding::Other,
+    }
 }
 
 /// Whether the list in `headers`' field `name`, in all of its lines, has `member`.
@@ -161,6 +188,11 @@ fn rewrite_target(head: &mut request::Parts, strip: Option<usize>) {
         return;
     }
     let whole = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if whole == "*" {
+        // `OPTIONS *` over HTTP/2 (RFC 9113 8.3.1).
+        head.uri = Uri::from_static("*");
+        return;
+    }
     let (prefix, rest) = whole.split_at(strip.unwrap_or_default());
     let target = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
     if strip.is_some()
@@ -180,9 +212,9 @@ fn request_id(headers: &mut HeaderMap) -> HeaderValue {
         (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
     match headers.entry(X_REQUEST_ID) {
-        Entry::Occupied(sent) if sane(sent.get()) => sent.get().clone(),
         Entry::Occupied(mut sent) => {
-            let id = new_id();
+            let id = if sane(sent.get()) { sent.get().clone() } else { new_id() };
+            // One, whatever was sent.
             sent.insert(id.clone());
             id
         }
@@ -217,14 +249,25 @@ pub(super) fn forward_switch(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the target's response head the one the client gets, and returns whether the target keeps
-/// its connection open (RFC 9112 9.3).
-pub(super) fn forward_response(head: &mut response::Parts) -> bool {
+/// Makes the target's response head the one the client gets. Returns whether the target keeps its
+/// connection open (RFC 9112 9.3), or nothing if it is not clear where the body of `length` ends.
+pub(super) fn forward_response(head: &mut response::Parts, length: Option<u64>) -> Option<bool> {
     let persistent = head.version == Version::HTTP_11;
     let hop = remove_hop_by_hop(&mut head.headers);
+    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+    // Two framings are an attempt to make others see another message (RFC 9112 6.3).
+    match (hop.coding, lengths.next()) {
+        (Coding::Other, _) | (Coding::Chunked, Some(_)) => return None,
+        (_, Some(first)) if !first.as_bytes().iter().all(u8::is_ascii_digit) || lengths.next().is_some() => {
+            // hyper has read a list of equal lengths as one; so must everybody after us.
+            let length = length?;
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        _ => {}
+    }
     // The version is the connection's own affair: hyper answers in the client's.
     head.version = Version::HTTP_11;
-    persistent && !hop.close
+    Some(persistent && !hop.close)
 }
 
 #[cfg(test)]

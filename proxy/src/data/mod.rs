@@ -19,6 +19,7 @@
 //! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
 //! - `exchange`: a request that has claimed a release
 //! - `expect`: `100 Continue`, end to end
+//! - `strict`: what hyper lets pass and a proxy must not
 //! - `headers`: what is added and what is taken off
 //! - [`forwarded`]: who a request comes from
 //! - `forward`: to a target and back, with at most one retry
@@ -55,6 +56,7 @@ mod pool;
 mod request;
 mod respond;
 pub mod rules;
+mod strict;
 mod trail;
 mod transport;
 pub mod tunnel;

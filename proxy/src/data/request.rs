@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderName, HeaderValue, Method, Request, Response, Version, request};
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderName, HeaderValue, Request, Response, Version, request};
 use hyper::body::{Body, Incoming};
 
 use super::body::{RequestBody, ResponseBody};
@@ -15,8 +16,9 @@ use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::exchange::Exchange;
 use super::expect::Gate;
+use super::headers::Coding;
 use super::trail::Trail;
-use super::{forward, headers, host, respond, upgrade};
+use super::{forward, headers, host, respond, strict, upgrade};
 use crate::route::Front;
 
 /// Answers `request`, by its app or with an error of the proxy's own.
@@ -87,13 +89,8 @@ async fn answer(
     began: Instant,
     trail: &mut Trail,
 ) -> Result<Response<ResponseBody>, ProxyError> {
-    if head.method == Method::CONNECT {
-        return Err(ProxyError::Connect);
-    }
     let mut bounds = peer.client.limits().bounds;
-    if head.uri.path_and_query().map_or(0, |target| target.as_str().len()) > bounds.uri.as_usize() {
-        return Err(ProxyError::UriTooLong);
-    }
+    strict::request(&head, &bounds)?;
     let way = {
         let host = host::host(head.version, &head.uri, &head.headers)?;
         let way = peer.local.claim(&host, head.uri.path());
@@ -113,6 +110,16 @@ async fn answer(
     let http1 = head.version == Version::HTTP_11;
     let (hop, id) =
         headers::forward_request(&mut head, (&peer.origin, &peer.certificate), way.strip);
+    if hop.coding == Coding::Other {
+        return Err(ProxyError::BadRequest("Transfer-Encoding must be chunked"));
+    }
+    if !strict::may_go_on(&mut head)? {
+        return Ok(Response::new(ResponseBody::empty(&peer.client)));
+    }
+    if hop.coding == Coding::Chunked {
+        // hyper would leave the body of a GET away unless told that there is one.
+        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     if let Some(front) = &way.front {
         front.change_request(&mut head.headers);
     }
