@@ -46,6 +46,19 @@ pub(crate) enum Play {
     Reset,
 }
 
+/// What the client waits for, after its steps and before it tries the connection once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// So many final responses.
+    Answers(usize),
+    /// Nothing.
+    Now,
+    /// The end of the connection.
+    End,
+    /// The same, and what comes until then is not read.
+    UnreadEnd,
+}
+
 /// Whether something is as it must be, or what is wrong.
 type Check = Box<dyn Fn(&Outcome) -> Result<(), String> + Send + Sync>;
 
@@ -60,20 +73,15 @@ pub struct Case {
     pub(crate) http2: bool,
     pub(crate) steps: Vec<Step>,
     pub(crate) target: Vec<Vec<Play>>,
-    /// Final responses to wait for; 0 waits for the end of the connection.
-    pub(crate) answers: usize,
+    pub(crate) until: Until,
     /// Responses that answer HEAD, by number.
     pub(crate) to_head: Vec<usize>,
     /// Requests the target must have got, where that is known.
     pub(crate) requests: Option<usize>,
     /// Whether the target's connection must be over in the end.
     pub(crate) cancelled: bool,
-    /// Whether the connection is tried once more without waiting for an answer first.
-    pub(crate) at_once: bool,
     /// Whether the proxy's memory is watched.
     pub(crate) bounded: bool,
-    /// Whether what the client gets is not read.
-    pub(crate) opaque: bool,
     checks: Vec<Check>,
 }
 
@@ -93,13 +101,11 @@ pub(crate) fn case(name: &'static str, rule: &'static str) -> Case {
         http2: false,
         steps: Vec::new(),
         target: Vec::new(),
-        answers: 1,
+        until: Until::Answers(1),
         to_head: Vec::new(),
         requests: None,
         cancelled: false,
-        at_once: false,
         bounded: false,
-        opaque: false,
         checks: Vec::new(),
     }
 }
@@ -228,7 +234,7 @@ impl Case {
     }
 
     /// The responses with these numbers answer HEAD.
-    pub(crate) fn to_head(mut self, numbers: &[usize]) -> Self {
+    pub(crate) fn answering_head(mut self, numbers: &[usize]) -> Self {
         self.to_head = numbers.to_vec();
         self
     }

@@ -25,6 +25,8 @@ mod h2;
 mod message;
 mod outcome;
 mod record;
+mod request;
+mod response;
 mod target;
 
 pub use case::Case;

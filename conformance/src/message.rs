@@ -2,7 +2,7 @@
 //! parser could understand in another way is a fault, and named.
 
 use crate::chunked;
-use crate::record::{Over, Side, contains, find};
+use crate::record::{Over, find};
 
 /// Field lines in their order; names in lower case.
 pub(crate) type Fields = Vec<(String, Vec<u8>)>;
@@ -41,7 +41,6 @@ pub(crate) struct Message {
     pub(crate) fields: Fields,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Fields,
-    pub(crate) framing: Framing,
     pub(crate) complete: bool,
 }
 
@@ -98,12 +97,12 @@ pub(crate) fn field(line: &[u8]) -> Result<(String, Vec<u8>), String> {
     Ok((String::from_utf8_lossy(name).to_ascii_lowercase(), value.trim_ascii().to_vec()))
 }
 
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// How the body after a head ends, as far as its fields say so.
-fn framing(fields: &Fields) -> Result<Framing, String> {
+pub(crate) fn framing(fields: &Fields) -> Result<Framing, String> {
     let (lengths, codings) =
         (values(fields, "content-length"), values(fields, "transfer-encoding"));
     match (&*lengths, &*codings) {
@@ -127,103 +126,8 @@ pub(crate) fn shown(values: &[&[u8]]) -> String {
     format!("[{}]", all.join(", "))
 }
 
-/// What a request's start line says.
-fn request_line(start: &[u8]) -> Result<(), String> {
-    let bad = |what: &str| Err(format!("{what}: `{}`", start.escape_ascii()));
-    let parts: Vec<_> = start.split(|b| *b == b' ').collect();
-    let [method, target, version] = parts[..] else { return bad("not three words") };
-    if method.is_empty() || !method.iter().all(|b| is_token(*b)) {
-        return bad("a method that is no token");
-    }
-    if !(target.starts_with(b"/") || target == b"*") || target.contains(&b'\t') {
-        return bad("neither origin-form nor asterisk-form");
-    }
-    if version != b"HTTP/1.1" && version != b"HTTP/1.0" {
-        return bad("a version that nobody asked for");
-    }
-    Ok(())
-}
-
-/// The request at the start of `bytes` and its length; `None` if its head is not whole.
-pub(crate) fn request(bytes: &[u8]) -> Result<Option<(Message, usize)>, String> {
-    let Some(head) = head(bytes)? else { return Ok(None) };
-    request_line(&head.start)?;
-    let hosts = values(&head.fields, "host");
-    let sound = |host: &[u8]| !host.iter().any(|b| b"/@ \t".contains(b));
-    if hosts.len() != 1 && !head.start.ends_with(b"1.0") || !hosts.iter().all(|host| sound(host)) {
-        return Err(format!("Host {}", shown(&hosts)));
-    }
-    let framing = framing(&head.fields)?;
-    message(head, framing, bytes, None).map(Some)
-}
-
-/// All requests on a connection of the target's, the last of them perhaps not whole.
-pub(crate) fn requests(side: &Side) -> Result<Vec<Message>, String> {
-    let mut all = Vec::new();
-    let mut rest = &side.got[..side.tunnel.unwrap_or(side.got.len())];
-    while !rest.is_empty() {
-        match request(rest)? {
-            Some((message, len)) => {
-                all.push(message);
-                rest = &rest[len..];
-            }
-            None => break,
-        }
-    }
-    Ok(all)
-}
-
-/// All responses a client got, the last perhaps not whole, and what came after a 101. `to_head`
-/// are the numbers of those that answer HEAD.
-pub(crate) fn responses(side: &Side, to_head: &[usize]) -> Result<(Vec<Message>, Vec<u8>), String> {
-    let (mut all, mut interim) = (Vec::new(), Vec::new());
-    let mut rest = &side.got[..];
-    while !rest.is_empty() {
-        let Some(head) = head(rest)? else {
-            match rest.starts_with(b"HTTP/1.") || b"HTTP/1.".starts_with(rest) {
-                true => break,
-                false => return Err(format!("`{}` where a response begins", rest.escape_ascii())),
-            }
-        };
-        let status = status(&head.start)?;
-        let fields = framing(&head.fields)?;
-        if (status < 200 || status == 204) && fields != Framing::None {
-            return Err(format!("a body is announced in a {status} (RFC 9110 8.6, RFC 9112 6.1)"));
-        }
-        if (100..200).contains(&status) && status != 101 {
-            interim.push(status);
-            rest = &rest[head.len..];
-            continue;
-        }
-        let framing = match fields {
-            _ if status == 101 || status == 204 || status == 304 => Framing::None,
-            _ if to_head.contains(&all.len()) => Framing::None,
-            Framing::None => Framing::Close,
-            told => told,
-        };
-        let (mut message, len) = message(head, framing, rest, side.over)?;
-        (message.status, message.interim) = (status, std::mem::take(&mut interim));
-        all.push(message);
-        rest = &rest[len..];
-        if status == 101 {
-            return Ok((all, rest.to_vec()));
-        }
-    }
-    Ok((all, Vec::new()))
-}
-
-fn status(start: &[u8]) -> Result<u16, String> {
-    let bad = || format!("status line `{}`", start.escape_ascii());
-    let rest = start.strip_prefix(b"HTTP/1.1 ").or(start.strip_prefix(b"HTTP/1.0 "));
-    let (digits, reason) = rest.and_then(|rest| rest.split_at_checked(3)).ok_or_else(bad)?;
-    if !digits.iter().all(u8::is_ascii_digit) || !(reason.is_empty() || reason.starts_with(b" ")) {
-        return Err(bad());
-    }
-    String::from_utf8_lossy(digits).parse().map_err(|_| bad())
-}
-
 /// The message with `head`, as far as `bytes` have it, and its length.
-fn message(
+pub(crate) fn message(
     head: Head,
     framing: Framing,
     bytes: &[u8],
@@ -247,12 +151,6 @@ fn message(
     let start = String::from_utf8_lossy(&head.start).into_owned();
     let (status, interim) = (0, Vec::new());
     let fields = head.fields;
-    let message = Message { start, status, interim, fields, body, trailers, framing, complete };
+    let message = Message { start, status, interim, fields, body, trailers, complete };
     Ok((message, head.len + len))
-}
-
-/// Whether a path is one that the suite itself asks for, beside the cases.
-pub(crate) fn is_own(head: &[u8]) -> bool {
-    contains(&head[..head.len().min(64)], b" /following ")
-        || contains(&head[..head.len().min(64)], b" /after ")
 }

@@ -1,9 +1,11 @@
 //! What came of a case.
 
-use crate::case::Case;
+use crate::case::{Case, Until};
 use crate::h2;
-use crate::message::{self, Message, is_own};
+use crate::message::Message;
 use crate::record::{Record, Side};
+use crate::request::{self, is_own};
+use crate::response;
 
 /// What came of a case, read strictly.
 #[derive(Debug, Default)]
@@ -28,11 +30,11 @@ impl Outcome {
     /// Reads `record`.
     pub(crate) fn read(case: &Case, record: &Record) -> Self {
         let mut outcome = Self { record: record.clone(), ..Self::default() };
-        if !case.opaque {
+        if case.until != Until::UnreadEnd {
             outcome.client(case, &record.client);
         }
         for side in &record.target {
-            match message::requests(side) {
+            match request::requests(side) {
                 Ok(requests) => outcome.requests.extend(requests),
                 Err(fault) => outcome.faults.push(format!("the target got {fault}")),
             }
@@ -55,7 +57,7 @@ impl Outcome {
                 Err(fault) => fault,
             }
         } else {
-            match message::responses(side, &case.to_head) {
+            match response::responses(side, &case.to_head) {
                 Ok((responses, tunnel)) => {
                     (self.responses, self.tunnel) = (responses, tunnel);
                     self.followed = self.responses.pop_if(|last| followed(last)).is_some();
@@ -69,21 +71,21 @@ impl Outcome {
 
     /// Whether there is nothing more to wait for before the connection is tried once more.
     pub(crate) fn enough(case: &Case, side: &Side) -> bool {
-        if side.over.is_some() || case.at_once {
-            return true;
-        }
-        if case.answers == 0 {
-            return false;
-        }
+        let wanted = match case.until {
+            _ if side.over.is_some() => return true,
+            Until::Now => return true,
+            Until::End | Until::UnreadEnd => return false,
+            Until::Answers(wanted) => wanted,
+        };
         if case.http2 {
             return h2::responses(side).map_or(true, |read| {
                 let done = read.streams.iter().filter(|(_, response)| response.complete).count();
                 // A connection error is followed by the end.
-                read.goaway.is_none_or(|code| code == 0) && done + read.resets.len() >= case.answers
+                read.goaway.is_none_or(|code| code == 0) && done + read.resets.len() >= wanted
             });
         }
-        message::responses(side, &case.to_head).map_or(true, |(responses, _)| {
-            responses.iter().filter(|response| response.complete).count() >= case.answers
+        response::responses(side, &case.to_head).map_or(true, |(responses, _)| {
+            responses.iter().filter(|response| response.complete).count() >= wanted
         })
     }
 }

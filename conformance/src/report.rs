@@ -58,9 +58,10 @@ fn escaped(bytes: &[u8]) -> String {
 /// A Markdown table: a row for each case, a column for each peer, and the sums.
 pub fn table(cases: &[Case], columns: &[(Peer, Vec<Result>)]) -> String {
     let mut text = "| case | rule |".to_owned();
-    columns.iter().for_each(|(peer, _)| _ = write!(text, " {} |", peer.name()));
-    text += "\n|---|---|";
-    columns.iter().for_each(|_| text += "---|");
+    for (peer, _) in columns {
+        let _ = write!(text, " {} |", peer.name());
+    }
+    text = text + "\n|---|---|" + &"---|".repeat(columns.len());
     for (row, case) in cases.iter().enumerate() {
         let _ = write!(text, "\n| {} | {} |", case.name.replace('_', " "), case.rule);
         for (_, results) in columns {

@@ -114,7 +114,7 @@ async fn exchange(
     if !wait(record, patience, |record| Outcome::enough(case, &record.client)).await {
         faults.push(format!("no end of the answer in {patience:?}"));
     }
-    if record.borrow().client.over.is_none() && case.answers > 0 {
+    if record.borrow().client.over.is_none() {
         let following = match case.http2 {
             true => h2::following(),
             false => {

@@ -12,8 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::case::{Play, ok};
-use crate::message::{self, is_own};
+use crate::message;
 use crate::record::{self, Record, Shared, Side, wait};
+use crate::request::{self, is_own};
 
 /// A target that can be given one case after the other.
 #[derive(Debug)]
@@ -204,7 +205,7 @@ impl Connection {
         }
         let patience = self.stage.patience;
         self.sees(patience, |side, _| {
-            end = match message::request(&side.got[at..]) {
+            end = match request::request(&side.got[at..]) {
                 Ok(Some((request, len))) => request.complete.then_some(at + len),
                 Ok(None) => None,
                 // Nobody knows where it ends; the record says what is wrong with it.

@@ -37,8 +37,10 @@ pub(super) fn cases() -> Vec<Case> {
         asked("an_answer_of_a_length_arrives", "RFC 9112 6.2", length("5")).passes().bodies(&["hello"]),
         asked("a_chunked_answer_arrives", "RFC 9112 7.1", coding("chunked")).passes().bodies(&["hello"]),
         asked("an_empty_answer_arrives", "RFC 9112 6.2", ok("", "")).passes().bodies(&[""]),
-        asked("a_status_without_reason_is_a_status", "RFC 9112 4", "HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok").passes(),
-        asked("a_status_nobody_knows_is_passed_on", "RFC 9110 15", "HTTP/1.1 299 Hm\r\nContent-Length: 0\r\n\r\n").answers(&[299]).kept(),
+        asked("a_status_without_reason_is_a_status", "RFC 9112 4", "HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok")
+            .passes(),
+        asked("a_status_nobody_knows_is_passed_on", "RFC 9110 15", "HTTP/1.1 299 Hm\r\nContent-Length: 0\r\n\r\n")
+            .answers(&[299]).kept(),
         bad("an_answer_of_two_unequal_lengths_is_none", "RFC 9112 6.3", length("5\r\nContent-Length: 6")),
         odd("an_answer_of_two_equal_lengths_has_one_at_most", "RFC 9112 6.3", length("5\r\nContent-Length: 5")),
         odd("an_answer_of_a_list_of_equal_lengths_has_one_at_most", "RFC 9112 6.3", length("5, 5")),
@@ -71,29 +73,39 @@ pub(super) fn cases() -> Vec<Case> {
             "HTTP/1.1 200 OK\rX-Evil: 1\r\nContent-Length: 0\r\n\r\n").field("x-evil", &[]),
         odd("a_folded_line_of_an_answer_is_never_forwarded", "RFC 9112 5.2", ok("X-A: 1\r\n 2\r\n", "ok")),
         odd("a_space_before_a_colon_of_an_answer_is_never_forwarded", "RFC 9112 5.1", ok("X-A : 1\r\n", "ok")),
-        odd("bare_lfs_of_an_answer_are_never_forwarded", "RFC 9112 2.2", "HTTP/1.1 200 OK\nX-A: 1\nContent-Length: 2\n\nok"),
+        odd("bare_lfs_of_an_answer_are_never_forwarded", "RFC 9112 2.2",
+                "HTTP/1.1 200 OK\nX-A: 1\nContent-Length: 2\n\nok"),
         bad("nul_in_a_value_of_an_answer_is_none", "RFC 9110 5.5", ok("X-A: 1\x002\r\n", "ok")),
         bad("a_bare_cr_in_a_value_of_an_answer_is_none", "RFC 9110 5.5", ok("X-A: 1\rX-B: 2\r\n", "ok")),
         bad("an_escape_in_a_value_of_an_answer_is_none", "RFC 9110 5.5", ok("X-A: \x1b[31m\r\n", "ok")),
         bad("an_empty_name_in_an_answer_is_none", "RFC 9110 5.1", ok(": 1\r\n", "ok")),
         bad("a_name_with_a_space_in_an_answer_is_none", "RFC 9110 5.1", ok("X A: 1\r\n", "ok")),
         bad("a_line_without_colon_in_an_answer_is_none", "RFC 9112 5", ok("X-A\r\n", "ok")),
-        asked("bytes_beyond_ascii_in_an_answer_arrive_as_they_came", "RFC 9110 5.5", ok("X-A: \u{e4}\r\n", "ok")).passes()
+        asked("bytes_beyond_ascii_in_an_answer_arrive_as_they_came", "RFC 9110 5.5", ok("X-A: \u{e4}\r\n", "ok"))
+            .passes()
             .field("x-a", &["\u{e4}"]),
-        asked("set_cookie_lines_stay_apart_and_in_order", "RFC 6265 3", ok("Set-Cookie: a=1, x\r\nX-B: 2\r\nSet-Cookie: c=3\r\n", "ok"))
+        asked("set_cookie_lines_stay_apart_and_in_order", "RFC 6265 3",
+                ok("Set-Cookie: a=1, x\r\nX-B: 2\r\nSet-Cookie: c=3\r\n", "ok"))
             .passes().field("set-cookie", &["a=1, x", "c=3"]),
-        asked("a_head_of_16_kib_of_an_answer_arrives", "ours", ok(&format!("X-A: {}\r\n", "a".repeat(16 << 10)), "ok")).passes().ours(),
-        bad("a_head_of_an_answer_without_end_is_none", "RFC 9110 15.6.3", ok(&format!("X-A: {}\r\n", "a".repeat(1 << 20)), "ok")),
+        asked("a_head_of_16_kib_of_an_answer_arrives", "ours", ok(&format!("X-A: {}\r\n", "a".repeat(16 << 10)), "ok"))
+            .passes().ours(),
+        bad("a_head_of_an_answer_without_end_is_none", "RFC 9110 15.6.3",
+                ok(&format!("X-A: {}\r\n", "a".repeat(1 << 20)), "ok")),
         bad("fields_of_an_answer_without_end_are_none", "RFC 9110 15.6.3", ok(&many(20_000), "ok")),
         asked("interim_answers_do_not_take_the_place_of_the_final_one", "RFC 9110 15.2",
-            [&b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"[..], &ok("", "ok")].concat()).passes().bodies(&["ok"]),
+            [&b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"[..],
+                &ok("", "ok")].concat()).passes().bodies(&["ok"]),
         asked("a_100_nobody_asked_for_does_not_take_the_place_of_the_final_one", "RFC 9110 15.2.1",
             [&b"HTTP/1.1 100 Continue\r\n\r\n"[..], &ok("", "ok")].concat()).passes().bodies(&["ok"]),
-        case("http_1_0_clients_get_no_interim_answers", "RFC 9110 15.2").send("GET / HTTP/1.0\r\nHost: app.test\r\n\r\n")
-            .answer([&b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"[..], &ok("", "ok")].concat()).answers(&[200]).interim(&[]).bodies(&["ok"]),
+        case("http_1_0_clients_get_no_interim_answers", "RFC 9110 15.2")
+            .send("GET / HTTP/1.0\r\nHost: app.test\r\n\r\n")
+            .answer([&b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"[..], &ok("", "ok")].concat())
+            .answers(&[200]).interim(&[]).bodies(&["ok"]),
         bad("a_protocol_nobody_asked_for_is_not_switched_to", "RFC 9110 7.8",
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
-        asked("the_date_of_an_answer_is_passed_on", "RFC 9110 6.6.1", ok("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "ok")).passes()
+        asked("the_date_of_an_answer_is_passed_on", "RFC 9110 6.6.1",
+                ok("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "ok"))
+            .passes()
             .field("date", &["Sun, 06 Nov 1994 08:49:37 GMT"]),
         asked("an_answer_without_date_gets_one", "RFC 9110 6.6.1", ok("", "ok")).passes()
             .check(|outcome| match outcome.responses.iter().all(|r| r.values("date").len() == 1) {
@@ -102,7 +114,9 @@ pub(super) fn cases() -> Vec<Case> {
             }),
         asked("the_server_of_an_answer_is_passed_on", "RFC 9110 10.2.4", ok("Server: app/1\r\n", "ok")).passes()
             .field("server", &["app/1"]).except(&[crate::Peer::Nginx]),
-        asked("an_answer_of_http_1_0_is_passed_on_as_http_1_1", "RFC 9110 2.5", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok").passes()
+        asked("an_answer_of_http_1_0_is_passed_on_as_http_1_1", "RFC 9110 2.5",
+                "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .passes()
             .check(|outcome| match outcome.responses.iter().all(|r| r.start.starts_with("HTTP/1.1 ")) {
                 true => Ok(()),
                 false => Err("the answer is not one of HTTP/1.1".to_owned()),

@@ -67,7 +67,8 @@ pub(super) fn cases() -> Vec<Case> {
         case("identity_is_refused", "RFC 9112 7").send(coding("identity")).refused(&[400, 501]),
         case("identity_before_chunked_is_refused", "RFC 9112 7").send(coding("identity, chunked")).refused(&[400, 501]),
         case("a_coding_that_begins_with_x_is_refused", "RFC 9112 6.3").send(coding("xchunked")).refused(&[400, 501]),
-        case("a_coding_that_begins_like_chunked_is_refused", "RFC 9112 6.3").send(coding("chunkedx")).refused(&[400, 501]),
+        case("a_coding_that_begins_like_chunked_is_refused", "RFC 9112 6.3").send(coding("chunkedx"))
+            .refused(&[400, 501]),
         case("a_coding_nobody_knows_is_refused", "RFC 9112 6.1").send(coding("cow")).refused(&[400, 501]),
         case("a_coding_nobody_knows_before_chunked_is_refused", "RFC 9112 6.1")
             .send(coding("cow, chunked")).refused(&[400, 501]),

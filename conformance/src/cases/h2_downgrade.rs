@@ -33,7 +33,8 @@ pub(super) fn cases() -> Vec<Case> {
         bad("lf_in_a_path_splits_nothing", "RFC 9113 10.3", (":path", "/\nevil")),
         bad("nul_in_a_path_is_refused", "RFC 9113 10.3", (":path", "/\0evil")),
         bad("a_version_in_a_path_is_refused", "RFC 9113 10.3", (":path", "/evil HTTP/1.1")),
-        bad("crlf_in_a_method_splits_nothing", "RFC 9113 10.3", (":method", "GET /evil HTTP/1.1\r\nHost: app.test\r\n\r\nGET")),
+        bad("crlf_in_a_method_splits_nothing", "RFC 9113 10.3",
+                (":method", "GET /evil HTTP/1.1\r\nHost: app.test\r\n\r\nGET")),
         bad("a_path_in_a_method_is_refused", "RFC 9113 10.3", (":method", "GET /evil HTTP/1.1")),
         bad("crlf_in_an_authority_splits_nothing", "RFC 9113 10.3", (":authority", "app.test\r\nevil: 1")),
         bad("crlf_in_a_scheme_splits_nothing", "RFC 9113 10.3", (":scheme", "http\r\nevil: 1")),
@@ -43,19 +44,33 @@ pub(super) fn cases() -> Vec<Case> {
         bad("a_length_over_http_2_with_a_plus_is_refused", "RFC 9110 8.6", ("content-length", "+5")),
         bad("a_length_over_http_2_beyond_all_is_refused", "RFC 9110 8.6", ("content-length", "18446744073709551621")),
         bad("a_length_over_http_2_without_a_body_is_refused", "RFC 9113 8.1.1", ("content-length", "5")),
-        case("a_body_longer_than_its_length_is_refused", "RFC 9113 8.1.1").h2(post(&[("content-length", "0")], SMUGGLED)).target_lacks("smuggled").refused_late(),
-        case("a_body_a_byte_longer_than_its_length_is_refused", "RFC 9113 8.1.1").h2(post(&[("content-length", "4")], "hello")).refused_late(),
-        case("a_body_shorter_than_its_length_is_refused", "RFC 9113 8.1.1").h2(post(&[("content-length", "10")], "hello")).refused_late(),
+        case("a_body_longer_than_its_length_is_refused", "RFC 9113 8.1.1")
+            .h2(post(&[("content-length", "0")], SMUGGLED)).target_lacks("smuggled").refused_late(),
+        case("a_body_a_byte_longer_than_its_length_is_refused", "RFC 9113 8.1.1")
+            .h2(post(&[("content-length", "4")], "hello")).refused_late(),
+        case("a_body_shorter_than_its_length_is_refused", "RFC 9113 8.1.1")
+            .h2(post(&[("content-length", "10")], "hello")).refused_late(),
         case("a_body_longer_than_its_length_in_pieces_is_refused", "RFC 9113 8.1.1")
-            .h2([head(1, &[&POST[..], &[("content-length", "5")]].concat()), data(1, b"hello")].concat()).target_sees("hello").send(last_data(1, SMUGGLED))
+            .h2([head(1, &[&POST[..], &[("content-length", "5")]].concat()), data(1, b"hello")].concat())
+            .target_sees("hello").send(last_data(1, SMUGGLED))
             .target_lacks("smuggled").requests_at_most(1),
-        case("two_unequal_lengths_over_http_2_are_refused", "RFC 9110 8.6").h2(post(&[("content-length", "5"), ("content-length", "6")], "hello")).refused_late(),
-        case("a_length_beside_a_coding_over_http_2_is_refused", "RFC 9113 8.2.2").h2(post(&[("content-length", "5"), ("transfer-encoding", "chunked")], "hello")).malformed(),
-        case("a_coding_of_a_body_over_http_2_is_refused", "RFC 9113 8.2.2").h2(post(&[("transfer-encoding", "chunked")], &format!("0\r\n\r\n{SMUGGLED}"))).malformed().target_lacks("smuggled"),
-        case("the_end_of_chunks_in_a_body_ends_nothing", "RFC 9112 7.1").h2(post(&[], &format!("0\r\n\r\n{SMUGGLED}"))).answers(&[200]).kept().target_body(format!("0\r\n\r\n{SMUGGLED}")),
-        case("a_request_in_a_body_over_http_2_is_a_body", "RFC 9113 10.3").h2(post(&[], SMUGGLED)).answers(&[200]).kept().target_body(SMUGGLED),
-        case("crlf_in_a_trailer_splits_nothing", "RFC 9113 8.2.1").h2([head(1, &POST), data(1, b"hello"), trailers(1, &[("x-a", "1\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n")])].concat())
+        case("two_unequal_lengths_over_http_2_are_refused", "RFC 9110 8.6")
+            .h2(post(&[("content-length", "5"), ("content-length", "6")], "hello")).refused_late(),
+        case("a_length_beside_a_coding_over_http_2_is_refused", "RFC 9113 8.2.2")
+            .h2(post(&[("content-length", "5"), ("transfer-encoding", "chunked")], "hello")).malformed(),
+        case("a_coding_of_a_body_over_http_2_is_refused", "RFC 9113 8.2.2")
+            .h2(post(&[("transfer-encoding", "chunked")], &format!("0\r\n\r\n{SMUGGLED}"))).malformed()
+            .target_lacks("smuggled"),
+        case("the_end_of_chunks_in_a_body_ends_nothing", "RFC 9112 7.1")
+            .h2(post(&[], &format!("0\r\n\r\n{SMUGGLED}"))).answers(&[200]).kept()
+            .target_body(format!("0\r\n\r\n{SMUGGLED}")),
+        case("a_request_in_a_body_over_http_2_is_a_body", "RFC 9113 10.3").h2(post(&[], SMUGGLED)).answers(&[200])
+            .kept().target_body(SMUGGLED),
+        case("crlf_in_a_trailer_splits_nothing", "RFC 9113 8.2.1")
+            .h2([head(1, &POST), data(1, b"hello"), trailers(1,
+                &[("x-a", "1\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n")])].concat())
             .requests_at_most(1).target_lacks("smuggled").stream_error(&[crate::h2::PROTOCOL_ERROR]),
-        case("te_over_http_2_lets_no_coding_pass", "RFC 9110 10.1.4").h2_get(&[("te", "trailers")]).answers(&[200]).target_lacks("gzip"),
+        case("te_over_http_2_lets_no_coding_pass", "RFC 9110 10.1.4").h2_get(&[("te", "trailers")]).answers(&[200])
+            .target_lacks("gzip"),
     ]
 }

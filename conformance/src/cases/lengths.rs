@@ -61,13 +61,15 @@ pub(super) fn cases() -> Vec<Case> {
         case("a_bad_length_of_get_is_refused", "RFC 9110 8.6")
             .send(get("Content-Length: x\r\n")).refused(&[400]),
         case("a_body_for_an_unknown_host_is_not_a_request", "RFC 9112 6.3")
-            .send(format!("POST / HTTP/1.1\r\nHost: other.test\r\nContent-Length: {}\r\n\r\n{SMUGGLED}", SMUGGLED.len()))
+            .send(format!("POST / HTTP/1.1\r\nHost: other.test\r\nContent-Length: {}\r\n\r\n{SMUGGLED}",
+                SMUGGLED.len()))
             .rejected(&[404]).target_lacks("smuggled"),
         case("a_body_of_a_request_that_is_refused_is_not_a_request", "RFC 9112 6.3")
             .send(format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{SMUGGLED}", SMUGGLED.len()))
             .refused(&[400]).target_lacks("smuggled"),
         case("a_body_of_connect_is_not_a_request", "RFC 9110 9.3.6")
-            .send(format!("CONNECT app.test:80 HTTP/1.1\r\nHost: app.test\r\nContent-Length: {}\r\n\r\n{SMUGGLED}", SMUGGLED.len()))
+            .send(format!("CONNECT app.test:80 HTTP/1.1\r\nHost: app.test\r\nContent-Length: {}\r\n\r\n{SMUGGLED}",
+                SMUGGLED.len()))
             .rejected(&[400, 403, 404, 405, 501]).target_lacks("smuggled"),
     ]
 }

@@ -6,7 +6,7 @@ use super::frame::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PRIORITY,
     RST_STREAM, SETTINGS,
 };
-use crate::message::{Fields, Framing, Message, values};
+use crate::message::{Fields, Message, values};
 use crate::record::Side;
 
 /// What a server has sent so far.
@@ -132,7 +132,7 @@ impl Read {
             (Some(message), []) if message.status >= 200 && end => {
                 message.trailers = fields;
                 message.complete = true;
-                return sound_length(message);
+                sound_length(message)
             }
             (_, [(name, status)]) if name == ":status" => {
                 let status =
@@ -152,7 +152,6 @@ impl Read {
                 fields: Fields::new(),
                 body: Vec::new(),
                 trailers: Fields::new(),
-                framing: Framing::None,
                 complete: false,
             };
             self.streams.push((id, message));

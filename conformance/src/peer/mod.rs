@@ -121,6 +121,6 @@ fn other(program: &str, target: Target, configuration: &str, arguments: &[&str])
     command.args(arguments).arg(&file);
     let process = Process::start(program, command, directory.path());
     let (http1, http2) = (ports[0].address(), ports[1].address());
-    let parts = Parts::Other { process, _directory: directory, _ports: ports };
-    Running { http1, http2, target, parts }
+    let all = Parts::Other { process, _directory: directory, _ports: ports };
+    Running { http1, http2, target, parts: all }
 }
