@@ -1,7 +1,6 @@
 //! What the proxy says of itself and of the client, and what it passes on.
 
-use crate::case::{Case, case, get, ok};
-use crate::message::values;
+use crate::case::{Case, case, get};
 
 fn asked(method: &str, fields: &str) -> String {
     format!("{method} / HTTP/1.1\r\nHost: app.test\r\n{fields}\r\n")

@@ -76,12 +76,8 @@ pub(super) fn cases() -> Vec<Case> {
         case("a_client_that_ends_its_side_before_the_last_line_cancels", "RFC 9112 8")
             .send(chunked("5\r\nhello\r\n0\r\n")).target_sees("hello").fin().cancels()
             .check(whole),
-<<<<<<< HEAD
-        case("a_client_that_ends_its_side_within_a_head_is_not_answered", "RFC 9112 8").send("GET / HTTP/1.1\r\nHost: app.test\r\n").fin().requests_at_most(0)
-=======
         case("a_client_that_ends_its_side_within_a_head_is_not_answered", "RFC 9112 8")
             .send("GET / HTTP/1.1\r\nHost: app.test\r\n").fin().requests_at_most(0)
->>>>>>> conf
             .check(|outcome| match outcome.responses.iter().any(|r| r.status < 400) {
                 true => Err("half a head was answered".to_owned()),
                 false => Ok(()),
