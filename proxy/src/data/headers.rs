@@ -59,6 +59,9 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
     let mut found: [Option<HeaderName>; 8] = Default::default();
     let names = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
     found.iter_mut().zip(names).for_each(|(place, name)| *place = Some(name));
+    if found.contains(&Some(TRANSFER_ENCODING)) {
+        hop.coding = coding(headers);
+    }
     if found.contains(&Some(CONNECTION)) {
         if found.contains(&Some(UPGRADE)) && lists(headers, &CONNECTION, "upgrade") {
             hop.upgrade = headers.get(UPGRADE).cloned();
@@ -67,9 +70,6 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
         for name in nominated(headers) {
             headers.remove(name);
         }
-    }
-    if found.contains(&Some(TRANSFER_ENCODING)) {
-        hop.coding = coding(headers);
     }
     hop.expects_continue = found.contains(&Some(EXPECT)) && lists(headers, &EXPECT, "100-continue");
     hop.trailers = found.contains(&Some(TE)) && lists(headers, &TE, "trailers");

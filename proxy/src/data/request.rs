@@ -116,7 +116,8 @@ async fn answer(
     if !strict::may_go_on(&mut head)? {
         return Ok(Response::new(ResponseBody::empty(&peer.client)));
     }
-    if hop.coding == Coding::Chunked {
+    let unmeasured = !body.is_end_stream() && body.size_hint().exact().is_none();
+    if unmeasured {
         // hyper would leave the body of a GET away unless told that there is one.
         head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
