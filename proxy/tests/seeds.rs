@@ -1,7 +1,11 @@
 //! What fuzzing begins with and what it has found holds in every test run, too.
 
+#[path = "../../fuzz/checks/forwarded.rs"]
+mod forwarded;
 #[path = "../../fuzz/checks/proxy_protocol.rs"]
 mod proxy_protocol;
+#[path = "../../fuzz/checks/websocket.rs"]
+mod websocket;
 
 fn each(target: &str, check: fn(&[u8])) {
     let directory = format!("{}/../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
@@ -16,4 +20,14 @@ fn each(target: &str, check: fn(&[u8])) {
 #[test]
 fn proxy_protocol_headers_hold_what_fuzzing_asks() {
     each("proxy_protocol", proxy_protocol::check);
+}
+
+#[test]
+fn forwarded_addresses_hold_what_fuzzing_asks() {
+    each("forwarded", forwarded::check);
+}
+
+#[test]
+fn websocket_frames_hold_what_fuzzing_asks() {
+    each("websocket", websocket::check);
 }
