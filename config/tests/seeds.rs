@@ -1,5 +1,7 @@
 //! What fuzzing begins with and what it has found holds in every test run, too.
 
+#![allow(clippy::unwrap_used, reason = "a failed step of a test fails the test")]
+
 #[path = "../../fuzz/checks/deploy_file.rs"]
 mod deploy_file;
 #[path = "../../fuzz/checks/proxy_file.rs"]
