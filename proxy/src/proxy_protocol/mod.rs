@@ -27,7 +27,8 @@ use thiserror::Error;
 pub use read::{ReadError, read};
 pub use write::{Version, write};
 
-/// The longest header that is taken: of version 2, with Unix addresses and [`v2::MAX_TLVS`].
+/// The longest header that is taken: of version 2, with Unix addresses and 4 KiB of
+/// extensions.
 pub const MAX_LENGTH: usize = v2::FIXED + v2::UNIX + v2::MAX_TLVS;
 
 /// Both ends of a connection as the sender of a header sees them.

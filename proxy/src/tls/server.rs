@@ -186,8 +186,9 @@ fn config(
         true => vec![H2.to_vec(), HTTP1.to_vec()],
         false => vec![HTTP1.to_vec()],
     };
-    // Tickets leave nothing here, and every data thread can open those of every other. Their keys
-    // change every six hours and are kept nowhere: forward secrecy ends at twelve.
+    // Tickets take no memory here, and every data thread opens those of every other. Their keys
+    // change every six hours, so a ticket is good for twelve at most: for that long a client whose
+    // certificate has ended meanwhile can go on with its session.
     config.ticketer = Ticketer::new()?;
     config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
     // Early data can be replayed (RFC 8446, 8), and a proxy cannot know which requests may be. What

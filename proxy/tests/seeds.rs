@@ -1,0 +1,35 @@
+//! What fuzzing begins with and what it has found holds in every test run, too.
+
+#![allow(clippy::unwrap_used, reason = "a failed step of a test fails the test")]
+
+#[path = "../../fuzz/checks/forwarded.rs"]
+mod forwarded;
+#[path = "../../fuzz/checks/proxy_protocol.rs"]
+mod proxy_protocol;
+#[path = "../../fuzz/checks/websocket.rs"]
+mod websocket;
+
+fn each(target: &str, check: fn(&[u8])) {
+    let directory = format!("{}/../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+    let mut seeds = 0;
+    for file in std::fs::read_dir(directory).unwrap() {
+        check(&std::fs::read(file.unwrap().path()).unwrap());
+        seeds += 1;
+    }
+    assert!(seeds > 1, "seeds of {target}");
+}
+
+#[test]
+fn proxy_protocol_headers_hold_what_fuzzing_asks() {
+    each("proxy_protocol", proxy_protocol::check);
+}
+
+#[test]
+fn forwarded_addresses_hold_what_fuzzing_asks() {
+    each("forwarded", forwarded::check);
+}
+
+#[test]
+fn websocket_frames_hold_what_fuzzing_asks() {
+    each("websocket", websocket::check);
+}
