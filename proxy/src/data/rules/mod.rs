@@ -5,7 +5,6 @@
 //! - [`fields`]: header fields set, added and removed
 //! - [`access`]: addresses allowed and denied
 //! - [`redirect`]: to `https://` and to the canonical host
-//! - [`hsts`](mod@hsts): the word that a site is to be asked for over TLS
 
 pub mod access;
 pub mod fields;
