@@ -115,12 +115,11 @@ impl ProxyError {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoForwards => StatusCode::METHOD_NOT_ALLOWED,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownHost => StatusCode::NOT_FOUND,
-            Self::NoRelease | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Stopping | Self::NoRelease | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
