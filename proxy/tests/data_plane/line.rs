@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use shunt_config::App;
 use shunt_proxy::route::router::Change;
+use shunt_proxy::route::{Front, Site};
 
 use crate::client::{Client, within};
 use crate::gated::Gated;
@@ -146,6 +148,42 @@ async fn a_target_that_is_proved_again_takes_who_waits() {
     let mut waits = join(&proxy, "/waits", 1).await;
     release.targets[1].set_usable(true);
     assert_eq!(waits.answer().await.body, "b");
+}
+
+#[tokio::test]
+async fn who_arrives_when_a_target_has_room_does_not_overtake_who_waits() {
+    let (a, b) = (Gated::shut("a").await, Gated::shut("b").await);
+    let (proxy, release) = Proxy::spreading(&[a.address, b.address], r#""max_requests":1"#);
+    release.targets[1].set_usable(false);
+    let _held = first(&proxy, &a).await;
+    let mut waits = join(&proxy, "/waits", 1).await;
+    // There is room on `b` from now on, and nobody who waits was told.
+    release.targets[1].set_usable(true);
+    let mut late = proxy.client().await;
+    late.send_get("/late").await;
+    b.let_through(2);
+    assert_eq!((waits.answer().await.body, late.answer().await.body), ("b".into(), "b".into()));
+    assert_eq!(b.came(), ["/waits", "/late"]);
+}
+
+#[tokio::test]
+async fn who_may_not_pass_is_told_so_at_once_and_takes_no_room_in_the_line() {
+    let target = Gated::shut("a").await;
+    let settings = r#""max_requests":1,"queue":{"length":0}"#;
+    let (proxy, release) = Proxy::spreading(&[target.address], settings);
+    let mut held = first(&proxy, &target).await;
+    assert_eq!(proxy.client().await.get("/").await.status(), 503, "there is no room at all");
+    let app = App::parse(br#"{"hosts":["*"],"deny":["127.0.0.0/8"]}"#).unwrap();
+    let table = proxy.router.load();
+    let site = table.site(&release.app).unwrap();
+    let (routes, epoch) = (site.routes.clone(), site.epoch.clone());
+    let denying =
+        Site { app: site.app.clone(), routes, strip_prefix: false, front: Front::of(&app), epoch };
+    proxy.router.publish(vec![Change::Put(Arc::new(denying))]);
+    assert_eq!(proxy.client().await.get("/").await.status(), 403);
+    assert_eq!((proxy.line.turned_away(), proxy.line.waiting()), (1, 0));
+    target.let_through(1);
+    assert_eq!(held.answer().await.status(), 200);
 }
 
 #[tokio::test]

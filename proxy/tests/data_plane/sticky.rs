@@ -71,7 +71,8 @@ async fn a_visitor_of_a_full_target_goes_elsewhere_this_once_and_keeps_its_cooki
     let (a, b) = (Gated::shut("a").await, Gated::shut("b").await);
     let settings = r#""sticky":"target","max_requests":1"#;
     let (proxy, _) = Proxy::spreading(&[a.address, b.address], settings);
-    (a.let_through(1), b.let_through(1));
+    a.let_through(1);
+    b.let_through(1);
     let first = visit(&proxy, "").await;
     let cookie = set(&first).unwrap();
     let (home, other) = if first.body == "a" { (&a, &b) } else { (&b, &a) };
