@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 use crate::control::ControlConfig;
 use crate::control::overview::{AppView, Overview, Shown};
 use crate::control::report::Identity;
+use crate::route::Line;
 
 /// Connections served at once; more wait their turn in the kernel.
 const CONNECTIONS: usize = 64;
@@ -183,6 +184,12 @@ struct OneApp<'a> {
     in_flight: BTreeMap<Slot, u64>,
     /// Requests answered since this process began.
     requests: BTreeMap<Slot, u64>,
+    /// Requests that wait while every target has as many as it may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued: Option<u32>,
+    /// Targets left out for failing requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ejected: Vec<String>,
 }
 
 impl<'a> Status<'a> {
@@ -221,6 +228,13 @@ impl<'a> OneApp<'a> {
             settings: app.settings.as_deref(),
             in_flight: per_slot(&|slot| app.in_flight(slot)),
             requests: per_slot(&|slot| app.totals(slot).requests()),
+            queued: app.line().map(Line::waiting),
+            ejected: app
+                .serving()
+                .flat_map(|release| &release.targets)
+                .filter(|target| target.is_ejected())
+                .map(|target| target.address.to_string())
+                .collect(),
         }
     }
 }

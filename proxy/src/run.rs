@@ -26,7 +26,7 @@ use crate::data::{ClientLimits, Listener, Plane, PlaneConfig};
 use crate::doors::{self, Doors, TlsFiles};
 use crate::metrics::{CertificatesCollector, Collector, PlaneCounts};
 use crate::pages::Pages;
-use crate::route::Router;
+use crate::route::{Key, Router};
 use crate::saved::{Saver, StateDir};
 use crate::signals::{Signals, Told};
 
@@ -168,6 +168,7 @@ impl Proxy {
     ) -> anyhow::Result<Self> {
         let directory = StateDir::open(&file.state, &file.name)
             .with_context(|| format!("state directory {}", file.state.display()))?;
+        let cookie_key = Key::new(&directory.cookie_key().context("key of sticky cookies")?);
         let store = store::open(&file.store)?;
         let identity = Identity::new(file.name.clone(), admin.local_addr()?.to_string());
         let (config, configured) = watch::channel(config(file));
@@ -178,7 +179,8 @@ impl Proxy {
 
         let loaded = directory.load();
         let router = Arc::clone(router);
-        let control = Control::new(router, file.threads, configured.clone(), loaded, updates);
+        let control =
+            Control::new(router, file.threads, configured.clone(), loaded, cookie_key, updates);
         let (shown, caught_up) = (control.shown(), control.caught_up());
         let restored = shown.load().restored;
         let failures = Arc::new(AtomicU64::new(0));

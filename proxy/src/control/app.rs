@@ -16,7 +16,7 @@ use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
-use crate::route::{Epoch, Front, Release, Share, Site};
+use crate::route::{Epoch, Front, Key, Line, Release, Share, Site};
 use crate::saved::SavedApp;
 
 /// What every app's work needs.
@@ -28,6 +28,8 @@ pub struct Context {
     pub threads: usize,
     /// How long a flip may wait for its proof.
     pub flip_timeout: Duration,
+    /// What sticky cookies are signed with.
+    pub cookie_key: Key,
 }
 
 /// Flips since this process began.
@@ -46,6 +48,8 @@ pub struct AppRun {
     state: State,
     verdict: Verdict,
     lives: Vec<Live>,
+    /// Where its requests wait for a place on a target, whatever release serves.
+    line: Arc<Line>,
     /// The site as published, and the settings it was made of.
     site: Option<(Arc<Site>, Token)>,
     /// Drains of this app.
@@ -62,6 +66,7 @@ impl AppRun {
             state: State::default(),
             verdict: Verdict::default(),
             lives: Vec::new(),
+            line: Arc::default(),
             site: None,
             drain: Drain::default(),
             flips: Flips::default(),
@@ -76,8 +81,7 @@ impl AppRun {
             let releases = served.flip.iter().flat_map(|flip| &flip.releases);
             let settings = &served.settings.value;
             let begin = |(slot, put): &(Slot, Put<_>)| {
-                let (threads, checks) = (context.threads, &context.checks);
-                Live::begin(&app.name, *slot, put, settings, threads, true, checks)
+                Live::begin(&app.name, *slot, put, settings, &app.line, true, context)
             };
             app.lives = releases.map(begin).collect();
         }
@@ -218,14 +222,13 @@ impl AppRun {
             let serves = shares.any(|(_, serving)| serving.token == put.token);
             let live = self.lives.iter_mut().find(|live| *live.token() == put.token);
             if let Some(live) = live {
-                let replaced = live.adapt(put, &settings, serves, &context.checks);
+                let replaced = live.adapt(put, &settings, serves, context);
                 if let Some(release) = replaced {
                     self.drain.leave(release);
                 }
             } else {
-                let (threads, checks) = (context.threads, &context.checks);
-                let live = Live::begin(&self.name, *slot, put, &settings, threads, false, checks);
-                self.lives.push(live);
+                let (app, queue) = (&self.name, &self.line);
+                self.lives.push(Live::begin(app, *slot, put, &settings, queue, false, context));
             }
         }
     }

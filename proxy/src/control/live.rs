@@ -10,10 +10,11 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
+use super::app::Context;
 use super::served::Put;
 use crate::health::{Checker, Limits, Report};
 use crate::metrics::Meters;
-use crate::route::Release;
+use crate::route::{Line, Release, Spread};
 
 /// What it takes to begin checks.
 #[derive(Clone, Debug)]
@@ -59,13 +60,14 @@ impl Live {
         slot: Slot,
         put: &Put<shunt_config::Release>,
         settings: &App,
-        threads: usize,
+        queue: &Arc<Line>,
         proved: bool,
-        checks: &Checks,
+        context: &Context,
     ) -> Self {
         let limits = put.value.timeouts.over(&settings.timeouts);
-        let meters = Arc::new(Meters::new(threads));
-        let release = Release::new(app, slot, put.token.clone(), &put.value, limits, meters);
+        let meters = Arc::new(Meters::new(context.threads));
+        let release = Release::new(app, slot, put.token.clone(), &put.value, limits, meters)
+            .spread(Spread::of(settings), queue, &context.cookie_key);
         let state = if proved { TargetState::Healthy } else { TargetState::Unproved };
         let mut live = Self {
             release: Arc::new(release),
@@ -76,7 +78,7 @@ impl Live {
         for target in &live.release.targets {
             target.set_usable(proved);
         }
-        live.watched = live.watch(|_| state, checks);
+        live.watched = live.watch(|_| state, &context.checks);
         live
     }
 
@@ -87,7 +89,7 @@ impl Live {
         put: &Put<shunt_config::Release>,
         settings: &App,
         serves: bool,
-        checks: &Checks,
+        context: &Context,
     ) -> Option<Arc<Release>> {
         let check = put.value.health.over(&settings.health);
         if check != self.check {
@@ -100,14 +102,16 @@ impl Live {
             if !serves {
                 self.release.targets.iter().for_each(|target| target.set_usable(false));
             }
-            self.watched = self.watch(state, checks);
+            self.watched = self.watch(state, &context.checks);
         }
         let limits = put.value.timeouts.over(&settings.timeouts);
-        if limits == self.release.limits {
+        let spread = Spread::of(settings);
+        if limits == self.release.limits && spread == self.release.spread {
             return None;
         }
-        let changed = Arc::new(self.release.with_limits(limits));
-        Some(std::mem::replace(&mut self.release, changed))
+        let line = &self.release.line;
+        let changed = self.release.with_limits(limits).spread(spread, line, &context.cookie_key);
+        Some(std::mem::replace(&mut self.release, Arc::new(changed)))
     }
 
     /// Takes in what a checker says. `None` if nothing came of it, otherwise whether the verdict

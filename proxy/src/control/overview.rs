@@ -11,7 +11,7 @@ use shunt_config::{App, AppName, Slot};
 use super::app::Flips;
 use super::drain::Gone;
 use crate::metrics::{Meters, Totals};
-use crate::route::Epoch;
+use crate::route::{Epoch, Line, Release};
 
 /// The control plane at one moment. Cloning it is cheap, whatever the number of apps.
 #[derive(Clone, Debug)]
@@ -75,6 +75,17 @@ impl AppView {
             sum.add(&meters.totals());
         }
         sum
+    }
+
+    /// The releases that new requests go to.
+    pub fn serving(&self) -> impl Iterator<Item = &Release> {
+        let open = self.epochs.iter().filter(|epoch| !epoch.is_closed());
+        open.flat_map(|epoch| epoch.shares()).map(|share| &*share.release)
+    }
+
+    /// Where requests wait, if the app limits how many a target may have.
+    pub fn line(&self) -> Option<&Line> {
+        self.serving().find(|release| release.spread.max_requests > 0).map(|release| &*release.line)
     }
 
     /// Leases on releases of `slot`.

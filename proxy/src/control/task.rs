@@ -25,7 +25,7 @@ use super::served::Moment;
 use super::tell::Told;
 use crate::health::{Limits, Report};
 use crate::route::router::Change;
-use crate::route::{Epoch, Router};
+use crate::route::{Epoch, Key, Router};
 use crate::saved::{Loaded, SavedApp, Update};
 
 /// How often lease counts are told while requests drain.
@@ -67,12 +67,13 @@ pub struct Control {
 
 impl Control {
     /// A control plane that publishes to `router`, for `threads` data threads, and first of all what
-    /// was `loaded`. Must be called on the runtime that runs it.
+    /// was `loaded`. `cookie_key` signs sticky cookies. Must be called on the runtime that runs it.
     pub fn new(
         router: Arc<Router>,
         threads: usize,
         config: watch::Receiver<ControlConfig>,
         loaded: Loaded,
+        cookie_key: Key,
         updates: mpsc::UnboundedSender<Update>,
     ) -> Self {
         let (sender, reports) = mpsc::channel(REPORTS);
@@ -80,7 +81,7 @@ impl Control {
         let flip_timeout = config.borrow().flip_timeout;
         let mut control = Self {
             router,
-            context: Context { checks, threads, flip_timeout },
+            context: Context { checks, threads, flip_timeout, cookie_key },
             config,
             intake: Intake::knowing(loaded.store.clone()),
             ownership: Ownership::default(),

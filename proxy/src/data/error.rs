@@ -49,6 +49,12 @@ pub(super) enum ProxyError {
     /// The app has no release that was proved healthy.
     #[error("no release is serving")]
     NoRelease,
+    /// Every target has as many requests as it may, and the line is full or the wait was too long.
+    #[error("every target has as many requests as it may")]
+    Busy {
+        /// Seconds after which trying again makes sense.
+        retry_after: u64,
+    },
     /// No connection to the target.
     #[error("cannot connect to {target}")]
     Unreachable {
@@ -109,12 +115,11 @@ impl ProxyError {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoForwards => StatusCode::METHOD_NOT_ALLOWED,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownHost => StatusCode::NOT_FOUND,
-            Self::NoRelease => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Stopping | Self::NoRelease | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
@@ -148,7 +153,8 @@ impl ProxyError {
             | Self::RequestBody
             | Self::RequestTimeout
             | Self::UnknownHost
-            | Self::NoRelease => None,
+            | Self::NoRelease
+            | Self::Busy { .. } => None,
         }
     }
 
@@ -168,6 +174,7 @@ impl ProxyError {
             Self::RequestTimeout => "the request body took too long",
             Self::UnknownHost => "nothing is served here",
             Self::NoRelease => "the app is not available",
+            Self::Busy { .. } => "the app has too much to do just now",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } => "the app cannot be reached",
             Self::Reset { .. } => "the app broke off before answering",
             Self::Protocol { .. } | Self::Switched { .. } | Self::Framing { .. } => {
@@ -200,6 +207,15 @@ impl ProxyError {
                 Fault::Protocol.as_str()
             }
             Self::ResponseTimeout { .. } => Fault::ResponseTimeout.as_str(),
+            Self::Busy { .. } => "busy",
+        }
+    }
+
+    /// Seconds after which the client may try again, if it is told.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Busy { retry_after } => Some(*retry_after),
+            _ => None,
         }
     }
 

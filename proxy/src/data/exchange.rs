@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::balance::Place;
 use super::client::Client;
 use super::deadline::Deadline;
 use super::error::ProxyError;
@@ -20,6 +21,8 @@ pub(super) struct Exchange {
     pub(super) client: Rc<Client>,
     /// Until when it may go on with what it does.
     pub(super) deadline: Rc<Deadline>,
+    /// The target it is sent to.
+    pub(super) place: Place,
     lease: Lease,
     thread: usize,
     began: Instant,
@@ -50,7 +53,7 @@ impl Exchange {
     /// A request that begins now.
     pub(super) fn new(
         (client, deadline): (Rc<Client>, Rc<Deadline>),
-        lease: Lease,
+        (lease, place): (Lease, Place),
         thread: usize,
         began: Instant,
         record: Option<Box<Record>>,
@@ -58,6 +61,7 @@ impl Exchange {
         Rc::new(Self {
             client,
             deadline,
+            place,
             lease,
             thread,
             began,
@@ -138,6 +142,7 @@ impl Exchange {
 
     /// Counts a failure of the target.
     pub(super) fn failed(&self, fault: Fault) {
+        self.place.failed();
         self.release().release.meters.cell(self.thread).failed(fault);
         if let Some(record) = &self.record {
             record.error.set(fault.as_str());

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
+use http::header::SET_COOKIE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 
@@ -30,7 +31,7 @@ pub(super) async fn forward(
     upgrade: Option<&HeaderValue>,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let release = exchange.release();
-    let mut target = release.pick(None);
+    let mut target = exchange.place.target();
     let mut first = true;
     let repeatable = is_repeatable(&request);
     loop {
@@ -42,7 +43,8 @@ pub(super) async fn forward(
                 Ok(upstream) => upstream,
                 Err(_) if first => {
                     exchange.retried(Retry::Connect);
-                    target = release.pick(Some(target));
+                    exchange.place.failed();
+                    target = exchange.place.again();
                     first = false;
                     continue;
                 }
@@ -70,7 +72,7 @@ pub(super) async fn forward(
             (failed, _) => return Err(error(exchange, target, failed)),
         };
         exchange.retried(Retry::Stale);
-        target = release.pick(Some(target));
+        target = exchange.place.again();
         first = false;
     }
 }
@@ -127,6 +129,10 @@ fn answer(
     let (mut head, incoming) = response.into_parts();
     let keep = headers::forward_response(&mut head, incoming.size_hint().exact())
         .ok_or_else(|| ProxyError::Framing { target: name(exchange, target) })?;
+    exchange.place.succeeded();
+    if let Some(cookie) = exchange.place.cookie() {
+        head.headers.append(SET_COOKIE, cookie);
+    }
     exchange.answered(head.status.as_u16());
     if let Some(record) = exchange.record() {
         record.answered();
@@ -151,6 +157,10 @@ fn switched(
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = answer.headers().clone();
     headers::forward_switch(response.headers_mut());
+    exchange.place.succeeded();
+    if let Some(cookie) = exchange.place.cookie() {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
     let target = Side { io, early };
     exchange.client.upgrade(Upgraded::new(target, answer.headers(), Rc::clone(exchange)));
     Some(response)

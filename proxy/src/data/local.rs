@@ -1,5 +1,5 @@
 //! What a data thread keeps for itself: its view of the snapshot, the epochs it has met, and for
-//! each announcement its connections and its turn among the targets.
+//! each announcement its connections and its choice among the targets.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderMap;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
+use super::balance::{Asked, Asker, Balancer, Place, Wish};
 use super::client::Clients;
 use super::clock::{Clock, Moment};
 use super::deadline::Deadlines;
@@ -21,7 +23,7 @@ use crate::access_log::Lane;
 use crate::metrics::ProcessMeters;
 use crate::pages::Pages;
 use crate::route::router::View;
-use crate::route::{Epoch, Front, Release};
+use crate::route::{Epoch, Release};
 
 /// A data thread's own state.
 #[derive(Debug)]
@@ -71,23 +73,19 @@ pub(super) struct LocalRelease {
     pub(super) release: Arc<Release>,
     /// Kept connections by target.
     pub(super) pools: Vec<Pool>,
-    turn: RefCell<Turn>,
+    /// How requests are spread over its targets.
+    pub(super) balancer: Balancer,
 }
-
-/// Smooth weighted round robin: each turn every target gains its weight, and the one that is
-/// furthest ahead is taken and falls back by the sum.
-#[derive(Debug)]
-struct Turn(Vec<i64>);
 
 /// Where a request goes.
 #[derive(Debug)]
 pub(super) struct Way {
     /// The release claimed, until dropped.
     pub(super) lease: Lease,
+    /// The target chosen, until dropped.
+    pub(super) place: Place,
     /// Length of the path prefix to take off.
     pub(super) strip: Option<usize>,
-    /// What stands in front of the app.
-    pub(super) front: Option<Arc<Front>>,
 }
 
 /// A claim on a release: while it lives, the release is not drained.
@@ -136,28 +134,45 @@ impl Local {
         }
     }
 
-    /// Finds the app for `host` and `path` and claims a release of it.
-    pub(super) fn claim(&self, host: &str, path: &str) -> Result<Way, ProxyError> {
+    /// Finds the app that `asker` is for and claims a release of it, with a place on a target if one
+    /// has room. Whoever is not `first` in its app's line leaves the room to those who are before.
+    pub(super) fn ask(&self, asker: &Asker<'_>, first: bool) -> Result<Asked, ProxyError> {
         let mut view = self.view.borrow_mut();
+        let unrouted = |error: ProxyError| {
+            self.meters.unrouted(self.thread, error.status());
+            error
+        };
         loop {
             let table = arc_swap::cache::Access::load(&mut *view);
-            let found = table.find(host, path).ok_or(ProxyError::UnknownHost)?;
-            let epoch = found.site.epoch.as_ref().ok_or(ProxyError::NoRelease)?;
+            let found = table.find(asker.host, asker.head.uri.path());
+            let found = found.ok_or_else(|| unrouted(ProxyError::UnknownHost))?;
+            asker.passes(found.site.front.as_ref())?;
+            let epoch = found.site.epoch.as_ref();
+            let epoch = epoch.ok_or_else(|| unrouted(ProxyError::NoRelease))?;
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
-            if let Some(lease) = self.lease(epoch) {
-                let front = found.site.front.clone();
-                return Ok(Way { lease, strip, front });
-            }
             // Refused means closed, and the successor was stored before the close: the next look
             // finds it.
+            let Some(lease) = self.lease(epoch, &asker.head.headers) else { continue };
+            let local = lease.release();
+            let limited = local.release.spread.max_requests > 0;
+            let wish = Wish::of(&local.release, &asker.head.headers, asker.client.address);
+            if (!limited || first || local.release.line.waiting() == 0)
+                && let Some(place) = Place::find(local, wish, asker.client.secure)
+            {
+                return Ok(Asked::Way(Way { lease, place, strip }));
+            }
+            // The lease ends here: who waits has no claim on anything.
+            return Ok(Asked::Full(Rc::clone(local)));
         }
     }
 
-    fn lease(&self, epoch: &Arc<Epoch>) -> Option<Lease> {
+    fn lease(&self, epoch: &Arc<Epoch>, headers: &HeaderMap) -> Option<Lease> {
         let epoch = self.epoch(epoch);
-        let nth = epoch.nth.get();
-        let share = epoch.epoch.pick(nth);
-        epoch.nth.set(nth.wrapping_add(1));
+        let share = epoch.epoch.stays(headers).unwrap_or_else(|| {
+            let nth = epoch.nth.get();
+            epoch.nth.set(nth.wrapping_add(1));
+            epoch.epoch.pick(nth)
+        });
         let claimed = epoch.epoch.claim(self.thread, share);
         claimed.then(|| Lease { epoch, share, thread: self.thread })
     }
@@ -234,66 +249,10 @@ impl Local {
 
 impl LocalRelease {
     fn new(release: &Arc<Release>, thread: usize) -> Self {
-        let mut turn = Turn(vec![0; release.targets.len()]);
-        let pools = release.targets.iter().map(|_| Pool::default()).collect();
-        // Threads begin at different targets, or all would send their first request to the same.
-        for _ in 0..thread % release.targets.len() {
-            turn.next(|i| Some(i64::from(release.targets[i].weight)));
+        Self {
+            release: Arc::clone(release),
+            pools: release.targets.iter().map(|_| Pool::default()).collect(),
+            balancer: Balancer::new(release, thread),
         }
-        Self { release: Arc::clone(release), pools, turn: RefCell::new(turn) }
-    }
-
-    /// The index of the next target: usable ones in turn by weight, another than `not` if there
-    /// is one. When none is usable, all are tried: taking the last one out would help nobody.
-    pub(super) fn pick(&self, not: Option<usize>) -> usize {
-        let targets = &self.release.targets;
-        let weight = |i: usize| i64::from(targets[i].weight);
-        let usable = |i: usize| targets[i].is_usable().then(|| weight(i));
-        let other = |i: usize| if Some(i) == not { None } else { usable(i) };
-        let mut turn = self.turn.borrow_mut();
-        turn.next(other)
-            .or_else(|| turn.next(usable))
-            .or_else(|| turn.next(|i| (Some(i) != not).then(|| weight(i))))
-            .unwrap_or_default()
-    }
-}
-
-impl Turn {
-    /// The next of those that `weight` gives a weight to.
-    fn next(&mut self, weight: impl Fn(usize) -> Option<i64>) -> Option<usize> {
-        let mut sum = 0;
-        let mut best: Option<usize> = None;
-        for i in 0..self.0.len() {
-            let Some(weight) = weight(i) else { continue };
-            sum += weight;
-            self.0[i] += weight;
-            if best.is_none_or(|best| self.0[i] > self.0[best]) {
-                best = Some(i);
-            }
-        }
-        self.0[best?] -= sum;
-        best
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn turns_go_round_by_weight_and_spread_evenly() {
-        let weights = [1, 2, 1];
-        let mut turn = Turn(vec![0; 3]);
-        let taken: Vec<_> = (0..8).filter_map(|_| turn.next(|i| Some(weights[i]))).collect();
-        assert_eq!(taken, [1, 0, 2, 1, 1, 0, 2, 1]);
-    }
-
-    #[test]
-    fn a_target_left_out_gets_nothing_and_does_not_hoard_turns() {
-        let mut turn = Turn(vec![0; 2]);
-        assert!((0..9).all(|_| turn.next(|i| (i == 1).then_some(1)) == Some(1)));
-        let taken: Vec<_> = (0..4).filter_map(|_| turn.next(|_| Some(1))).collect();
-        assert_eq!(taken, [0, 1, 0, 1]);
-        assert_eq!(turn.next(|_| None), None);
     }
 }

@@ -17,6 +17,7 @@
 //! - `http1`, `http2`: that protocol
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
+//! - `balance`: which target of the release
 //! - `exchange`: a request that has claimed a release
 //! - `expect`: `100 Continue`, end to end
 //! - `strict`: what hyper lets pass and a proxy must not
@@ -33,6 +34,7 @@
 //! - `error`: everything that can go wrong, its status and its side
 //! - `respond`: answers of the proxy's own
 
+mod balance;
 mod body;
 mod client;
 mod clock;

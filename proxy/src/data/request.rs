@@ -1,14 +1,15 @@
 //! The walk of one request.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::TRANSFER_ENCODING;
 use http::{HeaderName, HeaderValue, Request, Response, Version, request};
 use hyper::body::{Body, Incoming};
 
+use super::balance::Asker;
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::connection::Peer;
@@ -93,16 +94,20 @@ async fn answer(
     strict::request(&head, &bounds)?;
     let way = {
         let host = host::host(head.version, &head.uri, &head.headers)?;
-        let way = peer.local.claim(&host, head.uri.path());
-        let way =
-            way.inspect_err(|error| peer.local.meters.unrouted(peer.local.thread, error.status()))?;
-        if let Some(front) = &way.front {
-            trail.front = Some(Arc::clone(front));
-            pass(peer, front, &host, &head)?;
-            bounds = front.limits.over(&bounds);
-        }
-        way
+        let asker = Asker {
+            head: &head,
+            host: &host,
+            client: peer.origin.client(&head.headers),
+            began,
+            seen: RefCell::default(),
+        };
+        let admitted = peer.local.admit(&asker, deadline).await;
+        (trail.front, trail.release) = asker.seen.into_inner();
+        admitted?
     };
+    if let Some(front) = &trail.front {
+        bounds = front.limits.over(&bounds);
+    }
     if body.size_hint().lower() > bounds.body.get() && bounds.body.get() > 0 {
         return Err(ProxyError::BodyTooLarge);
     }
@@ -121,7 +126,7 @@ async fn answer(
         // hyper would leave the body of a GET away unless told that there is one.
         head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    if let Some(front) = &way.front {
+    if let Some(front) = &trail.front {
         front.change_request(&mut head.headers);
     }
     let mut record = trail.record.take();
@@ -130,7 +135,7 @@ async fn answer(
     }
     trail.id = Some(id);
     let side = (Rc::clone(&peer.client), Rc::clone(deadline));
-    let exchange = Exchange::new(side, way.lease, peer.local.thread, began, record);
+    let exchange = Exchange::new(side, (way.lease, way.place), peer.local.thread, began, record);
     trail.release = Some(Rc::clone(exchange.release()));
     let body = RequestBody::new(body, &exchange, bounds.body.get());
     let mut request = Request::from_parts(head, body);
@@ -159,14 +164,13 @@ async fn answer(
 }
 
 /// Whether the request may pass to its app, and is in the right place.
-fn pass(peer: &Peer, front: &Front, host: &str, head: &request::Parts) -> Result<(), ProxyError> {
-    let client = peer.origin.client(&head.headers);
-    if !front.permits(client.address) {
+pub(super) fn pass(asker: &Asker<'_>, front: &Front) -> Result<(), ProxyError> {
+    if !front.permits(asker.client.address) {
         return Err(ProxyError::Forbidden);
     }
-    match front.location(client.secure, host, &head.uri) {
+    match front.location(asker.client.secure, asker.host, &asker.head.uri) {
         Some(location) => Err(ProxyError::Redirect(location)),
-        None if headers_over(front, head) => Err(ProxyError::HeadTooLarge),
+        None if headers_over(front, asker.head) => Err(ProxyError::HeadTooLarge),
         None => Ok(()),
     }
 }

@@ -29,6 +29,9 @@ pub(super) fn error(error: &ProxyError, trail: &Trail, peer: &Peer) -> Response<
     if let Some(front) = &trail.front {
         front.change_response(headers, peer.is_secure());
     }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if error.ends_connection() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -40,6 +40,26 @@ pub(super) static TARGET_UP: Family = Family::gauge(
     &["app", "slot", "target"],
     "1 if the target passes its health checks, 0 if it fails or was not proved yet.",
 );
+pub(super) static TARGET_EJECTED: Family = Family::gauge(
+    "shunt_target_ejected",
+    &["app", "slot", "target"],
+    "1 while the target is left out for failing requests, 0 when it was and is back.",
+);
+pub(super) static TARGET_EJECTIONS: Family = Family::counter(
+    "shunt_target_ejections_total",
+    &["app", "slot", "target"],
+    "How often the target was left out for failing requests since it was announced.",
+);
+pub(super) static QUEUED: Family = Family::gauge(
+    "shunt_queued_requests",
+    APP,
+    "Requests that wait while every target has `max_requests`.",
+);
+pub(super) static QUEUE_REFUSALS: Family = Family::counter(
+    "shunt_queue_refusals_total",
+    &["app", "reason"],
+    "Requests answered with 503 because the queue was full, or the wait too long (`timeout`).",
+);
 pub(super) static SERVING: Family =
     Family::gauge("shunt_serving", SLOT, "Share of new requests that go to the slot, 0 to 1.");
 pub(super) static RELEASE: Family = Family::gauge(
@@ -113,7 +133,7 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static ALL: [&Family; 22] = [
+pub(super) static ALL: [&Family; 26] = [
     &REQUESTS,
     &DURATION,
     &IN_FLIGHT,
@@ -121,6 +141,10 @@ pub(super) static ALL: [&Family; 22] = [
     &RETRIES,
     &TUNNELS,
     &TARGET_UP,
+    &TARGET_EJECTED,
+    &TARGET_EJECTIONS,
+    &QUEUED,
+    &QUEUE_REFUSALS,
     &SERVING,
     &RELEASE,
     &FLIPS,

@@ -16,6 +16,7 @@ use super::{ProcessMeters, Totals};
 use crate::control::overview::{AppView, Overview, Shown};
 use crate::control::report::Identity;
 use crate::data::tunnel::End;
+use crate::route::Release;
 
 /// What the data threads count beside releases.
 #[derive(Debug)]
@@ -106,6 +107,10 @@ struct Apps {
     retries: Series,
     tunnels: Series,
     target_up: Series,
+    ejected: Series,
+    ejections: Series,
+    queued: Series,
+    queue_refusals: Series,
     serving: Series,
     release: Series,
     flips: Series,
@@ -123,6 +128,10 @@ impl Apps {
             retries: Series::of(&of::RETRIES),
             tunnels: Series::of(&of::TUNNELS),
             target_up: Series::of(&of::TARGET_UP),
+            ejected: Series::of(&of::TARGET_EJECTED),
+            ejections: Series::of(&of::TARGET_EJECTIONS),
+            queued: Series::of(&of::QUEUED),
+            queue_refusals: Series::of(&of::QUEUE_REFUSALS),
             serving: Series::of(&of::SERVING),
             release: Series::of(&of::RELEASE),
             flips: Series::of(&of::FLIPS),
@@ -145,6 +154,12 @@ impl Apps {
             self.release.add(&labels, 1.0);
         }
         self.targets(name, app);
+        app.serving().for_each(|release| self.traffic(name, release));
+        if let Some(line) = app.line() {
+            self.queued.add(&[name], f64::from(line.waiting()));
+            self.queue_refusals.add(&[name, "full"], float(line.turned_away()));
+            self.queue_refusals.add(&[name, "timeout"], float(line.gave_up()));
+        }
         self.flips.add(&[name, "applied"], float(app.flips.applied));
         self.flips.add(&[name, "refused"], float(app.flips.refused));
         if app.status.pending.is_some() {
@@ -191,6 +206,16 @@ impl Apps {
         }
     }
 
+    /// What requests have met at the targets of a release that serves; nothing if all was well.
+    fn traffic(&mut self, name: &str, release: &Release) {
+        for target in release.targets.iter().filter(|target| target.ejections() > 0) {
+            let address = target.address.to_string();
+            let labels = [name, release.slot.as_str(), &address];
+            self.ejected.add(&labels, f64::from(u8::from(target.is_ejected())));
+            self.ejections.add(&labels, float(target.ejections()));
+        }
+    }
+
     fn finish(self) -> impl Iterator<Item = MetricFamily> {
         [
             self.requests,
@@ -200,6 +225,10 @@ impl Apps {
             self.retries,
             self.tunnels,
             self.target_up,
+            self.ejected,
+            self.ejections,
+            self.queued,
+            self.queue_refusals,
             self.serving,
             self.release,
             self.flips,

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
+use http::HeaderMap;
 use shunt_config::Token;
 use tokio::sync::Notify;
 
@@ -74,6 +75,14 @@ impl Epoch {
         }
     }
 
+    /// The share whose cookie the visitor has, if there are several and visitors stay with one.
+    pub(crate) fn stays(&self, headers: &HeaderMap) -> Option<usize> {
+        let [first, _] = &*self.shares else { return None };
+        first.release.marks.as_ref()?;
+        let is = |s: &Share| s.release.marks.as_ref().is_some_and(|m| m.find(headers).is_some());
+        self.shares.iter().position(is)
+    }
+
     /// Claims a lease on share `share` for data thread `thread`; `false` if the epoch is closed and
     /// the caller must look for its successor.
     ///
@@ -99,6 +108,8 @@ impl Epoch {
     pub(crate) fn close(&self) {
         self.closed.store(true, SeqCst);
         self.ended.notify_one();
+        // Who waits for a place here goes on to the successor.
+        self.shares.iter().for_each(|share| share.release.line.freed());
     }
 
     /// Whether claims are refused.

@@ -3,22 +3,34 @@
 //! # Layout
 //!
 //! - [`target`]: one address that answers for a release, and whether it does
+//! - `conduct`: how it treats requests, and whether it is left out for it
+//! - [`spread`]: how requests are spread over targets
+//! - [`mark`]: the cookies that keep a visitor with a target or slot
+//! - [`line`]: where requests wait while every target has as many as it may
 //! - [`release`]: one announcement as the data plane sees it
 //! - [`epoch`]: one app's releases and shares between two changes, with the leases claimed on it
 //! - [`front`]: who may pass to an app, where to, and what is changed on the way
 //! - [`table`]: hosts and paths to apps; one persistent map
 //! - [`router`]: the `ArcSwap` around the table, and the order in which a change goes live
 
+mod conduct;
 pub mod epoch;
 pub mod front;
+pub mod line;
+pub mod mark;
+mod moment;
 pub mod release;
 pub mod router;
+pub mod spread;
 pub mod table;
 pub mod target;
 
 pub use epoch::{Epoch, Share};
 pub use front::Front;
+pub use line::Line;
+pub use mark::Key;
 pub use release::Release;
 pub use router::Router;
+pub use spread::Spread;
 pub use table::{Site, Table};
 pub use target::Target;

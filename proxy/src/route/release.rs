@@ -1,11 +1,15 @@
 //! One announcement as the data plane sees it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shunt_config::timeouts::Limits;
 use shunt_config::{AppName, Slot, Token};
 
+use super::line::Line;
+use super::mark::{Key, Marks};
+use super::moment;
+use super::spread::Spread;
 use super::target::Target;
 use crate::metrics::Meters;
 
@@ -27,6 +31,15 @@ pub struct Release {
     pub targets: Vec<Arc<Target>>,
     /// How long the proxy waits for it.
     pub limits: Limits,
+    /// How requests are spread over its targets.
+    pub spread: Spread,
+    /// Where requests wait while every target has as many as it may; its app's.
+    pub line: Arc<Line>,
+    /// The cookies that keep visitors with it, if any do.
+    pub(crate) marks: Option<Arc<Marks>>,
+    /// Taken while a target is left out: of two threads that see the last two targets fail, only one
+    /// may have its way.
+    ejecting: Arc<Mutex<()>>,
     /// What is counted of it.
     pub meters: Arc<Meters>,
     /// Whether its upstream connections are to be dropped: nothing admits it any more.
@@ -56,10 +69,21 @@ impl Release {
             version: spec.version.clone(),
             targets: spec.targets.iter().map(|t| Arc::new(Target::new(t))).collect(),
             limits,
+            spread: Spread::default(),
+            line: Arc::default(),
+            marks: None,
+            ejecting: Arc::default(),
             meters,
             retired: AtomicBool::new(false),
             admitted: Arc::new(AtomicBool::new(true)),
         }
+    }
+
+    /// The same with its requests spread as `spread` says. `line` is its app's; `key` signs cookies.
+    #[must_use]
+    pub fn spread(self, spread: Spread, line: &Arc<Line>, key: &Key) -> Self {
+        let marks = Marks::new(key, &spread.sticky, &self.app, &self.token, &self.targets);
+        Self { spread, line: Arc::clone(line), marks: marks.map(Arc::new), ..self }
     }
 
     /// The same announcement under other limits: targets, what is known of them and counters stay,
@@ -74,10 +98,57 @@ impl Release {
             version: self.version.clone(),
             targets: self.targets.clone(),
             limits,
+            spread: self.spread.clone(),
+            line: Arc::clone(&self.line),
+            marks: self.marks.clone(),
+            ejecting: Arc::clone(&self.ejecting),
             meters: Arc::clone(&self.meters),
             retired: AtomicBool::new(false),
             admitted: Arc::clone(&self.admitted),
         }
+    }
+
+    /// What each target weighs at this moment, by its index.
+    pub(crate) fn weights(&self) -> impl Fn(usize) -> i64 {
+        let slow = self.spread.slow_start.map(|lasts| (lasts, moment::now()));
+        move |i| {
+            let target = &self.targets[i];
+            let percent = slow.map_or(1, |(lasts, now)| target.percent(lasts, now).cast_signed());
+            i64::from(target.weight) * percent
+        }
+    }
+
+    /// Counts a request on target number `target`, if it has room. The caller owes one
+    /// [`Self::leave`]; `data::balance::Place` is the only one and pays in `Drop`.
+    pub(crate) fn enter(&self, target: usize) -> bool {
+        !self.spread.counts() || self.targets[target].enter(self.spread.max_requests)
+    }
+
+    /// Ends what [`Self::enter`] began.
+    pub(crate) fn leave(&self, target: usize) {
+        if self.spread.counts() {
+            self.targets[target].leave();
+            self.line.freed();
+        }
+    }
+
+    /// Target number `target` has failed a request. It is left out for a while if it has done so too
+    /// often, unless no other would be left.
+    pub(crate) fn failed(&self, target: usize) {
+        let failing = &self.targets[target];
+        if !failing.failed(&self.spread.eject) {
+            return;
+        }
+        let _alone = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = || self.targets.iter().enumerate().filter(|(i, _)| *i != target);
+        if failing.is_ejected() || !others().any(|(_, other)| other.is_usable()) {
+            return;
+        }
+        let lasts = shunt_config::duration::show(std::time::Duration::from_millis(
+            failing.eject(&self.spread.eject),
+        ));
+        let (app, slot, target) = (&self.app, self.slot, &failing.address);
+        tracing::warn!(%app, %slot, %target, "target fails requests and is left out for {lasts}");
     }
 
     /// Says that nothing admits this release any more and its last lease is over: every data thread
@@ -105,6 +176,7 @@ impl Release {
 #[cfg(test)]
 pub(crate) mod tests {
     use shunt_config::Timeouts;
+    use shunt_config::eject::Eject;
 
     use super::*;
 
@@ -114,5 +186,49 @@ pub(crate) mod tests {
         let spec = shunt_config::Release::parse(b"127.0.0.1:1").unwrap();
         let limits = Timeouts::default().over(&Timeouts::default());
         Release::new(&app, Slot::Blue, token.into(), &spec, limits, Arc::new(Meters::new(1)))
+    }
+
+    /// A release of `targets` proved targets, whose requests are spread as `spread` says.
+    pub(crate) fn spread_over(targets: &str, spread: Spread) -> Release {
+        let app = "web".parse().unwrap();
+        let spec = shunt_config::Release::parse(targets.as_bytes()).unwrap();
+        let limits = Timeouts::default().over(&Timeouts::default());
+        let meters = Arc::new(Meters::new(1));
+        let release = Release::new(&app, Slot::Blue, "t".into(), &spec, limits, meters).spread(
+            spread,
+            &Arc::default(),
+            &Key::new(&[7; 32]),
+        );
+        release.targets.iter().for_each(|target| target.set_usable(true));
+        release
+    }
+
+    #[test]
+    fn the_last_usable_target_is_never_left_out() {
+        let eject = Eject { failures: 2, ..Eject::default() };
+        let release = spread_over("a:1 b:1 c:1", Spread { eject, ..Spread::default() });
+        release.targets[2].set_usable(false);
+        let fail = |target: usize| (0..9).for_each(|_| release.failed(target));
+        fail(0);
+        fail(1);
+        let out: Vec<_> = release.targets.iter().map(|target| target.is_ejected()).collect();
+        assert_eq!(out, [true, false, false]);
+        release.targets[2].set_usable(true);
+        fail(1);
+        assert!(release.targets[1].is_ejected(), "now another is left");
+    }
+
+    #[test]
+    fn of_two_threads_that_see_the_last_two_fail_only_one_has_its_way() {
+        let eject = Eject { failures: 1, ..Eject::default() };
+        for _ in 0..100 {
+            let release = spread_over("a:1 b:1", Spread { eject, ..Spread::default() });
+            std::thread::scope(|scope| {
+                scope.spawn(|| release.failed(0));
+                scope.spawn(|| release.failed(1));
+            });
+            let out = release.targets.iter().filter(|target| target.is_ejected()).count();
+            assert_eq!(out, 1);
+        }
     }
 }

@@ -67,6 +67,11 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), proxy: proxy.clone() })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads all that was saved.
     pub fn load(&self) -> Loaded {
         let mut loaded = Loaded::default();

@@ -13,3 +13,4 @@ mod hosts;
 mod process;
 mod session;
 mod snapshot;
+mod spread;

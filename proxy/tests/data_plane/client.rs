@@ -74,7 +74,13 @@ impl Client {
 
     /// Reads one answer.
     pub(crate) async fn answer(&mut self) -> Answer {
-        let head = self.head().await;
+        let Answer { head, body } = self.raw_answer().await;
+        Answer { head: head.to_lowercase(), body }
+    }
+
+    /// Reads one answer whose head stays as it came: hyper writes names in lower case.
+    pub(crate) async fn raw_answer(&mut self) -> Answer {
+        let head = self.raw_head().await;
         let length = match header(&head, "content-length") {
             Some(length) => length.parse().unwrap(),
             None => 0,
@@ -89,10 +95,14 @@ impl Client {
 
     /// Reads one answer's head, in lower case.
     pub(crate) async fn head(&mut self) -> String {
+        self.raw_head().await.to_lowercase()
+    }
+
+    async fn raw_head(&mut self) -> String {
         loop {
             if let Some(end) = head_end(&self.read) {
                 let head: Vec<u8> = self.read.drain(..end).collect();
-                return String::from_utf8(head).unwrap().to_lowercase();
+                return String::from_utf8(head).unwrap();
             }
             assert!(self.more().await, "the proxy closed before its answer");
         }

@@ -5,14 +5,19 @@
 
 mod backend;
 mod client;
+mod gated;
 mod proxy;
 
+mod balancing;
 mod bodies;
 mod claims;
 mod clients;
+mod ejection;
 mod errors;
 mod expect;
 mod forwarding;
 mod http2;
+mod line;
 mod retries;
+mod sticky;
 mod upgrades;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use shunt_config::proxy_file::Client;
 use shunt_config::timeouts::Limits;
-use shunt_config::{AppName, Release as Spec, Slot, Timeouts};
+use shunt_config::{App, AppName, Release as Spec, Slot, Timeouts};
 use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig};
 use shunt_proxy::metrics::Meters;
 use shunt_proxy::route::router::Change;
-use shunt_proxy::route::{Epoch, Release, Router, Share, Site};
+use shunt_proxy::route::{Epoch, Key, Line, Release, Router, Share, Site, Spread};
 
 use crate::client::{self, within};
 
@@ -22,6 +22,8 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     pub(crate) router: Arc<Router>,
     pub(crate) plane: Plane,
+    /// Where requests of `web` wait.
+    pub(crate) line: Arc<Line>,
     limits: Limits,
 }
 
@@ -50,7 +52,7 @@ impl Proxy {
             health: None,
         };
         let plane = Plane::start(config, &router).unwrap();
-        Self { address, router, plane, limits }
+        Self { address, router, plane, line: Arc::default(), limits }
     }
 
     /// A proxy whose app `web` is served by `targets`.
@@ -68,6 +70,33 @@ impl Proxy {
         let release = Release::new(&app(), Slot::Blue, token.into(), &spec, self.limits, meters);
         release.targets.iter().for_each(|target| target.set_usable(true));
         Arc::new(release)
+    }
+
+    /// The same, with its requests spread as `settings` of the app say: the inside of JSON braces.
+    pub(crate) fn spread(
+        &self,
+        token: &str,
+        targets: &[SocketAddr],
+        settings: &str,
+    ) -> Arc<Release> {
+        let app = App::parse(format!(r#"{{"hosts":["*"],{settings}}}"#).as_bytes()).unwrap();
+        let plain = Arc::into_inner(self.release(token, targets)).unwrap();
+        Arc::new(plain.spread(Spread::of(&app), &self.line, &Key::new(&[7; 32])))
+    }
+
+    /// A proxy whose app `web` is served by `targets`, spread as `settings` say.
+    pub(crate) fn spreading(targets: &[SocketAddr], settings: &str) -> (Self, Arc<Release>) {
+        let proxy = Self::start();
+        let release = proxy.spread("first", targets, settings);
+        proxy.flip(&release);
+        (proxy, release)
+    }
+
+    /// Sends half of the new requests to each of two releases.
+    pub(crate) fn split(&self, blue: &Arc<Release>, green: &Arc<Release>) {
+        let share = |release: &Arc<Release>| Share { release: Arc::clone(release), percent: 50 };
+        let shares = vec![share(blue), share(green)];
+        self.publish(Some(Arc::new(Epoch::new(shares, THREADS))), "*", "/", false);
     }
 
     /// Sends all new requests to `release`; returns the epoch that this closed.
