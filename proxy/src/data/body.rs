@@ -75,13 +75,11 @@ impl Body for RequestBody {
             if let Some(record) = exchange.record() {
                 record.received.set(record.received.get() + length);
             }
-            match left.checked_sub(length) {
-                Some(rest) => *left = rest,
-                None => {
-                    exchange.moved(Sending::TooLarge);
-                    return Poll::Ready(Some(Err("the request body is too large".into())));
-                }
-            }
+            let Some(rest) = left.checked_sub(length) else {
+                exchange.moved(Sending::TooLarge);
+                return Poll::Ready(Some(Err("the request body is too large".into())));
+            };
+            *left = rest;
         }
         match &polled {
             Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => exchange.moved(Sending::Done),

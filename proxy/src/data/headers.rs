@@ -258,7 +258,9 @@ pub(super) fn forward_response(head: &mut response::Parts, length: Option<u64>) 
     // Two framings are an attempt to make others see another message (RFC 9112 6.3).
     match (hop.coding, lengths.next()) {
         (Coding::Other, _) | (Coding::Chunked, Some(_)) => return None,
-        (_, Some(first)) if !first.as_bytes().iter().all(u8::is_ascii_digit) || lengths.next().is_some() => {
+        (_, Some(first))
+            if !first.as_bytes().iter().all(u8::is_ascii_digit) || lengths.next().is_some() =>
+        {
             // hyper has read a list of equal lengths as one; so must everybody after us.
             let length = length?;
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));

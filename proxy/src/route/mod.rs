@@ -6,7 +6,7 @@
 //! - `conduct`: how it treats requests, and whether it is left out for it
 //! - [`spread`]: how requests are spread over targets
 //! - [`mark`]: the cookies that keep a visitor with a target or slot
-//! - [`line`]: where requests wait while every target has as many as it may
+//! - [`line`](mod@line): where requests wait while every target has as many as it may
 //! - [`release`]: one announcement as the data plane sees it
 //! - [`epoch`]: one app's releases and shares between two changes, with the leases claimed on it
 //! - [`front`]: who may pass to an app, where to, and what is changed on the way
