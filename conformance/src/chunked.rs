@@ -70,3 +70,35 @@ fn size(line: &[u8]) -> Result<usize, String> {
     usize::from_str_radix(&String::from_utf8_lossy(&line[..digits]), 16)
         .map_err(|e| bad(&e.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_read_to_its_last_line() {
+        let whole = b"2;a=b\r\nhe\r\n3\r\nllo\r\n0\r\nX: 1\r\n\r\nGET";
+        let read = read(whole).unwrap();
+        assert_eq!((&read.body[..], read.complete), (&b"hello"[..], true));
+        assert_eq!((read.trailers.len(), read.len), (1, whole.len() - 3));
+        for end in 0..whole.len() - 3 {
+            assert!(!super::read(&whole[..end]).unwrap().complete, "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_a_fault() {
+        for bad in [
+            "x\r\n",
+            "+1\r\n",
+            "\r\n",
+            "1\na\r\n",
+            "1;a\nb\r\n",
+            "1 1\r\n",
+            "1\r\nab\r\n",
+            "0\r\nX : 1\r\n\r\n",
+        ] {
+            assert!(read(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+    }
+}

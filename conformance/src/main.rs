@@ -5,9 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use conformance::{Peer, cases, report, suite};
+use futures_util::future::join_all;
 
 /// Processes of a peer side by side.
-const LANES: usize = 4;
+const LANES: usize = 3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -18,10 +19,9 @@ async fn main() -> ExitCode {
         peers.retain(named);
     }
     let all: Vec<_> = cases::all().into_iter().flat_map(|(_, cases)| cases).collect();
-    let mut columns = Vec::new();
-    for peer in peers {
-        columns.push((peer, suite::run_all(peer, &all, LANES).await));
-    }
+    let columns =
+        peers.into_iter().map(async |peer| (peer, suite::run_all(peer, &all, LANES).await));
+    let columns = join_all(columns).await;
     let mut out = std::io::stdout().lock();
     // Whoever closes the pipe has seen enough.
     let _ = write!(out, "{}", report::table(&all, &columns));

@@ -54,3 +54,49 @@ pub(crate) fn is_own(head: &[u8]) -> bool {
     contains(&head[..head.len().min(64)], b" /following ")
         || contains(&head[..head.len().min(64)], b" /after ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOUND: &str = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok";
+
+    fn with(from: &str, to: &str) -> Result<Option<(Message, usize)>, String> {
+        assert!(SOUND.contains(from), "{from}");
+        request(SOUND.replace(from, to).as_bytes())
+    }
+
+    #[test]
+    fn a_sound_request_is_read_to_its_end_and_no_further() {
+        let (message, len) = request(format!("{SOUND}GET").as_bytes()).unwrap().unwrap();
+        assert_eq!((&message.body[..], message.complete, len), (&b"ok"[..], true, SOUND.len()));
+        let (message, _) = with("ok", "o").unwrap().unwrap();
+        assert!(!message.complete);
+        assert!(with("\r\n\r\nok", "\r\n").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_another_reader_could_read_otherwise_is_a_fault() {
+        for (from, to) in [
+            (" /a", "  /a"),
+            (" /a", " a"),
+            (" /a", " http://a/"),
+            ("1.1", "2.0"),
+            ("a\r\nC", "a\nC"),
+            ("a\r\nC", "a\rX: 1\r\nC"),
+            ("a\r\nC", "a\r\n X: 1\r\nC"),
+            ("a\r\nC", "a\r\nHost: b\r\nC"),
+            ("a\r\nC", "a\r\nX: \0\r\nC"),
+            ("Host: a\r\n", ""),
+            ("Host:", "Host :"),
+            (": 2", ": +2"),
+            (": 2", ": 2, 2"),
+            (": 2", ": "),
+            ("Content-Length: 2", "Content-Length: 2\r\nContent-Length: 2"),
+            ("Content-Length: 2", "Content-Length: 2\r\nTransfer-Encoding: chunked"),
+            ("Content-Length: 2", "Transfer-Encoding: gzip, chunked"),
+        ] {
+            assert!(with(from, to).is_err(), "{to:?} instead of {from:?}");
+        }
+    }
+}
