@@ -45,6 +45,11 @@ impl Default for Client {
 pub(super) fn read(root: &mut Section<'_>) -> Client {
     let defaults = Client::default();
     let Some(mut section) = root.section("client") else { return defaults };
+    for key in ["connections", "per_address"] {
+        if section.has(key) {
+            section.mistake(key, "this version does not bound connections yet: leave it away");
+        }
+    }
     let client = Client {
         idle: section.duration("idle", defaults.idle),
         head: section.duration("head", defaults.head),

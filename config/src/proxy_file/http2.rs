@@ -43,6 +43,12 @@ impl Default for Http2 {
 pub(super) fn read(root: &mut Section<'_>) -> Http2 {
     let defaults = Http2::default();
     let Some(mut section) = root.section("http2") else { return defaults };
+    for key in ["resets_per_second", "control_frames_per_second"] {
+        if section.has(key) {
+            let said = "this version keeps to the bounds of its HTTP/2 library: leave it away";
+            section.mistake(key, said);
+        }
+    }
     let mut at_least_one = |key: &str, default: u32| {
         let read = section.or(key, default);
         if read == 0 {

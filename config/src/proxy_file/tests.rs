@@ -65,8 +65,6 @@ proxy_protocol = ["10.0.0.2", "fd00::/8"]
 tls_handshake = "3s"
 body = "20s"
 requests = 0
-connections = 500
-per_address = 20
 [limits]
 header_bytes = "32KiB"
 headers = 50
@@ -74,8 +72,6 @@ uri = 4096
 body = "10MiB"
 [http2]
 streams = 32
-resets_per_second = 10
-control_frames_per_second = 20
 stream_window = "64KiB"
 connection_window = "128KiB"
 [access_log]
@@ -94,7 +90,7 @@ health = "/lb-health"
     let tls = file.tls.unwrap();
     assert_eq!((tls.default.as_deref(), tls.min_version), (Some("www"), MinVersion::Tls13));
     assert!(file.trust.proxy_protocol.contain([10, 0, 0, 2].into()));
-    assert_eq!((file.client.requests, file.client.per_address), (0, 20));
+    assert_eq!(file.client.requests, 0);
     assert_eq!((file.limits.uri, file.limits.headers), (Size::kib(4), 50));
     assert_eq!((file.http2.streams, file.http2.stream_window), (32, Size::kib(64)));
     let log = file.access_log.unwrap();
@@ -129,14 +125,13 @@ fn each_mistake_at_the_front_door_is_named_with_the_way_out() {
         ("proxy_protocol = true", "", "trust.proxy_protocol: missing", "[\"10.0.0.0/8\"]"),
         ("", "[trust]\nforwarded = [\"10.0.0.1/8\"]\n", "trust.forwarded", "`10.0.0.0/8`"),
         ("", "[trust]\nforwarded = \"10.0.0.0/8\"\n", "trust.forwarded", "invalid type"),
-        ("", "[client]\nconnections = 0\n", "client.connections", "1 to 1000000"),
-        ("", "[client]\nper_address = -1\n", "client.per_address", "invalid value"),
         ("", "[limits]\nheader_bytes = \"1KiB\"\n", "limits.header_bytes", "8KiB to 1MiB"),
         ("", "[limits]\nheaders = 0\n", "limits.headers", "1 to 1000"),
         ("", "[limits]\nuri = \"16KiB\"\nheader_bytes = \"8KiB\"\n", "limits.h", "16KiB at"),
         ("", "[limits]\nbody = \"1 apple\"\n", "limits.body", "such as `8KiB`"),
         ("", "[http2]\nstreams = 0\n", "http2.streams", "1 to 10000"),
-        ("", "[http2]\nresets_per_second = 0\n", "http2.resets_per_second", "1 at least"),
+        ("", "[http2]\nresets_per_second = 9\n", "http2.resets_per_second", "this version"),
+        ("", "[client]\nper_address = 9\n", "client.per_address", "this version"),
         ("", "[http2]\nstream_window = \"1KiB\"\n", "http2.stream_window", "65535B to 1GiB"),
         ("", "[access_log]\n", "access_log.path", "missing key"),
         ("", "[access_log]\npath = \"a.log\"\n", "access_log.path", "nor `stdout`"),

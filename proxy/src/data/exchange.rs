@@ -98,7 +98,10 @@ impl Exchange {
 
     /// The target wants more than the client has sent.
     pub(super) fn stopped(&self) {
-        self.sending.set(Sending::WaitsForClient);
+        if self.sending.replace(Sending::WaitsForClient) != Sending::WaitsForClient {
+            let idle = self.release().release.limits.idle;
+            self.deadline.allow(idle.min(self.client.limits().client.body));
+        }
     }
 
     /// The client's connection becomes a tunnel: the request is answered, and only its lease goes
