@@ -56,7 +56,7 @@ impl Release {
     /// Reads a stored value: JSON, or bare targets separated by commas or spaces.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
         let text = strict::text(value)?;
-        let release = match text.starts_with(['{', '[', '"']) {
+        let release = match text.starts_with(['{', '"']) {
             true => strict::json(text)?,
             false => Self { targets: bare(text)?, ..Self::default() },
         };
@@ -126,6 +126,12 @@ mod tests {
         let release = Release::parse(b"10.0.0.11:9001, 10.0.0.12:9001\n").unwrap();
         assert_eq!(release.targets.len(), 2);
         assert_eq!(release.targets[1].address.to_string(), "10.0.0.12:9001");
+    }
+
+    #[test]
+    fn an_ipv6_target_is_no_json() {
+        let release = Release::parse(b"[::1]:9001 [fd00::2]:9001").unwrap();
+        assert_eq!(release.targets[0].address.to_string(), "[::1]:9001");
     }
 
     #[test]

@@ -164,7 +164,10 @@ impl Cli {
                 .map_err(|e| Failure::new(Exit::Unreachable, e.to_string())),
             Verb::Completions { shell } => {
                 let mut command = <Self as clap::CommandFactory>::command();
-                clap_complete::generate(shell, &mut command, "shuntctl", &mut std::io::stdout());
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut command, "shuntctl", &mut script);
+                // A reader that has seen enough, such as `head`, is no failure.
+                let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
                 return Exit::Ok;
             }
         };

@@ -101,20 +101,3 @@ async fn a_proxy_that_is_lost_does_not_hold_up_the_flip_but_keeps_the_old_releas
     })
     .await;
 }
-
-#[tokio::test]
-async fn what_was_never_flipped_to_is_removed_at_once_although_a_proxy_is_lost() {
-    let mut shop = Shop::with(Store::etcd().await, &["lb1", "lb2"], "").await;
-    shop.deploy("1").await;
-    shop.engine.publish_demo("2", &[]).await;
-    shop.proxies[1].kill().await;
-    let mut deploy = shop.stopped_at("before flip", "2").await;
-    shop.only(&["1", "2"]).await;
-    deploy.signal(Signal::TERM);
-    let ended = deploy.ended().await;
-    assert_eq!(ended.code(), Some(6), "{}", deploy.log());
-    shop.only(&["1"]).await;
-    assert_eq!(shop.proxies[0].release(HOST).await, "1");
-    let list = shop.run(&["proxy", "list"]).await.ended_with(0);
-    assert!(list.output.contains("lost"), "lb2 came back by itself: {list}");
-}

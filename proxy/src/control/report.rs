@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use shunt_config::key::Key;
 use shunt_config::status::{AppStatus, Fleet, Instance};
-use shunt_config::store::{Condition, LEASE_TTL, MAX_TXN_OPS, Session, Store, StoreError, Txn};
+use shunt_config::store::{
+    Condition, LEASE_TTL, MAX_TXN_OPS, Outcome, Session, Store, StoreError, Txn,
+};
 use shunt_config::{AppName, ProxyName};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -159,26 +161,23 @@ impl Reporter {
     }
 
     async fn begin(&mut self) -> Result<Arc<dyn Session>, StoreError> {
-        self.join_fleet().await?;
         let session = self.store.session(LEASE_TTL).await?;
         let Identity { proxy, instance, about } = &self.identity;
-        let key = Key::Instance(proxy.clone(), instance.clone());
-        session.commit(Txn::new().put_leased(key, json(about)?)).await?;
+        let sign = |txn: Txn| -> Result<Txn, StoreError> {
+            Ok(txn.put_leased(Key::Instance(proxy.clone(), instance.clone()), json(about)?))
+        };
+        // Both at once: a proxy that is known and gives no sign of life is taken for lost.
+        let fleet = Fleet { since: about.started, version: about.version.clone() };
+        let absent = Condition::Absent(self.fleet_key());
+        let first = Txn::new().when(absent).put(self.fleet_key(), json(&fleet)?);
+        if session.commit(sign(first)?).await? == Outcome::Refused {
+            session.commit(sign(Txn::new())?).await?;
+        }
         // What was said in a session before went with it.
         self.dirty = self.said.keys().cloned().collect();
         self.session = Some(Arc::clone(&session));
         self.known.send_replace(true);
         Ok(session)
-    }
-
-    /// Writes that this proxy exists, unless that is known.
-    async fn join_fleet(&self) -> Result<(), StoreError> {
-        let key = self.fleet_key();
-        let version = self.identity.about.version.clone();
-        let fleet = Fleet { since: self.identity.about.started, version };
-        let absent = Condition::Absent(key.clone());
-        self.store.commit(Txn::new().when(absent).put(key, json(&fleet)?)).await?;
-        Ok(())
     }
 
     fn fleet_key(&self) -> String {

@@ -39,7 +39,7 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     let mut leaving = false;
     let finished = poll_fn(|cx| {
         client.deadline().remember(cx.waker());
-        if !leaving && (peer.local.is_leaving() || client.is_used_up()) {
+        if !leaving && peer.local.is_leaving() {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }

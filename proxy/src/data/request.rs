@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::TRANSFER_ENCODING;
-use http::{HeaderName, HeaderValue, Request, Response, Version, request};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body, Incoming};
 
 use super::balance::Asker;
@@ -31,18 +31,25 @@ pub(super) async fn handle(
     let began = Instant::now();
     let turn = Turn::begin(&peer.client);
     let (head, body) = request.into_parts();
+    let http1 = head.version != Version::HTTP_2;
     let mut trail = Trail::of(&peer, &head, began);
     let answered = match front_health(&peer, &head) {
         Some(answered) => answered,
         None => answer(&peer, &deadline, (head, body), began, &mut trail).await,
     };
-    let response = answered.unwrap_or_else(|error| {
+    let mut response = answered.unwrap_or_else(|error| {
         // Nothing more is asked of the client or a target: what remains is to write the answer.
         deadline.restart(Some(peer.client.limits().client.idle));
         trail.ended(&error);
         respond::error(&error, &trail, &peer)
     });
     turn.pass_on();
+    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if http1 && peer.client.is_used_up() && !switched {
+        // Said in the last answer, so that no request is on its way when the connection ends. HTTP/2
+        // has GOAWAY for that.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response)
 }
 

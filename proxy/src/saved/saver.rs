@@ -3,7 +3,7 @@
 //! An ack allows `shuntctl` to stop the old release. If it went out before the new state was on
 //! disk, a crash right after it could bring a proxy back that serves what is no longer there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -51,6 +51,9 @@ pub struct Saver {
     /// What could not be written.
     unsaved: Apps,
     unsaved_store: Option<String>,
+    /// What the store is told once the app it speaks of is on disk: an ack is a promise that a
+    /// restart keeps.
+    untold: BTreeMap<AppName, Option<AppStatus>>,
 }
 
 impl Saver {
@@ -62,8 +65,8 @@ impl Saver {
         statuses: mpsc::UnboundedSender<(AppName, Option<AppStatus>)>,
         failures: Arc<AtomicU64>,
     ) -> Self {
-        let (unsaved, unsaved_store) = Default::default();
-        Self { directory, updates, statuses, failures, unsaved, unsaved_store }
+        let (unsaved, unsaved_store, untold) = Default::default();
+        Self { directory, updates, statuses, failures, unsaved, unsaved_store, untold }
     }
 
     /// Writes until the other end is gone and all is on disk.
@@ -73,12 +76,15 @@ impl Saver {
             let failed = !self.unsaved.is_empty() || self.unsaved_store.is_some();
             let taken = tokio::select! {
                 taken = self.updates.recv_many(&mut updates, BATCH) => taken,
-                () = sleep(RETRY), if failed => { self.save().await; continue }
+                () = sleep(RETRY), if failed => {
+                    self.save().await;
+                    self.tell();
+                    continue;
+                }
             };
             if taken == 0 {
                 return;
             }
-            let mut statuses = Vec::new();
             for update in updates.drain(..) {
                 match update {
                     Update::Store(store) => self.unsaved_store = Some(store),
@@ -87,15 +93,21 @@ impl Saver {
                         if let Some(saved) = saved {
                             self.unsaved.insert(app.clone(), saved);
                         }
-                        statuses.push((app, status));
+                        self.untold.insert(app, status);
                     }
                 }
             }
             self.save().await;
-            for status in statuses {
-                // The reporter outlives this task but for a shutdown that was cut short.
-                let _ = self.statuses.send(status);
-            }
+            self.tell();
+        }
+    }
+
+    /// Hands on what is known of apps that are on disk.
+    fn tell(&mut self) {
+        let unsaved = &self.unsaved;
+        for told in self.untold.extract_if(.., |app, _| !unsaved.contains_key(app)) {
+            // The reporter outlives this task but for a shutdown that was cut short.
+            let _ = self.statuses.send(told);
         }
     }
 

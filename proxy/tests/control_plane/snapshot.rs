@@ -93,3 +93,32 @@ async fn a_snapshot_of_another_proxy_is_not_served() {
     assert!(refused.contains("saved by proxy `lb1`, this is `lb2`"), "{refused}");
     assert!(!refused.contains(HOST), "{refused}");
 }
+
+#[tokio::test]
+async fn what_is_not_on_disk_is_not_acknowledged() {
+    let site = Site::start().await;
+    site.told("blue is acknowledged", |status| {
+        (status["serving"][0]["slot"] == json!("blue")).then_some(())
+    })
+    .await;
+    let (apps, aside) = (site.proxy.state().join("apps"), site.proxy.state().join("aside"));
+    // Nothing can be written below a file, not even by root.
+    fs::rename(&apps, &aside).unwrap();
+    fs::write(&apps, "").unwrap();
+    site.put("apps/web/active", "green").await;
+    site.answers("two").await;
+    e2e::until("a write has failed", async || {
+        let failures = site.proxy.metric("shunt_snapshot_write_failures_total").await?;
+        (failures != "0").then_some(())
+    })
+    .await;
+    let acked =
+        site.told("what is acknowledged", |status| Some(status["serving"][0]["slot"].clone()));
+    assert_eq!(acked.await, json!("blue"));
+    fs::remove_file(&apps).unwrap();
+    fs::rename(&aside, &apps).unwrap();
+    site.told("it is saved now", |status| {
+        (status["serving"][0]["slot"] == json!("green")).then_some(())
+    })
+    .await;
+}

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use shunt_config::proxy_file;
+use shunt_proxy::data::ClientLimits;
+
 use crate::backend::Backend;
 use crate::client::{Client, within};
 use crate::proxy::{Proxy, SHORT, limits, patience, until};
@@ -86,4 +89,16 @@ async fn a_shutdown_cuts_what_outlasts_its_grace_and_counts_it() {
     assert_eq!(cut, 1);
     assert!(client.rest().await.is_empty());
     conn.closed().await;
+}
+
+#[tokio::test]
+async fn the_last_request_of_a_connection_is_answered_as_the_last() {
+    let backend = Backend::answering("blue").await;
+    let client = proxy_file::Client { requests: 2, ..proxy_file::Client::default() };
+    let proxy = Proxy::with(limits(), ClientLimits { client, ..ClientLimits::default() });
+    proxy.flip(&proxy.release("first", &[backend.address]));
+    let mut client = proxy.client().await;
+    assert_eq!(client.get("/").await.header("connection"), None);
+    assert_eq!(client.get("/").await.header("connection"), Some("close"));
+    assert!(client.rest().await.is_empty());
 }

@@ -179,8 +179,21 @@ impl Origin {
 /// Removes what only a trusted proxy may say and what [`Origin::tell`] does not replace.
 fn remove_claims(headers: &mut HeaderMap) {
     let replaced = [FOR, PROTO, SENT_TO];
+    // CGI, and what descends from it, takes `_` for `-`.
+    let alias = |name: &HeaderName| {
+        let name = name.as_str();
+        name.contains('_') && {
+            let read = name.replace('_', "-");
+            read.starts_with("x-forwarded-")
+                || [FORWARDED, REAL_IP]
+                    .iter()
+                    .chain(&subject::NAMES)
+                    .any(|known| known.as_str() == read)
+        }
+    };
     let is_claim = |name: &HeaderName| {
-        name.as_str().starts_with("x-forwarded-") && !replaced.contains(name)
+        alias(name)
+            || name.as_str().starts_with("x-forwarded-") && !replaced.contains(name)
             || *name == REAL_IP
             || *name == FORWARDED
             || subject::NAMES.contains(name)

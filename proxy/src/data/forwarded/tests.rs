@@ -32,7 +32,9 @@ fn client(origin: &Origin, fields: &[(&str, &str)]) -> (String, bool) {
     (client.address.to_string(), client.secure)
 }
 
-const CLAIMS: [(&str, &str); 9] = [
+const CLAIMS: [(&str, &str); 11] = [
+    ("x_forwarded_for", "1.1.1.1"),
+    ("x-real_ip", "1.1.1.1"),
     ("x-forwarded-for", "1.1.1.1"),
     ("x-forwarded-for", "2.2.2.2"),
     ("x-forwarded-proto", "https"),
@@ -52,10 +54,17 @@ fn nothing_a_client_says_of_itself_is_believed() {
     assert_eq!(lines(&headers, "x-forwarded-for"), [b"192.0.2.9"]);
     assert_eq!(lines(&headers, "x-forwarded-proto"), [b"http"]);
     assert_eq!(lines(&headers, "x-forwarded-host"), [b"www.example.com"]);
-    for gone in ["x-forwarded-port", "x-forwarded-prefix", "x-real-ip", "forwarded"] {
+    for gone in [
+        "x_forwarded_for",
+        "x-real_ip",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-real-ip",
+        "forwarded",
+    ] {
         assert!(!headers.contains_key(gone), "{gone}");
     }
-    let headers = told(&origin, &CLAIMS[..8]);
+    let headers = told(&origin, &CLAIMS[..10]);
     assert!(!headers.contains_key("x-forwarded-host"), "a request without Host has none");
 }
 
