@@ -14,7 +14,7 @@ use crate::report::Tell;
 /// How long the store may take for the first full view.
 const FIRST_VIEW: Duration = Duration::from_secs(15);
 
-/// How often whoever waits is told again, so that times count and a pipe hears of a wait that lasts.
+/// How often whoever waits is told again: times count on, and a pipe hears of a long wait.
 const TICK: Duration = Duration::from_secs(1);
 
 /// One app and its proxies, kept up to date by three watches.
@@ -120,10 +120,10 @@ impl Sight {
         }
     }
 
-    /// Looks again at every change, and every second, until `look` is done, fails, or `limit` has passed. Nothing is
-    /// concluded from what may be out of date: neither while the store is out of reach, nor from a
-    /// watch that lags behind what this process has written itself. So a look that fails is
-    /// repeated on keys that were read afresh.
+    /// Looks again at every change, and every second, until `look` is done, fails, or `limit` has
+    /// passed. Nothing is concluded from what may be out of date: neither while the store is out of
+    /// reach, nor from a watch that lags behind what this process has written itself. So a look
+    /// that fails is repeated on keys that were read afresh.
     ///
     /// # Cancel safety
     ///
