@@ -1,6 +1,6 @@
 //! All that the store holds for one app, read at one moment or kept up by a watch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use shunt_config::hold::Hold;
@@ -40,6 +40,15 @@ impl<T> Kept<T> {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.raw).into_owned()
     }
+}
+
+/// The apps that have any key in `view`.
+pub fn names(view: &View) -> BTreeSet<AppName> {
+    let app = |key: &String| match Key::parse(key) {
+        Ok(Key::App(name, _)) => Some(name),
+        _ => None,
+    };
+    view.entries.keys().filter_map(app).collect()
 }
 
 /// All that the store holds for one app.

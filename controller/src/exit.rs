@@ -20,8 +20,8 @@ pub enum Exit {
     Unhealthy = 3,
     /// Another run holds the app's lock. Nothing was changed.
     Locked = 4,
-    /// What was asked is written, but not every proxy has acknowledged it, or let go of what is to be
-    /// stopped, in time.
+    /// What was asked is written, but not every proxy has acknowledged it, or let go of what is to
+    /// be stopped, in time.
     Unacknowledged = 5,
     /// What was begun was taken back: refused by a proxy, `undo`, or a signal.
     Undone = 6,

@@ -47,8 +47,8 @@ pub fn add(txn: Txn, keys: &AppKeys, id: &str, entry: &History) -> Txn {
         .fold(txn, |txn, old| txn.delete(AppKey::History(old.clone()).of(&keys.name)))
 }
 
-/// Writes down under `key`, if what was put there as `token` still stands, that `entry` did not come
-/// to the end it was written with. History is no reason to fail for: what is lost is lost.
+/// Writes down under `key`, if what was put there as `token` still stands, that `entry` did not
+/// come to the end it was written with. History is no reason to fail for: what is lost is lost.
 pub async fn correct(
     store: &dyn Store,
     key: &str,

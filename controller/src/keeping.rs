@@ -91,8 +91,8 @@ pub async fn engine_of(
 }
 
 /// Stops what may be stopped by now, without waiting for anything: replaced releases that nobody
-/// has requests on, a warm one past its time, and containers on `engine` that no key speaks of. Tells
-/// what has to stay, and why.
+/// has requests on, a warm one past its time, and containers on `engine` that no key speaks of.
+/// Tells what has to stay, and why.
 pub async fn sweep(
     reaper: &Reaper<'_>,
     sight: &mut Sight,

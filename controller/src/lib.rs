@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! - [`cli`], [`verb`]: the command line, a file per verb
-//! - [`context`], [`report`], [`time`], [`exit`]: what every verb works with: store, output, exit codes
+//! - [`context`], [`report`], [`time`], [`exit`]: what every verb works with
 //! - [`app_keys`], [`fleet`]: what the store holds for an app, and what the proxies say of it
 //! - [`sight`], [`summary`]: both kept up to date, and shown on one page
 //! - [`announce`], [`flip`], [`undo`]: the transactions

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shunt_config::store::{Store, StoreError, View, Watch, WatchEvent};
 use shunt_config::{AppName, key};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app_keys::AppKeys;
 use crate::fleet::Fleet;
@@ -13,6 +13,9 @@ use crate::report::Tell;
 
 /// How long the store may take for the first full view.
 const FIRST_VIEW: Duration = Duration::from_secs(15);
+
+/// How often whoever waits is told again: times count on, and a pipe hears of a long wait.
+const TICK: Duration = Duration::from_secs(1);
 
 /// One app and its proxies, kept up to date by three watches.
 #[derive(Debug)]
@@ -117,10 +120,10 @@ impl Sight {
         }
     }
 
-    /// Looks again at every change until `look` is done, fails, or `limit` has passed. Nothing is
-    /// concluded from what may be out of date: neither while the store is out of reach, nor from a
-    /// watch that lags behind what this process has written itself. So a look that fails is
-    /// repeated on keys that were read afresh.
+    /// Looks again at every change, and every second, until `look` is done, fails, or `limit` has
+    /// passed. Nothing is concluded from what may be out of date: neither while the store is out of
+    /// reach, nor from a watch that lags behind what this process has written itself. So a look
+    /// that fails is repeated on keys that were read afresh.
     ///
     /// # Cancel safety
     ///
@@ -142,6 +145,7 @@ impl Sight {
             };
             tokio::select! {
                 () = self.changed() => {}
+                () = sleep(TICK) => {}
                 () = sleep_until(deadline) => return Ok(Waited::TimedOut(waits)),
             }
         }

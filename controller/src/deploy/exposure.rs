@@ -13,8 +13,8 @@ pub(super) enum Exposure {
     /// It was announced while `active` was this putting of it (`None`: while there was none), and
     /// this deploy has not flipped to it.
     Announced(Option<Token>),
-    /// It was flipped to; or another process announced it, and since then someone may have flipped to
-    /// it by hand, and back.
+    /// It was flipped to; or another process announced it, and since then someone may have flipped
+    /// to it by hand, and back.
     Possible,
 }
 

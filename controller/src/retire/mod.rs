@@ -137,7 +137,7 @@ impl Reaper<'_> {
     }
 
     /// The same for a release that no proxy was ever asked to send requests to. So there is nothing
-    /// to wait for, and a lost proxy is no reason to keep it: it cannot serve what it never proved.
+    /// to wait for, and a lost proxy is no reason to keep it: nothing has told it to serve this.
     pub async fn discard(&self, app: &AppName, token: &Token) -> Result<Retired, Failure> {
         let keys = self.keys(app).await?;
         let Some(kept) = keys.draining.get(token) else { return Ok(Retired::nothing()) };

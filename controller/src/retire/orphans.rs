@@ -74,8 +74,8 @@ impl Reaper<'_> {
 }
 
 /// Why a proxy may serve a release although no key names it: from its snapshot, or as its last
-/// good. Since when a lost proxy is missed is written nowhere here, so it counts until it is back or
-/// forgotten.
+/// good. Since when a lost proxy is missed is written nowhere here, so it counts until it is back
+/// or forgotten.
 fn may_be_served(keys: &AppKeys, fleet: &Fleet) -> Option<String> {
     let mut lost = fleet.lost().peekable();
     match lost.peek() {

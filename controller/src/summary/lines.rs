@@ -114,7 +114,7 @@ impl ProxyLine {
             None if proxy.is_live() => Ack::Applied,
             None => Ack::Lost,
         };
-        // A refused slot that is on standby does not hold up the ack, and is to be seen all the same.
+        // A refused slot on standby does not hold up the ack, and is to be seen all the same.
         let refused = statuses.iter().flat_map(|s| &s.refused).next();
         let refused = refused.map(|r| format!("`{}`: {}", r.key, r.reason));
         let (state, reason) = match ack {

@@ -13,7 +13,7 @@ use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::flip::unlocked;
+use crate::flip::{someone_serves, unlocked};
 use crate::lock::{locked, who};
 use crate::prove::{Proved, proved};
 use crate::report::Ended;
@@ -74,14 +74,16 @@ impl Announce {
         release: &Release,
     ) -> Result<(), Failure> {
         let report = &context.report;
-        if sight.fleet.live().next().is_none() || sight.keys.app.is_none() {
-            let why = match sight.keys.app {
-                None => format!("`{}` has no settings yet", AppKey::App.of(&self.app)),
-                Some(_) => "no proxy is running".to_owned(),
-            };
-            report.note(&format!("not proved yet: {why}"));
-            return Ok(());
+        if sight.keys.app.is_none() {
+            let key = AppKey::App.of(&self.app);
+            let said = format!("announced, but nobody can prove it: `{key}` is missing");
+            let hint = "put its hosts there, or announce with `--no-wait`";
+            return Err(Failure::new(Exit::Unhealthy, said).hint(hint));
         }
+        someone_serves(&sight.fleet).map_err(|failure| {
+            let said = format!("announced, but nobody can prove it: {}", failure.said);
+            Failure { said, ..failure }
+        })?;
         report.begin("prove", "by every live proxy");
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let slot = self.slot;

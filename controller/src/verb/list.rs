@@ -1,12 +1,9 @@
 //! `shuntctl list`
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
-use shunt_config::key::{self, Key};
-use shunt_config::{AppName, Slot};
+use shunt_config::{Slot, key};
 
-use crate::app_keys::{AppKeys, Kept};
+use crate::app_keys::{AppKeys, Kept, names};
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::report::table;
@@ -15,16 +12,8 @@ use crate::report::table;
 pub async fn run(context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
     let view = store.read(key::APPS).await?;
-    let names: BTreeSet<AppName> = view
-        .entries
-        .keys()
-        .filter_map(|key| match Key::parse(key) {
-            Ok(Key::App(name, _)) => Some(name),
-            _ => None,
-        })
-        .collect();
     let mut rows = Vec::new();
-    for keys in names.into_iter().map(|name| AppKeys::of(name, &view)) {
+    for keys in names(&view).into_iter().map(|name| AppKeys::of(name, &view)) {
         if keys.is_gone() {
             continue;
         }

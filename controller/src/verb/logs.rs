@@ -3,6 +3,7 @@
 use clap::Args;
 use futures_util::future::try_join_all;
 use serde_json::json;
+use shunt_config::key::AppKey;
 use shunt_config::{AppName, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
@@ -35,8 +36,13 @@ impl Logs {
         let Some(slot) = slot else {
             return Err(Failure::usage(format!("`{app}` has no active release: name a slot")));
         };
-        let Some(release) = keys.slot(slot).and_then(Kept::ok) else {
-            return Err(Failure::usage(format!("`{app}` has no release in `{slot}`")));
+        let release = match keys.slot(slot).map(Kept::read) {
+            Some(Ok(release)) => release,
+            Some(Err(mistake)) => {
+                let key = AppKey::Slot(slot).of(&app);
+                return Err(Failure::usage(format!("`{key}` cannot be read: {mistake}")));
+            }
+            None => return Err(Failure::usage(format!("`{app}` has no release in `{slot}`"))),
         };
         let Some(deploy) = &release.deploy else {
             let said = format!("the targets in `{slot}` of `{app}` were not started by a deploy");

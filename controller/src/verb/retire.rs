@@ -28,8 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Retire {
     /// The app [default: the deploy file's]
     app: Option<AppName>,
-    /// How long to wait for proxies that are lost, beyond the time requests have to be over [default:
-    /// not at all]
+    /// How long to wait for proxies that are lost, beyond the time requests have to be over
+    /// [default: not at all]
     #[arg(long, value_parser = time)]
     timeout: Option<Duration>,
 }

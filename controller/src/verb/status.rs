@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use shunt_config::AppName;
-use shunt_config::key::{self, Key};
-use shunt_config::store::{Store, StoreError};
+use shunt_config::key;
+use shunt_config::store::Store;
 
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, names};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
@@ -37,7 +37,7 @@ impl Status {
         let named = self.app.clone().map(|app| BTreeSet::from([app]));
         let apps = match named {
             Some(apps) => apps,
-            None => names(&*store).await?,
+            None => names(&store.read(key::APPS).await?),
         };
         if apps.is_empty() {
             context.report.line("no apps");
@@ -67,15 +67,6 @@ fn show(context: &Context, summary: &Summary) {
         Err(error) => context.report.note(&error.to_string()),
     }
     context.report.line(&summary.text(&context.report));
-}
-
-async fn names(store: &dyn Store) -> Result<BTreeSet<AppName>, StoreError> {
-    let view = store.read(key::APPS).await?;
-    let app = |key: &String| match Key::parse(key) {
-        Ok(Key::App(name, _)) => Some(name),
-        _ => None,
-    };
-    Ok(view.entries.keys().filter_map(app).collect())
 }
 
 async fn watch(context: &Context, store: &Arc<dyn Store>, app: &AppName) -> Result<(), Failure> {

@@ -38,6 +38,19 @@ async fn an_announcement_ends_when_every_live_proxy_has_proved_it() {
 }
 
 #[tokio::test]
+async fn an_announcement_that_nobody_can_prove_is_no_success_unless_nobody_waits_for_it() {
+    let site = Site::with_two_releases().await;
+    let announce = ["announce", "web", "green", "127.0.0.1:9003"];
+    site.run(&announce).await.ended_with(3).says("no proxy is known");
+    site.run(&[&announce[..], &["--no-wait"]].concat()).await.ended_with(0);
+    let proxy = Words::of("lb1", &site).await;
+    site.delete(AppKey::App).await;
+    site.run(&announce).await.ended_with(3).says("`apps/web/app` is missing");
+    proxy.dies().await;
+    site.run(&announce).await.ended_with(3).says("`apps/web/app` is missing");
+}
+
+#[tokio::test]
 async fn a_slot_that_a_proxy_serves_is_not_announced_into_whatever_active_says() {
     let site = Site::with_two_releases().await;
     let proxy = Words::of("lb1", &site).await;

@@ -1,4 +1,5 @@
-//! `shuntctl resume` where no deploy is half done: what it retires by the way, and what it does not.
+//! `shuntctl resume` where no deploy is half done: what it retires by the way, and what it does
+//! not.
 
 use shunt_config::Slot;
 use shunt_config::key::AppKey;
