@@ -56,7 +56,9 @@ impl Release {
     /// Reads a stored value: JSON, or bare targets separated by commas or spaces.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
         let text = strict::text(value)?;
-        let release = match text.starts_with(['{', '"']) {
+        // `[::1]:9001` is a target, not a list.
+        let list = text.starts_with('[') && !text.contains("]:");
+        let release = match list || text.starts_with(['{', '"']) {
             true => strict::json(text)?,
             false => Self { targets: bare(text)?, ..Self::default() },
         };
