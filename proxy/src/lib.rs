@@ -7,6 +7,7 @@
 //! - [`health`]: whether targets can answer
 //! - [`saved`]: the last good state on disk
 //! - [`route`]: where a request goes: the snapshot, epochs and claims
+//! - [`reach`]: how targets are reached: connections, PROXY header, TLS
 //! - [`data`]: the data threads and the walk of a request
 //! - [`websocket`]: where frames begin and end
 //! - [`proxy_protocol`]: who the client of a balancer in front is, and telling targets
@@ -22,10 +23,12 @@ pub mod cli;
 pub mod control;
 pub mod data;
 mod doors;
+mod gather;
 pub mod health;
 pub mod metrics;
 pub mod pages;
 pub mod proxy_protocol;
+pub mod reach;
 pub mod route;
 pub mod run;
 pub mod saved;

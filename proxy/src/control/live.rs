@@ -183,6 +183,7 @@ impl Live {
                 index,
                 round: self.round,
                 target: Arc::clone(target),
+                reach: Arc::clone(&self.release.reach),
                 check: self.check.clone(),
                 state: state(index),
             };

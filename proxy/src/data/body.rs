@@ -120,7 +120,7 @@ enum Kind {
 pub(super) struct Download {
     incoming: Incoming,
     /// The connection it comes on; `None` once that is driven elsewhere, pooled or gone.
-    upstream: Option<Box<Upstream>>,
+    upstream: Option<Upstream>,
     /// Whether the target keeps that connection.
     keep: bool,
     target: usize,
@@ -186,7 +186,7 @@ impl Download {
     /// `keep` open.
     pub(super) fn new(
         incoming: Incoming,
-        (upstream, keep): (Box<Upstream>, bool),
+        (upstream, keep): (Upstream, bool),
         target: usize,
         exchange: Rc<Exchange>,
         clock: &Rc<Clock>,
@@ -208,9 +208,7 @@ impl Download {
         } else if download.exchange.sending() != Sending::Done {
             // hyper stops polling this body while the client does not read, and the upload would
             // stall with it; so the connection moves to a task that is always polled.
-            if let Some(upstream) = download.upstream.take() {
-                upstream.detach();
-            }
+            download.upstream = download.upstream.take().and_then(Upstream::detach);
         }
         download
     }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::deadline::{Deadline, Deadlines, Watched};
 use super::plane::ClientLimits;
 use super::upgrade::Upgraded;
+use crate::proxy_protocol::Addresses;
 
 /// What a client connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Client {
     address: Cell<SocketAddr>,
+    /// Where it connected to.
+    to: Option<SocketAddr>,
     stage: Cell<Stage>,
     /// Requests so far.
     served: Cell<u32>,
@@ -46,6 +49,11 @@ impl Client {
     /// The client's address, as far as it is known.
     pub(super) fn address(&self) -> SocketAddr {
         self.address.get()
+    }
+
+    /// Both ends of the connection, to be told to targets; `None` where the near one is not known.
+    pub(super) fn ends(&self) -> Option<Addresses> {
+        self.to.map(|destination| Addresses { source: self.address(), destination })
     }
 
     /// A proxy in front, whose connection this is, has said who the client is.
@@ -128,10 +136,11 @@ impl Clients {
 
     /// A new connection from `peer`. The first request head has the time of a head, not of an idle
     /// connection: a client that connects and says nothing is not one between requests.
-    pub(super) fn admit(self: &Rc<Self>, peer: SocketAddr) -> Admitted {
+    pub(super) fn admit(self: &Rc<Self>, peer: SocketAddr, to: Option<SocketAddr>) -> Admitted {
         self.count.set(self.count.get() + 1);
         let client = Rc::new(Client {
             address: Cell::new(peer),
+            to,
             stage: Cell::new(Stage::Idle),
             served: Cell::new(0),
             open: Cell::new(0),

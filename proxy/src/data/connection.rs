@@ -54,7 +54,7 @@ enum Protocol {
 
 /// Serves `stream`, which came in through `door`, in a task of its own.
 pub(super) fn spawn(local: &Rc<Local>, door: &Rc<Door>, stream: TcpStream, peer: SocketAddr) {
-    let admitted = local.clients.admit(peer);
+    let admitted = local.clients.admit(peer, stream.local_addr().ok());
     tokio::task::spawn_local(serve(Rc::clone(local), Rc::clone(door), stream, admitted));
 }
 

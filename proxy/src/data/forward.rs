@@ -34,12 +34,13 @@ pub(super) async fn forward(
     let mut target = exchange.place.target();
     let mut first = true;
     let repeatable = is_repeatable(&request);
+    let bodyless = request.body().is_end_stream();
     loop {
         let kept = if first { kept(local, exchange, target, repeatable).await } else { None };
         let reused = kept.is_some();
         let mut upstream = match kept {
             Some(upstream) => upstream,
-            None => match connect(exchange, target).await {
+            None => match connect(local, exchange, target).await {
                 Ok(upstream) => upstream,
                 Err(_) if first => {
                     exchange.retried(Retry::Connect);
@@ -51,7 +52,11 @@ pub(super) async fn forward(
                 Err(error) => return Err(error),
             },
         };
-        let copy = (reused && repeatable).then(|| copy(&request));
+        let once_more = match upstream.can_refuse() {
+            true => bodyless && first,
+            false => reused && repeatable,
+        };
+        let copy = once_more.then(|| copy(&request));
         if let Some(record) = exchange.record() {
             record.target.set(target);
         }
@@ -68,7 +73,12 @@ pub(super) async fn forward(
         };
         request = match (failed, copy) {
             (SendFailed::Unsent(request), _) if reused => *request,
-            (SendFailed::Broken(error), Some(copy)) if !error.is_parse() => copy,
+            (SendFailed::Refused(_), Some(copy)) => copy,
+            (SendFailed::Broken(error), Some(copy))
+                if reused && repeatable && !error.is_parse() =>
+            {
+                copy
+            }
             (failed, _) => return Err(error(exchange, target, failed)),
         };
         exchange.retried(Retry::Stale);
@@ -83,15 +93,19 @@ async fn kept(
     exchange: &Exchange,
     target: usize,
     repeatable: bool,
-) -> Option<Box<Upstream>> {
+) -> Option<Upstream> {
     let pool = &exchange.release().pools[target];
     poll_fn(|cx| Poll::Ready(pool.take(&local.clock, repeatable, cx))).await
 }
 
-async fn connect(exchange: &Exchange, target: usize) -> Result<Box<Upstream>, ProxyError> {
-    let release = &exchange.release().release;
-    let to = &release.targets[target];
-    match exchange.deadline.within(release.limits.connect, Upstream::connect(to)).await {
+async fn connect(
+    local: &Local,
+    exchange: &Exchange,
+    target: usize,
+) -> Result<Upstream, ProxyError> {
+    let release = exchange.release();
+    let connecting = Upstream::connect(release, target, &exchange.client, &local.clock);
+    match exchange.deadline.within(release.release.limits.connect, connecting).await {
         Some(Ok(upstream)) => {
             if let Some(record) = exchange.record() {
                 record.connected();
@@ -123,12 +137,13 @@ fn answer(
     local: &Local,
     exchange: &Rc<Exchange>,
     response: Response<Incoming>,
-    upstream: Box<Upstream>,
+    upstream: Upstream,
     target: usize,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let (mut head, incoming) = response.into_parts();
     let keep = headers::forward_response(&mut head, incoming.size_hint().exact())
         .ok_or_else(|| ProxyError::Framing { target: name(exchange, target) })?;
+    let keep = keep && exchange.release().release.reach.keeps();
     exchange.place.succeeded();
     if let Some(cookie) = exchange.place.cookie() {
         head.headers.append(SET_COOKIE, cookie);
@@ -147,7 +162,7 @@ fn answer(
 fn switched(
     exchange: &Rc<Exchange>,
     answer: &Response<Incoming>,
-    upstream: Box<Upstream>,
+    upstream: Upstream,
     asked: Option<&HeaderValue>,
 ) -> Option<Response<ResponseBody>> {
     asked.filter(|asked| upgrade::is_accepted(asked, answer.headers()))?;
@@ -180,7 +195,9 @@ fn error(exchange: &Exchange, target: usize, failed: SendFailed) -> ProxyError {
         SendFailed::Overdue if sending == Sending::WaitsForClient => ProxyError::RequestTimeout,
         SendFailed::Overdue => ProxyError::ResponseTimeout { target },
         SendFailed::Broken(source) if source.is_parse() => ProxyError::Protocol { target, source },
-        SendFailed::Broken(source) => ProxyError::Reset { target, source },
+        SendFailed::Refused(source) | SendFailed::Broken(source) => {
+            ProxyError::Reset { target, source }
+        }
         SendFailed::Unsent(_) => {
             ProxyError::Unreachable { target, source: std::io::ErrorKind::ConnectionReset.into() }
         }

@@ -1,10 +1,11 @@
 //! What is taken off a message and what is added before it is forwarded.
 
+use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
     TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Uri, Version, request, response};
 
 use super::forwarded::Origin;
@@ -62,6 +63,8 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
     if found.contains(&Some(TRANSFER_ENCODING)) {
         hop.coding = coding(headers);
     }
+    // Looked at before `Connection` is: it has to name this field.
+    hop.trailers = found.contains(&Some(TE)) && lists(headers, &TE, "trailers");
     if found.contains(&Some(CONNECTION)) {
         if found.contains(&Some(UPGRADE)) && lists(headers, &CONNECTION, "upgrade") {
             hop.upgrade = headers.get(UPGRADE).cloned();
@@ -72,7 +75,6 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
         }
     }
     hop.expects_continue = found.contains(&Some(EXPECT)) && lists(headers, &EXPECT, "100-continue");
-    hop.trailers = found.contains(&Some(TE)) && lists(headers, &TE, "trailers");
     for name in found.into_iter().flatten() {
         headers.remove(name);
     }
@@ -203,6 +205,25 @@ fn rewrite_target(head: &mut request::Parts, strip: Option<usize>) {
     // A part of a valid target that begins with a slash is a valid target.
     if let Ok(target) = target.parse::<PathAndQuery>() {
         head.uri = Uri::from(target);
+    }
+}
+
+/// Makes the head one of HTTP/2, for a target that speaks it: `scheme` and authority are part of the
+/// request target, and what frames the body is not said in fields (RFC 9113 8.2.2, 8.3.1).
+pub(super) fn for_http2(head: &mut request::Parts, secure: bool, trailers: bool) {
+    let host = head.headers.remove(HOST);
+    let authority =
+        host.and_then(|host| Authority::from_maybe_shared(Bytes::from_owner(host)).ok());
+    let mut target = std::mem::take(&mut head.uri).into_parts();
+    target.scheme = Some(if secure { Scheme::HTTPS } else { Scheme::HTTP });
+    // The host was looked at when the request came, and an empty one stands for none.
+    target.authority = Some(authority.unwrap_or_else(|| Authority::from_static("localhost")));
+    head.uri = Uri::from_parts(target).unwrap_or_default();
+    head.version = Version::HTTP_2;
+    head.headers.remove(TRANSFER_ENCODING);
+    if trailers {
+        // The one value it may have, and one that gRPC servers look for.
+        head.headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 

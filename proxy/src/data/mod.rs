@@ -29,7 +29,6 @@
 //! - `body`: both bodies
 //! - `upgrade`: what may be switched to after `101 Switching Protocols`, and the switch
 //! - [`tunnel`]: bytes both ways after it; `tunnels`: when each is to end
-//! - `gather`: writes of several buffers
 //! - `trail`: what is kept of a request for its error and for the access log
 //! - `error`: everything that can go wrong, its status and its side
 //! - `respond`: answers of the proxy's own
@@ -46,7 +45,6 @@ mod exchange;
 mod expect;
 mod forward;
 pub mod forwarded;
-mod gather;
 mod headers;
 mod host;
 mod http1;

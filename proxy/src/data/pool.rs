@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::clock::{Clock, Moment};
-use super::upstream::Upstream;
+use super::upstream::{Sharing, Upstream, http1};
 
 /// Longer than this no connection is kept idle: Node.js closes its own after 5 s, and the one that
 /// closes first must be us.
@@ -17,20 +17,23 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Connections kept per target and thread; more are closed after use.
 const MOST: usize = 1024;
 
-/// Kept connections, the one used last at the back.
+/// Connections to one target.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
+    /// Those of HTTP/1.1 that nobody uses, the one used last at the back.
     idle: RefCell<VecDeque<Idle>>,
+    /// Those of HTTP/2.
+    pub(super) shared: Sharing,
 }
 
 #[derive(Debug)]
 struct Idle {
-    upstream: Box<Upstream>,
+    upstream: Box<http1::Upstream>,
     since: Moment,
 }
 
 impl Pool {
-    /// The connection used last, if it was used lately enough.
+    /// A place on a shared connection, or the connection used last, if it was used lately enough.
     ///
     /// One that died while nobody polled it costs a `repeatable` request a second try, which is
     /// cheaper than looking at every connection before its use. For any other request it is polled
@@ -40,21 +43,26 @@ impl Pool {
         clock: &Clock,
         repeatable: bool,
         cx: &mut Context<'_>,
-    ) -> Option<Box<Upstream>> {
+    ) -> Option<Upstream> {
+        if let Some(shared) = self.shared.take(clock) {
+            return Some(Upstream::Http2(shared));
+        }
         let oldest = if repeatable { KEEP } else { FRESH };
         let mut idle = self.idle.borrow_mut();
         // When the last one is too old, all are.
         while idle.back().is_some_and(|last| clock.now().since(last.since) <= oldest) {
             let mut upstream = idle.pop_back()?.upstream;
             if repeatable || upstream.is_alive(cx) {
-                return Some(upstream);
+                return Some(Upstream::Http1(upstream));
             }
         }
         None
     }
 
     /// Keeps a connection whose last answer is over.
-    pub(super) fn put(&self, clock: &Clock, upstream: Box<Upstream>) {
+    pub(super) fn put(&self, clock: &Clock, upstream: Upstream) {
+        // What is shared stays where it is.
+        let Upstream::Http1(upstream) = upstream else { return };
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST {
             idle.push_back(Idle { upstream, since: clock.now() });
@@ -63,6 +71,7 @@ impl Pool {
 
     /// Closes connections that are dead or idle for too long.
     pub(super) fn sweep(&self, now: Moment) {
+        self.shared.sweep(now);
         let mut cx = Context::from_waker(Waker::noop());
         let mut idle = self.idle.borrow_mut();
         idle.retain_mut(|kept| now.since(kept.since) <= KEEP && kept.upstream.is_alive(&mut cx));

@@ -136,6 +136,10 @@ async fn answer(
     if let Some(front) = &trail.front {
         front.change_request(&mut head.headers);
     }
+    let target = way.lease.release().release.reach.protocol;
+    if target.is_http2() {
+        headers::for_http2(&mut head, target.is_tls(), hop.trailers);
+    }
     let mut record = trail.record.take();
     if let Some(record) = &mut record {
         record.id = Some(id.clone());
@@ -147,11 +151,12 @@ async fn answer(
     let body = RequestBody::new(body, &exchange, bounds.body.get());
     let mut request = Request::from_parts(head, body);
     let bodyless = request.body().is_end_stream();
-    let upgrade = hop.upgrade.filter(|protocols| http1 && bodyless && upgrade::may_ask(protocols));
+    let may_ask = http1 && bodyless && !target.is_http2();
+    let upgrade = hop.upgrade.filter(|protocols| may_ask && upgrade::may_ask(protocols));
     if let Some(protocols) = &upgrade {
         headers::ask_upgrade(request.headers_mut(), protocols);
     }
-    if hop.expects_continue && http1 && !bodyless {
+    if hop.expects_continue && http1 && !bodyless && !target.is_http2() {
         let gate = Gate::new(&mut request);
         request.body_mut().hold(gate);
     }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::client::Client;
-use super::gather;
+use crate::gather;
 
 /// As much of the first bytes as is read before the protocol is known: a usual request head.
 const FIRST: usize = 4096;

@@ -12,7 +12,7 @@ use super::connection::Peer;
 use super::exchange::Exchange;
 use super::transport::Transport;
 use super::tunnel::{self, Protocol, Side};
-use super::upstream::Stream;
+use crate::reach::Stream;
 
 /// A target that has switched protocols, and the exchange in which it did: the tunnel is a lease on
 /// its release as long as it lasts.

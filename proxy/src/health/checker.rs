@@ -14,6 +14,7 @@ use super::counter::Counter;
 use super::limits::Limits;
 use super::name::Name;
 use super::probe::{Outcome, probe};
+use crate::reach::Reach;
 use crate::route::Target;
 
 /// Time between two checks of a target that is not proved yet, at most: a flip may wait for it.
@@ -31,6 +32,8 @@ pub struct Checker {
     pub round: u64,
     /// What data threads read the verdict from.
     pub target: Arc<Target>,
+    /// How to get there.
+    pub reach: Arc<Reach>,
     /// How to check.
     pub check: Check,
     /// What is known already.
@@ -94,8 +97,11 @@ impl Checker {
     }
 
     async fn check_once(&self, name: &mut Name, limits: &Limits) -> Outcome {
+        if let Err(reason) = self.reach.prepare().await {
+            return Outcome::Failed(reason);
+        }
         match name.refresh(&self.target, limits).await {
-            Ok(()) => probe(&self.target.address, &self.target.addresses(), &self.check).await,
+            Ok(()) => probe(&self.target, &self.reach, &self.check).await,
             Err(reason) => Outcome::Failed(reason),
         }
     }
@@ -131,6 +137,7 @@ mod tests {
             index: 0,
             round: 1,
             target: Arc::new(Target::new(&target)),
+            reach: Arc::default(),
             check: health.over(&Health::default()),
             state: TargetState::Unproved,
         }

@@ -7,16 +7,20 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::uri::Scheme;
+use http::{Request, Response, Uri, Version, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use shunt_config::Address;
 use shunt_config::health::{Check, CheckKind, CheckMethod};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use shunt_config::protocol::Protocol;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
+
+use crate::reach::{Reach, Stream};
+use crate::route::Target;
 
 /// How long a connection must stay open to count: a forwarder with nobody behind it accepts, and
 /// closes at once.
@@ -39,49 +43,39 @@ pub enum Outcome {
     Unasked(String),
 }
 
-/// Checks the target at `address`, which stands for `resolved`, once. Ends within the check's
-/// timeout.
-pub async fn probe(address: &Address, resolved: &[SocketAddr], check: &Check) -> Outcome {
+/// Checks `target` once, reached as `reach` says. Ends within the check's timeout.
+pub async fn probe(target: &Target, reach: &Reach, check: &Check) -> Outcome {
     let limit = check.timeout;
-    timeout(limit, ask(address, resolved, check)).await.unwrap_or_else(|_| {
+    timeout(limit, ask(target, reach, check)).await.unwrap_or_else(|_| {
         let limit = shunt_config::duration::show(limit);
         Outcome::Failed(format!("no answer within {limit}"))
     })
 }
 
-async fn ask(address: &Address, resolved: &[SocketAddr], check: &Check) -> Outcome {
-    match address {
-        Address::Unix(path) => match UnixStream::connect(path).await {
-            Ok(stream) => on(stream, address, check).await,
+async fn ask(target: &Target, reach: &Reach, check: &Check) -> Outcome {
+    let with_port = |a: &SocketAddr| SocketAddr::new(a.ip(), check.port.unwrap_or(a.port()));
+    let resolved: Vec<_> = target.addresses().iter().map(with_port).collect();
+    let address = &target.address;
+    match check.kind {
+        CheckKind::Tcp => match reach.connect_in_the_clear(address, &resolved, None).await {
+            Ok(stream) => stays_open(stream).await,
             Err(error) => no_connection(&error),
         },
-        Address::Tcp { .. } => {
-            let with_port =
-                |a: &SocketAddr| SocketAddr::new(a.ip(), check.port.unwrap_or(a.port()));
-            let all: Vec<_> = resolved.iter().map(with_port).collect();
-            match TcpStream::connect(&*all).await {
-                Ok(stream) => on(stream, address, check).await,
-                Err(error) => no_connection(&error),
-            }
-        }
+        CheckKind::Http => match reach.connect(address, &resolved, None).await {
+            Ok(stream) => on(stream, address, reach.protocol, check).await,
+            Err(error) => no_connection(&error),
+        },
     }
 }
 
-async fn on(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    address: &Address,
-    check: &Check,
-) -> Outcome {
-    match check.kind {
-        CheckKind::Tcp => stays_open(stream).await,
-        CheckKind::Http => match answer(stream, address, check).await {
-            Ok(outcome) => outcome,
-            Err(error) if error.is_parse() => Outcome::Failed(format!("no HTTP answer: {error}")),
-            Err(error) if error.is_incomplete_message() || error.is_canceled() => {
-                Outcome::Failed("connection closed before the answer".to_owned())
-            }
-            Err(error) => Outcome::Failed(innermost(&error)),
-        },
+async fn on(stream: Stream, address: &Address, protocol: Protocol, check: &Check) -> Outcome {
+    match answer(stream, address, protocol, check).await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_parse() => Outcome::Failed(format!("no HTTP answer: {error}")),
+        Err(error) if error.is_incomplete_message() || error.is_canceled() => {
+            Outcome::Failed("connection closed before the answer".to_owned())
+        }
+        Err(error) => Outcome::Failed(innermost(&error)),
     }
 }
 
@@ -95,25 +89,34 @@ async fn stays_open(mut stream: impl AsyncRead + Unpin) -> Outcome {
 }
 
 async fn answer(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: Stream,
     address: &Address,
+    protocol: Protocol,
     check: &Check,
 ) -> hyper::Result<Outcome> {
-    let request = match request(address, check) {
+    let request = match request(address, protocol, check) {
         Ok(request) => request,
         Err(error) => return Ok(Outcome::Unasked(error.to_string())),
     };
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let exchange = async move {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = beginning(response).await;
-        Ok(match check.status.contains(status.as_u16()) {
-            true => Outcome::Passed(status.to_string()),
-            false => Outcome::Failed(format!("{status}{}", shown(&body))),
-        })
-    };
-    driven(exchange, connection).await
+    let io = TokioIo::new(stream);
+    if protocol.is_http2() {
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+        driven(async move { judge(sender.send_request(request).await?, check).await }, connection)
+            .await
+    } else {
+        let (mut sender, connection) = http1::handshake(io).await?;
+        driven(async move { judge(sender.send_request(request).await?, check).await }, connection)
+            .await
+    }
+}
+
+async fn judge(response: Response<Incoming>, check: &Check) -> hyper::Result<Outcome> {
+    let status = response.status();
+    let body = beginning(response).await;
+    Ok(match check.status.contains(status.as_u16()) {
+        true => Outcome::Passed(status.to_string()),
+        false => Outcome::Failed(format!("{status}{}", shown(&body))),
+    })
 }
 
 /// Runs `exchange` to its end while its connection is polled beside it.
@@ -130,7 +133,11 @@ async fn driven<T>(exchange: impl Future<Output = T>, connection: impl Future) -
     }
 }
 
-fn request(address: &Address, check: &Check) -> http::Result<Request<Empty<Bytes>>> {
+fn request(
+    address: &Address,
+    protocol: Protocol,
+    check: &Check,
+) -> http::Result<Request<Empty<Bytes>>> {
     let method = match check.method {
         CheckMethod::Get => http::Method::GET,
         CheckMethod::Head => http::Method::HEAD,
@@ -141,13 +148,17 @@ fn request(address: &Address, check: &Check) -> http::Result<Request<Empty<Bytes
         (None, Address::Unix(_)) => "localhost".to_owned(),
         (None, tcp) => tcp.to_string(),
     };
-    Request::builder()
-        .method(method)
-        .uri(&check.path)
-        .header(header::HOST, host)
+    let request = Request::builder().method(method);
+    let request = if protocol.is_http2() {
+        let scheme = if protocol.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
+        let uri = Uri::builder().scheme(scheme).authority(host).path_and_query(&*check.path);
+        request.version(Version::HTTP_2).uri(uri.build()?)
+    } else {
+        request.uri(&check.path).header(header::HOST, host).header(header::CONNECTION, "close")
+    };
+    request
         .header(header::USER_AGENT, "shunt-health")
         .header(header::ACCEPT, "*/*")
-        .header(header::CONNECTION, "close")
         .body(Empty::new())
 }
 
@@ -186,10 +197,11 @@ fn no_connection(error: &io::Error) -> Outcome {
     }
 }
 
-/// `connection refused` instead of `Connection refused (os error 111)`.
+/// `connection refused` instead of `Connection refused (os error 111)`. What is no error of the
+/// system, such as a bad certificate, has words of its own.
 fn sentence(error: &io::Error) -> String {
     let kind = error.kind().to_string();
-    let vague = kind == "uncategorized error" || kind == "other error";
+    let vague = kind == "uncategorized error" || error.get_ref().is_some();
     if vague { error.to_string() } else { kind }
 }
 
@@ -213,6 +225,10 @@ mod tests {
         health.over(&Health::default())
     }
 
+    fn target(address: &Address) -> Target {
+        Target::new(&shunt_config::Target::new(address.clone()))
+    }
+
     /// A listener that answers its first connection with `answer` and returns what it was asked.
     async fn answering(
         answer: &'static str,
@@ -234,9 +250,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_healthy_answer_passes_and_the_request_names_itself() {
-        let (address, at, asked) = answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+        let (address, _, asked) = answering("HTTP/1.1 204 No Content\r\n\r\n").await;
         let check = check(r#"{"path":"/ready?deep=1","host":"www.example.com"}"#);
-        let outcome = probe(&address, &[at], &check).await;
+        let outcome = probe(&target(&address), &Reach::default(), &check).await;
         assert_eq!(outcome, Outcome::Passed("204 No Content".into()));
         let asked = asked.await.unwrap();
         assert!(asked.starts_with("GET /ready?deep=1 HTTP/1.1\r\nhost: www.example.com\r\n"));
@@ -246,28 +262,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_bad_status_fails_with_the_status_and_the_first_line_of_the_answer() {
-        let (address, at, _) = answering(
+        let (address, _, _) = answering(
             "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 14\r\n\r\n\nno database\n!",
         )
         .await;
-        let outcome = probe(&address, &[at], &check("{}")).await;
+        let outcome = probe(&target(&address), &Reach::default(), &check("{}")).await;
         assert_eq!(outcome, Outcome::Failed("503 Service Unavailable: no database".into()));
     }
 
     #[tokio::test]
     async fn the_wanted_statuses_decide() {
-        let (address, at, _) = answering("HTTP/1.1 404 Not Found\r\n\r\n").await;
-        let outcome = probe(&address, &[at], &check(r#"{"status":"404"}"#)).await;
+        let (address, _, _) = answering("HTTP/1.1 404 Not Found\r\n\r\n").await;
+        let outcome =
+            probe(&target(&address), &Reach::default(), &check(r#"{"status":"404"}"#)).await;
         assert!(matches!(outcome, Outcome::Passed(_)), "{outcome:?}");
     }
 
     #[tokio::test]
     async fn what_is_no_http_and_what_closes_without_an_answer_fails() {
-        let (address, at, _) = answering("SSH-2.0-OpenSSH_9.2\r\n").await;
-        let outcome = probe(&address, &[at], &check("{}")).await;
+        let (address, _, _) = answering("SSH-2.0-OpenSSH_9.2\r\n").await;
+        let outcome = probe(&target(&address), &Reach::default(), &check("{}")).await;
         assert!(matches!(&outcome, Outcome::Failed(said) if said.starts_with("no HTTP answer")));
-        let (address, at, _) = answering("").await;
-        let outcome = probe(&address, &[at], &check("{}")).await;
+        let (address, _, _) = answering("").await;
+        let outcome = probe(&target(&address), &Reach::default(), &check("{}")).await;
         assert_eq!(outcome, Outcome::Failed("connection closed before the answer".into()));
     }
 
@@ -276,10 +293,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let address: Address = at.to_string().parse().unwrap();
-        let silent = probe(&address, &[at], &check(r#"{"timeout":"50ms"}"#)).await;
+        let silent =
+            probe(&target(&address), &Reach::default(), &check(r#"{"timeout":"50ms"}"#)).await;
         assert_eq!(silent, Outcome::Failed("no answer within 50ms".into()));
         drop(listener);
-        let refused = probe(&address, &[at], &check("{}")).await;
+        let refused = probe(&target(&address), &Reach::default(), &check("{}")).await;
         assert_eq!(refused, Outcome::Failed("connection refused".into()));
     }
 
@@ -289,10 +307,10 @@ mod tests {
         let at = listener.local_addr().unwrap();
         let address: Address = at.to_string().parse().unwrap();
         let tcp = check(r#"{"kind":"tcp"}"#);
-        let held = probe(&address, &[at], &tcp).await;
+        let held = probe(&target(&address), &Reach::default(), &tcp).await;
         assert_eq!(held, Outcome::Passed("connection open".into()));
         let closing = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-        let closed = probe(&address, &[at], &tcp).await;
+        let closed = probe(&target(&address), &Reach::default(), &tcp).await;
         assert_eq!(closed, Outcome::Failed("connection accepted and closed at once".into()));
         closing.abort();
     }
@@ -306,13 +324,15 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         });
-        let outcome = probe(&Address::Unix(path), &[], &check("{}")).await;
+        let outcome = probe(&target(&Address::Unix(path)), &Reach::default(), &check("{}")).await;
         assert_eq!(outcome, Outcome::Passed("200 OK".into()));
 
         let (_, at, asked) = answering("HTTP/1.1 200 OK\r\n\r\n").await;
         let elsewhere = SocketAddr::new(at.ip(), 1);
         let check = check(&format!(r#"{{"port":{}}}"#, at.port()));
-        let outcome = probe(&elsewhere.to_string().parse().unwrap(), &[elsewhere], &check).await;
+        let outcome =
+            probe(&target(&elsewhere.to_string().parse().unwrap()), &Reach::default(), &check)
+                .await;
         assert_eq!(outcome, Outcome::Passed("200 OK".into()));
         assert!(asked.await.unwrap().contains("host: 127.0.0.1:1\r\n"));
     }

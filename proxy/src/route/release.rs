@@ -12,6 +12,7 @@ use super::moment;
 use super::spread::Spread;
 use super::target::Target;
 use crate::metrics::Meters;
+use crate::reach::Reach;
 
 /// One announcement of a release. It outlives its epochs: an app's settings may change around it,
 /// and its upstream connections stay.
@@ -29,6 +30,8 @@ pub struct Release {
     pub version: Option<String>,
     /// Where it answers; never empty.
     pub targets: Vec<Arc<Target>>,
+    /// How they are reached.
+    pub reach: Arc<Reach>,
     /// How long the proxy waits for it.
     pub limits: Limits,
     /// How requests are spread over its targets.
@@ -68,6 +71,7 @@ impl Release {
             token,
             version: spec.version.clone(),
             targets: spec.targets.iter().map(|t| Arc::new(Target::new(t))).collect(),
+            reach: Arc::new(Reach::of(spec)),
             limits,
             spread: Spread::default(),
             line: Arc::default(),
@@ -97,6 +101,7 @@ impl Release {
             token: self.token.clone(),
             version: self.version.clone(),
             targets: self.targets.clone(),
+            reach: Arc::clone(&self.reach),
             limits,
             spread: self.spread.clone(),
             line: Arc::clone(&self.line),

@@ -61,6 +61,18 @@ impl Client {
         within("the proxy reads", self.stream.write_all(bytes.as_ref())).await.unwrap();
     }
 
+    /// Its own address.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
+    /// Reads until `text` has arrived.
+    pub(crate) async fn expect(&mut self, text: &str) {
+        while find(&self.read, text.as_bytes()).is_none() {
+            assert!(self.more().await, "the proxy closed before {text:?}");
+        }
+    }
+
     /// Sends a GET for `path` of host `web`.
     pub(crate) async fn send_get(&mut self, path: &str) {
         self.write(format!("GET {path} HTTP/1.1\r\nHost: web\r\n\r\n")).await;

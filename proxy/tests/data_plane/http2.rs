@@ -1,5 +1,7 @@
 //! Clients that speak HTTP/2.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -14,9 +16,9 @@ use crate::backend::Backend;
 use crate::client::within;
 use crate::proxy::{Proxy, until};
 
-type Body = http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>;
+pub(crate) type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
-async fn connect(proxy: &Proxy) -> SendRequest<Body> {
+pub(crate) async fn connect(proxy: &Proxy) -> SendRequest<Body> {
     let stream = TcpStream::connect(proxy.address).await.unwrap();
     let (sender, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -24,9 +26,15 @@ async fn connect(proxy: &Proxy) -> SendRequest<Body> {
     sender
 }
 
-fn get(path: &str) -> Request<Body> {
+pub(crate) fn get(path: &str) -> Request<Body> {
     let uri = format!("http://web{path}");
     Request::builder().version(Version::HTTP_2).uri(uri).body(Full::default().boxed()).unwrap()
+}
+
+/// A body that comes as it is sent.
+pub(crate) fn streaming() -> (Body, mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>) {
+    let (upload, frames) = mpsc::unbounded_channel();
+    (StreamBody::new(UnboundedReceiverStream::new(frames)).boxed(), upload)
 }
 
 async fn text(response: Response<Incoming>) -> String {
@@ -102,8 +110,7 @@ async fn bodies_and_trailers_pass_both_ways() {
     let backend = Backend::bind().await;
     let proxy = Proxy::serving(&[backend.address()]);
     let mut client = connect(&proxy).await;
-    let (upload, frames) = mpsc::unbounded_channel();
-    let body = StreamBody::new(UnboundedReceiverStream::new(frames)).boxed();
+    let (body, upload) = streaming();
     let mut request = get("/").map(|_| body);
     *request.method_mut() = http::Method::POST;
     request.headers_mut().insert("te", HeaderValue::from_static("trailers"));

@@ -20,4 +20,5 @@ mod http2;
 mod line;
 mod retries;
 mod sticky;
+mod targets;
 mod upgrades;

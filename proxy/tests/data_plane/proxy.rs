@@ -65,7 +65,19 @@ impl Proxy {
     /// A release of `web`, proved.
     pub(crate) fn release(&self, token: &str, targets: &[SocketAddr]) -> Arc<Release> {
         let text: Vec<_> = targets.iter().map(ToString::to_string).collect();
-        let spec = Spec::parse(text.join(" ").as_bytes()).unwrap();
+        self.release_of(token, &text.join(" "))
+    }
+
+    /// The release of `web` that a slot's value `text` says, ready to be reached.
+    pub(crate) async fn announce(&self, token: &str, text: &str) -> Arc<Release> {
+        let release = self.release_of(token, text);
+        release.reach.prepare().await.unwrap();
+        release
+    }
+
+    /// The release of `web` that a slot's value `text` says.
+    pub(crate) fn release_of(&self, token: &str, text: &str) -> Arc<Release> {
+        let spec = Spec::parse(text.as_bytes()).unwrap();
         let meters = Arc::new(Meters::new(THREADS));
         let release = Release::new(&app(), Slot::Blue, token.into(), &spec, self.limits, meters);
         release.targets.iter().for_each(|target| target.set_usable(true));

@@ -1,43 +1,33 @@
-//! A connection to a target, driven by whoever uses it.
+//! What carries a request to a target and its answer back.
 
-mod stream;
-
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
 
 use super::body::RequestBody;
+use super::client::Client;
+use super::clock::Clock;
 use super::deadline::Deadline;
-use crate::route::Target;
+use super::local::LocalRelease;
+use crate::reach::Stream;
 
-pub(super) use stream::Stream;
+pub(super) mod http1;
+pub(super) mod http2;
+mod sharing;
 
-/// A connection to a target. Both halves are in one place: the task that waits for the answer also
-/// moves the bytes, so there is no second task to wake.
+pub(super) use sharing::Sharing;
+
+/// What carries one request to a target and its answer back.
 #[derive(Debug)]
-pub(super) struct Upstream {
-    sender: SendRequest<RequestBody>,
-    connection: Driven,
-}
-
-/// hyper's half of the connection.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives in the box of its `Upstream`")]
-enum Driven {
-    /// It goes on.
-    Open(Connection<TokioIo<Stream>, RequestBody>),
-    /// It is over, and taken apart at once: what hyper has queued on it is handed back only by its
-    /// end, and a request sent to one that closed while it was idle would wait for ever. The socket
-    /// and what was read of it are what an upgrade goes on with.
-    Over(Option<(Stream, Bytes)>),
+pub(super) enum Upstream {
+    /// A connection that is this request's alone until its answer is over, and is driven by whoever
+    /// waits for it.
+    Http1(Box<http1::Upstream>),
+    /// A stream of a connection that others share and a task of its own drives.
+    Http2(http2::Upstream),
 }
 
 /// Why a request got no response head.
@@ -45,6 +35,8 @@ enum Driven {
 pub(super) enum SendFailed {
     /// Nothing of it was sent; here it is back.
     Unsent(Box<Request<RequestBody>>),
+    /// The target says that it has done nothing with it.
+    Refused(hyper::Error),
     /// It was sent, in part at least, and the connection failed.
     Broken(hyper::Error),
     /// The time for it is over.
@@ -52,88 +44,72 @@ pub(super) enum SendFailed {
 }
 
 impl Upstream {
-    /// Connects to `target`, trying each of its addresses in turn.
-    pub(super) async fn connect(target: &Target) -> io::Result<Box<Self>> {
-        let stream = Stream::connect(target).await?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Box::new(Self { sender, connection: Driven::Open(connection) }))
+    /// A connection to target number `target` of `release`, for a request of `client`.
+    pub(super) async fn connect(
+        release: &LocalRelease,
+        target: usize,
+        client: &Client,
+        clock: &Clock,
+    ) -> io::Result<Self> {
+        let reach = &release.release.reach;
+        let connect = async || {
+            let to = &release.release.targets[target];
+            reach.connect(&to.address, &to.addresses(), client.ends()).await
+        };
+        if reach.protocol.is_http2() {
+            release.pools[target].shared.make(clock, connect).await.map(Self::Http2)
+        } else {
+            let upstream = http1::Upstream::handshake(connect().await?).await?;
+            Ok(Self::Http1(Box::new(upstream)))
+        }
     }
 
-    /// Moves bytes in both directions as far as they go without waiting.
+    /// Moves bytes in both directions as far as they go without waiting, if nobody else does.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        self.connection.drive(cx);
-    }
-
-    /// Whether it can take a request. An end of stream that has arrived is seen here.
-    pub(super) fn is_alive(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx);
-        matches!(self.connection, Driven::Open(_)) && self.sender.is_ready()
+        if let Self::Http1(upstream) = self {
+            upstream.drive(cx);
+        }
     }
 
     /// Sends `request` and waits for the response head, until `deadline`.
     ///
     /// # Cancel safety
     ///
-    /// Cancelling closes the connection.
+    /// Cancelling cancels the request at the target: its connection, or its stream, is closed.
     pub(super) async fn send(
         &mut self,
         request: Request<RequestBody>,
         deadline: &Deadline,
     ) -> Result<Response<Incoming>, SendFailed> {
-        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
-        std::future::poll_fn(|cx| {
-            self.connection.drive(cx);
-            match answer.as_mut().poll(cx) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(failed)) => Poll::Ready(Err(SendFailed::from(failed))),
-                Poll::Pending if deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
+        match self {
+            Self::Http1(upstream) => upstream.send(request, deadline).await,
+            Self::Http2(upstream) => upstream.send(request, deadline).await,
+        }
+    }
+
+    /// Whether it may be asked again for what it says it has not done: see [`SendFailed::Refused`].
+    pub(super) fn can_refuse(&self) -> bool {
+        matches!(self, Self::Http2(_))
     }
 
     /// The socket and what was read of it, once the target has switched protocols.
-    pub(super) fn into_switched(self: Box<Self>) -> Option<(Stream, Bytes)> {
-        match self.connection {
-            Driven::Open(_) => None,
-            Driven::Over(switched) => switched,
+    pub(super) fn into_switched(self) -> Option<(Stream, Bytes)> {
+        match self {
+            Self::Http1(upstream) => upstream.into_switched(),
+            Self::Http2(_) => None,
         }
     }
 
     /// Goes on in a task of its own until both messages are over. For when nobody is sure to poll
-    /// the response body while the request body still runs.
-    pub(super) fn detach(self: Box<Self>) {
-        let Self { sender, connection } = *self;
-        if let Driven::Open(connection) = connection {
-            tokio::task::spawn_local(async move {
-                // The error, if any, reaches whoever reads the body.
-                let _ = connection.await;
-                drop(sender);
-            });
-        }
-    }
-}
-
-impl Driven {
-    /// Moves bytes, if it is not over. How it ends reaches whoever waits for the answer or its body.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        let Self::Open(connection) = self else { return };
-        if Pin::new(connection).poll(cx).is_ready()
-            && let Self::Open(connection) = std::mem::replace(self, Self::Over(None))
-        {
-            let parts = connection.into_parts();
-            *self = Self::Over(Some((parts.io.into_inner(), parts.read_buf)));
-        }
-    }
-}
-
-impl From<TrySendError<Request<RequestBody>>> for SendFailed {
-    fn from(mut failed: TrySendError<Request<RequestBody>>) -> Self {
-        match failed.take_message() {
-            Some(request) => Self::Unsent(Box::new(request)),
-            None => Self::Broken(failed.into_error()),
+    /// the response body while the request body still runs. A stream is held until its answer is
+    /// over.
+    pub(super) fn detach(self) -> Option<Self> {
+        match self {
+            Self::Http1(upstream) => {
+                upstream.detach();
+                None
+            }
+            shared @ Self::Http2(_) => Some(shared),
         }
     }
 }

@@ -17,7 +17,7 @@ thread_local! {
 }
 
 /// Writes `bufs` to `io`.
-pub(super) fn poll_write(
+pub(crate) fn poll_write(
     io: Pin<&mut impl AsyncWrite>,
     cx: &mut Context<'_>,
     bufs: &[IoSlice<'_>],

@@ -1,0 +1,119 @@
+//! HTTP/1.1 towards targets: a connection for one request at a time, driven by whoever uses it.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+
+use super::super::body::RequestBody;
+use super::super::deadline::Deadline;
+use super::SendFailed;
+use crate::reach::Stream;
+
+/// A connection to a target. Both halves are in one place: the task that waits for the answer also
+/// moves the bytes, so there is no second task to wake.
+#[derive(Debug)]
+pub(in crate::data) struct Upstream {
+    sender: SendRequest<RequestBody>,
+    connection: Driven,
+}
+
+/// hyper's half of the connection.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives in the box of its `Upstream`")]
+enum Driven {
+    /// It goes on.
+    Open(Connection<TokioIo<Stream>, RequestBody>),
+    /// It is over, and taken apart at once: what hyper has queued on it is handed back only by its
+    /// end, and a request sent to one that closed while it was idle would wait for ever. The socket
+    /// and what was read of it are what an upgrade goes on with.
+    Over(Option<(Stream, Bytes)>),
+}
+
+impl Upstream {
+    /// Begins to speak HTTP/1.1 on `stream`.
+    pub(super) async fn handshake(stream: Stream) -> io::Result<Self> {
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        Ok(Self { sender, connection: Driven::Open(connection) })
+    }
+
+    /// Moves bytes in both directions as far as they go without waiting.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        self.connection.drive(cx);
+    }
+
+    /// Whether it can take a request. An end of stream that has arrived is seen here.
+    pub(in crate::data) fn is_alive(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive(cx);
+        matches!(self.connection, Driven::Open(_)) && self.sender.is_ready()
+    }
+
+    /// See [`super::Upstream::send`].
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        deadline: &Deadline,
+    ) -> Result<Response<Incoming>, SendFailed> {
+        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+        std::future::poll_fn(|cx| {
+            self.connection.drive(cx);
+            match answer.as_mut().poll(cx) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(failed)) => Poll::Ready(Err(SendFailed::from(failed))),
+                Poll::Pending if deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// See [`super::Upstream::into_switched`].
+    pub(super) fn into_switched(self: Box<Self>) -> Option<(Stream, Bytes)> {
+        match self.connection {
+            Driven::Open(_) => None,
+            Driven::Over(switched) => switched,
+        }
+    }
+
+    /// See [`super::Upstream::detach`].
+    pub(super) fn detach(self: Box<Self>) {
+        let Self { sender, connection } = *self;
+        if let Driven::Open(connection) = connection {
+            tokio::task::spawn_local(async move {
+                // The error, if any, reaches whoever reads the body.
+                let _ = connection.await;
+                drop(sender);
+            });
+        }
+    }
+}
+
+impl Driven {
+    /// Moves bytes, if it is not over. How it ends reaches whoever waits for the answer or its body.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        let Self::Open(connection) = self else { return };
+        if Pin::new(connection).poll(cx).is_ready()
+            && let Self::Open(connection) = std::mem::replace(self, Self::Over(None))
+        {
+            let parts = connection.into_parts();
+            *self = Self::Over(Some((parts.io.into_inner(), parts.read_buf)));
+        }
+    }
+}
+
+impl From<TrySendError<Request<RequestBody>>> for SendFailed {
+    fn from(mut failed: TrySendError<Request<RequestBody>>) -> Self {
+        match failed.take_message() {
+            Some(request) => Self::Unsent(Box::new(request)),
+            None => Self::Broken(failed.into_error()),
+        }
+    }
+}
