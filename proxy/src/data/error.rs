@@ -91,6 +91,13 @@ pub(super) enum ProxyError {
         /// Where.
         target: String,
     },
+    /// It was asked for WebSocket by an extended CONNECT, and answered with something else that such a
+    /// client would take for it.
+    #[error("{target} did not switch to WebSocket")]
+    Unswitched {
+        /// Where.
+        target: String,
+    },
     /// It is not clear where its answer ends.
     #[error("{target} framed its answer in a way that can be read as two")]
     Framing {
@@ -124,6 +131,7 @@ impl ProxyError {
             | Self::Reset { .. }
             | Self::Protocol { .. }
             | Self::Switched { .. }
+            | Self::Unswitched { .. }
             | Self::Framing { .. } => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout { .. } | Self::ResponseTimeout { .. } => {
                 StatusCode::GATEWAY_TIMEOUT
@@ -137,9 +145,10 @@ impl ProxyError {
             Self::Unreachable { .. } => Some(Fault::Connect),
             Self::ConnectTimeout { .. } => Some(Fault::ConnectTimeout),
             Self::Reset { .. } => Some(Fault::Reset),
-            Self::Protocol { .. } | Self::Switched { .. } | Self::Framing { .. } => {
-                Some(Fault::Protocol)
-            }
+            Self::Protocol { .. }
+            | Self::Switched { .. }
+            | Self::Unswitched { .. }
+            | Self::Framing { .. } => Some(Fault::Protocol),
             Self::ResponseTimeout { .. } => Some(Fault::ResponseTimeout),
             Self::BadRequest(_)
             | Self::Forbidden
@@ -177,9 +186,10 @@ impl ProxyError {
             Self::Busy { .. } => "the app has too much to do just now",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } => "the app cannot be reached",
             Self::Reset { .. } => "the app broke off before answering",
-            Self::Protocol { .. } | Self::Switched { .. } | Self::Framing { .. } => {
-                "the app did not answer in HTTP"
-            }
+            Self::Protocol { .. }
+            | Self::Switched { .. }
+            | Self::Unswitched { .. }
+            | Self::Framing { .. } => "the app did not answer in HTTP",
             Self::ResponseTimeout { .. } => "the app did not answer in time",
         }
     }
@@ -203,9 +213,10 @@ impl ProxyError {
             Self::Unreachable { .. } => Fault::Connect.as_str(),
             Self::ConnectTimeout { .. } => Fault::ConnectTimeout.as_str(),
             Self::Reset { .. } => Fault::Reset.as_str(),
-            Self::Protocol { .. } | Self::Switched { .. } | Self::Framing { .. } => {
-                Fault::Protocol.as_str()
-            }
+            Self::Protocol { .. }
+            | Self::Switched { .. }
+            | Self::Unswitched { .. }
+            | Self::Framing { .. } => Fault::Protocol.as_str(),
             Self::ResponseTimeout { .. } => Fault::ResponseTimeout.as_str(),
             Self::Busy { .. } => "busy",
         }

@@ -181,7 +181,8 @@ fn switched(
     Some(response)
 }
 
-fn name(exchange: &Exchange, target: usize) -> String {
+/// What target number `target` is called.
+pub(super) fn name(exchange: &Exchange, target: usize) -> String {
     exchange.release().release.targets[target].address.to_string()
 }
 

@@ -56,6 +56,6 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     if finished && let Some(upgraded) = client.take_upgraded() {
         let parts = connection.into_parts();
         let side = Side { io: parts.io.into_inner(), early: parts.read_buf };
-        upgrade::run(peer, side, upgraded).await;
+        upgrade::run(peer, client.deadline(), side, upgraded).await;
     }
 }

@@ -44,6 +44,7 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
             .initial_connection_window_size(limits.http2.connection_window.as_u32())
             .max_header_list_size(limits.bounds.header_bytes.as_u32())
             .max_send_buf_size(SEND_BUFFER)
+            .enable_connect_protocol()
             .serve_connection(TokioIo::new(io), service)
     );
     let mut leaving = false;

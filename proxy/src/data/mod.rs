@@ -28,6 +28,7 @@
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
 //! - `upgrade`: what may be switched to after `101 Switching Protocols`, and the switch
+//! - `extended`: the same asked for over HTTP/2
 //! - [`tunnel`]: bytes both ways after it; `tunnels`: when each is to end
 //! - `trail`: what is kept of a request for its error and for the access log
 //! - `error`: everything that can go wrong, its status and its side
@@ -43,6 +44,7 @@ pub mod door;
 mod error;
 mod exchange;
 mod expect;
+mod extended;
 mod forward;
 pub mod forwarded;
 mod headers;

@@ -17,6 +17,7 @@ use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::exchange::Exchange;
 use super::expect::Gate;
+use super::extended::{Extended, WEBSOCKET};
 use super::headers::Coding;
 use super::trail::Trail;
 use super::{forward, headers, host, respond, strict, upgrade};
@@ -91,13 +92,14 @@ impl Drop for Turn<'_> {
 }
 
 async fn answer(
-    peer: &Peer,
+    peer: &Rc<Peer>,
     deadline: &Rc<Deadline>,
     (mut head, body): (request::Parts, Incoming),
     began: Instant,
     trail: &mut Trail,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let mut bounds = peer.client.limits().bounds;
+    let extended = Extended::of(&mut head);
     strict::request(&head, &bounds)?;
     let way = {
         let host = host::host(head.version, &head.uri, &head.headers)?;
@@ -138,6 +140,9 @@ async fn answer(
     }
     let target = way.lease.release().release.reach.protocol;
     if target.is_http2() {
+        if extended.is_some() {
+            return Err(ProxyError::Connect);
+        }
         headers::for_http2(&mut head, target.is_tls(), hop.trailers);
     }
     let mut record = trail.record.take();
@@ -152,7 +157,10 @@ async fn answer(
     let mut request = Request::from_parts(head, body);
     let bodyless = request.body().is_end_stream();
     let may_ask = http1 && bodyless && !target.is_http2();
-    let upgrade = hop.upgrade.filter(|protocols| may_ask && upgrade::may_ask(protocols));
+    let upgrade = match extended {
+        Some(_) => Some(WEBSOCKET),
+        None => hop.upgrade.filter(|protocols| may_ask && upgrade::may_ask(protocols)),
+    };
     if let Some(protocols) = &upgrade {
         headers::ask_upgrade(request.headers_mut(), protocols);
     }
@@ -160,7 +168,10 @@ async fn answer(
         let gate = Gate::new(&mut request);
         request.body_mut().hold(gate);
     }
-    let answered = forward::forward(&peer.local, &exchange, request, upgrade.as_ref()).await;
+    let mut answered = forward::forward(&peer.local, &exchange, request, upgrade.as_ref()).await;
+    if let Some(extended) = extended {
+        answered = answered.and_then(|response| tunnel(peer, extended, response, &exchange));
+    }
     match answered {
         Ok(mut response) => {
             if let Some(front) = &trail.front {
@@ -171,6 +182,26 @@ async fn answer(
         Err(error) => {
             exchange.ended(&error);
             Err(error)
+        }
+    }
+}
+
+/// Lets an extended CONNECT that its target has accepted become a tunnel.
+fn tunnel(
+    peer: &Rc<Peer>,
+    extended: Extended,
+    mut response: Response<ResponseBody>,
+    exchange: &Exchange,
+) -> Result<Response<ResponseBody>, ProxyError> {
+    match (response.status(), peer.client.take_upgraded()) {
+        (_, Some(upgraded)) if extended.answer(&mut response) => {
+            extended.carry(peer, upgraded);
+            Ok(response)
+        }
+        (status, None) if !status.is_success() => Ok(response),
+        _ => {
+            let target = forward::name(exchange, exchange.place.target());
+            Err(ProxyError::Unswitched { target })
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::clock::{Clock, Moment};
+use super::deadline::Deadline;
 use super::exchange::Exchange;
 use super::local::Local;
 use super::tunnel::{Guard, Order};
@@ -23,6 +24,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Tunnel {
     exchange: Rc<Exchange>,
+    /// Until when it may be idle.
+    deadline: Rc<Deadline>,
     /// When to ask it to end, and when to cut it; set once it is to end.
     leaves: Cell<Option<(Moment, Moment)>>,
     waker: RefCell<Option<Waker>>,
@@ -43,9 +46,15 @@ pub(super) struct Open<'a> {
 
 impl Tunnels {
     /// A tunnel that begins now.
-    pub(super) fn open(&self, exchange: Rc<Exchange>, clock: &Rc<Clock>) -> Open<'_> {
+    pub(super) fn open(
+        &self,
+        exchange: &Rc<Exchange>,
+        deadline: &Rc<Deadline>,
+        clock: &Rc<Clock>,
+    ) -> Open<'_> {
         let tunnel = Rc::new(Tunnel {
-            exchange,
+            exchange: Rc::clone(exchange),
+            deadline: Rc::clone(deadline),
             leaves: Cell::new(None),
             waker: RefCell::new(None),
             clock: Rc::clone(clock),
@@ -100,8 +109,7 @@ impl Drop for Open<'_> {
 
 impl Guard for Open<'_> {
     fn order(&self, cx: &mut Context<'_>) -> Order {
-        let deadline = &self.tunnel.exchange.deadline;
-        deadline.remember(cx.waker());
+        self.tunnel.deadline.remember(cx.waker());
         *self.tunnel.waker.borrow_mut() = Some(cx.waker().clone());
         let now = self.tunnel.clock.now();
         match self.tunnel.leaves.get() {
@@ -112,15 +120,15 @@ impl Guard for Open<'_> {
     }
 
     fn is_overdue(&self) -> bool {
-        self.tunnel.exchange.deadline.is_over()
+        self.tunnel.deadline.is_over()
     }
 
     fn moved(&self) {
         let limits = &self.tunnel.exchange.release().release.limits;
-        self.tunnel.exchange.deadline.allow(limits.tunnel);
+        self.tunnel.deadline.allow(limits.tunnel);
     }
 
     fn closing(&self) {
-        self.tunnel.exchange.deadline.allow(FAREWELL);
+        self.tunnel.deadline.allow(FAREWELL);
     }
 }

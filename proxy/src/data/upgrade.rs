@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Peer;
+use super::deadline::Deadline;
 use super::exchange::Exchange;
-use super::transport::Transport;
 use super::tunnel::{self, Protocol, Side};
 use crate::reach::Stream;
 
@@ -51,12 +52,18 @@ pub(super) fn is_accepted(asked: &HeaderValue, answer: &HeaderMap) -> bool {
     offers.any(|offer| offer.eq_ignore_ascii_case(one.as_bytes().trim_ascii()))
 }
 
-/// Carries bytes both ways until the tunnel is over.
-pub(super) async fn run(peer: &Peer, client: Side<Transport>, upgraded: Upgraded) {
+/// Carries bytes both ways until the tunnel is over. `deadline` is that of the task this runs in.
+pub(super) async fn run<C: AsyncRead + AsyncWrite + Unpin>(
+    peer: &Peer,
+    deadline: &Rc<Deadline>,
+    client: Side<C>,
+    upgraded: Upgraded,
+) {
     let Upgraded { target, protocol, exchange } = upgraded;
     peer.client.exchange_began();
-    exchange.deadline.allow(exchange.release().release.limits.tunnel);
-    let guard = peer.local.tunnels.open(Rc::clone(&exchange), &peer.local.clock);
+    deadline.allow(exchange.release().release.limits.tunnel);
+    let guard = peer.local.tunnels.open(&exchange, deadline, &peer.local.clock);
     let outcome = tunnel::run(client, target, protocol, &guard).await;
     exchange.tunnel_ended(outcome.end);
+    peer.client.exchange_over();
 }

@@ -5,9 +5,11 @@
 //!
 //! - [`header`]: the header of one frame
 //! - [`tracker`]: where in the frames one direction of a tunnel is
+//! - [`handshake`]: what proves that a server means it
 //! - [`close`]: the frame that ends a tunnel
 
 pub mod close;
+pub mod handshake;
 pub mod header;
 pub mod tracker;
 

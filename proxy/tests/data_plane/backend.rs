@@ -79,11 +79,20 @@ impl Conn {
         within("a request head", self.try_request()).await.expect("the proxy closed instead")
     }
 
+    /// The same with its letters as they came.
+    pub(crate) async fn raw_request(&mut self) -> String {
+        within("a request head", self.try_raw()).await.expect("the proxy closed instead")
+    }
+
     async fn try_request(&mut self) -> Option<String> {
+        self.try_raw().await.map(|head| head.to_lowercase())
+    }
+
+    async fn try_raw(&mut self) -> Option<String> {
         loop {
             if let Some(end) = head_end(&self.read) {
                 let head: Vec<u8> = self.read.drain(..end).collect();
-                return Some(String::from_utf8(head).unwrap().to_lowercase());
+                return Some(String::from_utf8(head).unwrap());
             }
             if self.stream.read_buf(&mut self.read).await.ok()? == 0 {
                 return None;

@@ -15,6 +15,7 @@ mod clients;
 mod ejection;
 mod errors;
 mod expect;
+mod extended;
 mod forwarding;
 mod http2;
 mod line;
