@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::document::{self, Section};
 use crate::health::Health;
 use crate::name::AppName;
+use crate::protocol::Protocol;
 use crate::record::Limits;
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
@@ -60,6 +61,8 @@ pub struct Run {
     pub port_range: PortRange,
     /// When the image is pulled.
     pub pull: Pull,
+    /// What its containers speak: `http/1.1`, or `h2c` as gRPC servers do.
+    pub protocol: Protocol,
 }
 
 /// When an image is pulled.
@@ -223,10 +226,21 @@ fn run(mut section: Section<'_>) -> Option<Run> {
         engine: engine(&mut section),
         bind: bind(&mut section),
         pull: section.or("pull", Pull::default()),
+        protocol: protocol(&mut section),
         port: port?,
         replicas,
         port_range,
     })
+}
+
+fn protocol(section: &mut Section<'_>) -> Protocol {
+    let protocol = section.or("protocol", Protocol::default());
+    if protocol.is_tls() {
+        let said = "containers on a machine of yours speak `http/1.1` or `h2c`; targets that speak \
+                    TLS are announced with `shuntctl announce`";
+        section.mistake("protocol", said);
+    }
+    protocol
 }
 
 fn engine(section: &mut Section<'_>) -> Option<String> {
@@ -290,6 +304,7 @@ path = "/up"
         assert_eq!((file.run.port, file.run.replicas), (8080, 2));
         assert_eq!(file.run.bind, IpAddr::from([127, 0, 0, 1]));
         assert_eq!(file.run.port_range.to_string(), "20000-29999");
+        assert_eq!(file.run.protocol, Protocol::Http1);
         assert_eq!(file.limits, Limits::default());
     }
 

@@ -1,13 +1,18 @@
 //! One health check of one target, from here: so that a release that cannot answer at all is never
 //! announced, and its failure is shown with its container's output.
 
+use std::future::Future;
 use std::time::Duration;
 
-use http::{Request, header};
+use bytes::Bytes;
+use http::{Request, Response, Uri, header};
 use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use shunt_config::Address;
 use shunt_config::health::{Check, CheckKind, CheckMethod};
+use shunt_config::protocol::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -19,16 +24,16 @@ const STAYS_OPEN: Duration = Duration::from_millis(100);
 
 /// Asks `address` once: what it answered, and whether that counts as healthy. Ends within the
 /// check's timeout.
-pub async fn probe(address: &Address, check: &Check) -> Result<String, String> {
+pub async fn probe(address: &Address, protocol: Protocol, check: &Check) -> Result<String, String> {
     let asked = async {
         match with_port(address, check.port) {
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), port)).await;
-                ask(stream.map_err(|e| format!("connect: {e}"))?, address, check).await
+                ask(stream.map_err(|e| format!("connect: {e}"))?, address, protocol, check).await
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
-                ask(stream.map_err(|e| format!("connect: {e}"))?, address, check).await
+                ask(stream.map_err(|e| format!("connect: {e}"))?, address, protocol, check).await
             }
         }
     };
@@ -45,12 +50,17 @@ fn with_port(address: &Address, port: Option<u16>) -> Address {
     }
 }
 
-async fn ask<S>(mut stream: S, address: &Address, check: &Check) -> Result<String, String>
+async fn ask<S>(
+    mut stream: S,
+    address: &Address,
+    protocol: Protocol,
+    check: &Check,
+) -> Result<String, String>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     match check.kind {
-        CheckKind::Http => request(stream, address, check).await,
+        CheckKind::Http => request(stream, address, protocol, check).await,
         CheckKind::Tcp => match timeout(STAYS_OPEN, stream.read_u8()).await {
             Ok(Err(error)) => Err(format!("connected, then closed: {error}")),
             // Some servers speak first.
@@ -59,12 +69,36 @@ where
     }
 }
 
-async fn request<S>(stream: S, address: &Address, check: &Check) -> Result<String, String>
+async fn request<S>(
+    stream: S,
+    address: &Address,
+    protocol: Protocol,
+    check: &Check,
+) -> Result<String, String>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let shake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = shake.map_err(|e| format!("connect: {e}"))?;
+    let request = asked(address, protocol, check);
+    let request = request.map_err(|e| format!("this check cannot be sent: {e}"))?;
+    let (io, connect) = (TokioIo::new(stream), |e| format!("connect: {e}"));
+    let answer = if protocol.is_http2() {
+        let here = TokioExecutor::new();
+        let (mut sender, connection) = http2::handshake(here, io).await.map_err(connect)?;
+        answered(sender.send_request(request), connection).await
+    } else {
+        let (mut sender, connection) = http1::handshake(io).await.map_err(connect)?;
+        answered(sender.send_request(request), connection).await
+    };
+    let status = answer.map_err(|e| format!("no answer: {e}"))?.status();
+    let said = format!("{} {}", check.path, status);
+    if check.status.contains(status.as_u16()) { Ok(said) } else { Err(said) }
+}
+
+fn asked(
+    address: &Address,
+    protocol: Protocol,
+    check: &Check,
+) -> http::Result<Request<Empty<Bytes>>> {
     let method = match check.method {
         CheckMethod::Get => http::Method::GET,
         CheckMethod::Head => http::Method::HEAD,
@@ -74,27 +108,31 @@ where
         Address::Tcp { .. } => address.to_string(),
         Address::Unix(_) => "localhost".to_owned(),
     });
-    let request = Request::builder()
-        .method(method)
-        .uri(&check.path)
-        .header(header::HOST, host)
-        .header(header::USER_AGENT, concat!("shuntctl/", env!("CARGO_PKG_VERSION")))
-        .header(header::CONNECTION, "close")
-        .body(Empty::<bytes::Bytes>::new())
-        .map_err(|e| format!("this check cannot be sent: {e}"))?;
-    // The answer's head is all that counts, so the connection is dropped with this future.
-    let mut answer = std::pin::pin!(sender.send_request(request));
-    let answer = tokio::select! {
+    let request = Request::builder().method(method);
+    let request = if protocol.is_http2() {
+        let uri = Uri::builder().scheme("http").authority(host).path_and_query(&*check.path);
+        request.uri(uri.build()?)
+    } else {
+        request.uri(&check.path).header(header::HOST, host).header(header::CONNECTION, "close")
+    };
+    let agent = concat!("shuntctl/", env!("CARGO_PKG_VERSION"));
+    request.header(header::USER_AGENT, agent).body(Empty::new())
+}
+
+/// The answer's head, which is all that counts: the connection is dropped with this future.
+async fn answered(
+    answer: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    connection: impl Future<Output = hyper::Result<()>>,
+) -> hyper::Result<Response<Incoming>> {
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
         answer = &mut answer => answer,
         // It may be over in the same moment in which the answer has come.
         ended = connection => match ended {
             Ok(()) => answer.await,
             Err(error) => Err(error),
         },
-    };
-    let status = answer.map_err(|e| format!("no answer: {e}"))?.status();
-    let said = format!("{} {}", check.path, status);
-    if check.status.contains(status.as_u16()) { Ok(said) } else { Err(said) }
+    }
 }
 
 #[cfg(test)]
@@ -128,18 +166,18 @@ mod tests {
     #[tokio::test]
     async fn the_answer_decides_and_is_told() {
         let up = answering("HTTP/1.1 204 No Content\r\n\r\n").await;
-        assert_eq!(probe(&up, &check("{}")).await.unwrap(), "/up 204 No Content");
+        assert_eq!(probe(&up, Protocol::Http1, &check("{}")).await.unwrap(), "/up 204 No Content");
         let down = answering("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
-        let said = probe(&down, &check("{}")).await.unwrap_err();
+        let said = probe(&down, Protocol::Http1, &check("{}")).await.unwrap_err();
         assert_eq!(said, "/up 503 Service Unavailable");
     }
 
     #[tokio::test]
     async fn a_connection_that_is_closed_at_once_is_not_healthy() {
         let closing = answering("").await;
-        assert!(probe(&closing, &check("{}")).await.is_err());
+        assert!(probe(&closing, Protocol::Http1, &check("{}")).await.is_err());
         let closing = answering("").await;
-        let said = probe(&closing, &check(r#"{"kind":"tcp"}"#)).await.unwrap_err();
+        let said = probe(&closing, Protocol::Http1, &check(r#"{"kind":"tcp"}"#)).await.unwrap_err();
         assert!(said.starts_with("connected, then closed"), "{said}");
     }
 
@@ -148,7 +186,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string().parse().unwrap();
         drop(listener);
-        let said = probe(&address, &check("{}")).await.unwrap_err();
+        let said = probe(&address, Protocol::Http1, &check("{}")).await.unwrap_err();
         assert!(said.contains("refused"), "{said}");
     }
 
@@ -156,7 +194,8 @@ mod tests {
     async fn a_target_that_says_nothing_is_given_up_after_the_timeout() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string().parse().unwrap();
-        let said = probe(&address, &check(r#"{"timeout":"50ms"}"#)).await.unwrap_err();
+        let said =
+            probe(&address, Protocol::Http1, &check(r#"{"timeout":"50ms"}"#)).await.unwrap_err();
         assert_eq!(said, "no answer within 50 ms");
     }
 }

@@ -24,6 +24,7 @@ impl Run<'_> {
         let release = Release {
             version: record.version.clone(),
             image: record.image.clone(),
+            protocol: job.file.run.protocol,
             targets: self.containers.iter().map(|c| Target::new(address(c, job))).collect(),
             health: job.file.health.clone(),
             timeouts: job.file.timeouts.clone(),

@@ -58,7 +58,7 @@ impl Run<'_> {
         let app = self.sight.keys.app.as_ref().and_then(Kept::ok);
         let defaults = app.map_or_else(Health::default, |app| app.health.clone());
         let check = job.file.health.over(&defaults);
-        let address = address(container, job);
+        let (address, protocol) = (address(container, job), job.file.run.protocol);
         let mut passes = 0;
         let mut last = "was not asked yet".to_owned();
         while Instant::now() < deadline {
@@ -70,7 +70,7 @@ impl Run<'_> {
                 Ok(State::Gone) => return Err("the container was removed by someone".to_owned()),
                 Err(error) => return Err(error.to_string()),
             }
-            match timeout_at(deadline, probe(&address, &check)).await {
+            match timeout_at(deadline, probe(&address, protocol, &check)).await {
                 Ok(Ok(said)) => {
                     passes += 1;
                     last = said;

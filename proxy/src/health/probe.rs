@@ -261,6 +261,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_target_of_http_2_is_asked_in_http_2() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let asked = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut served = h2::server::handshake(stream).await.unwrap();
+            let (request, mut answer) = served.accept().await.unwrap().unwrap();
+            answer.send_response(Response::new(()), true).unwrap();
+            while served.accept().await.is_some() {}
+            request.uri().to_string()
+        });
+        let text = format!(r#"{{"protocol":"h2c","targets":["{at}"]}}"#);
+        let reach = Reach::of(&shunt_config::Release::parse(text.as_bytes()).unwrap());
+        let outcome = probe(&target(&at.to_string().parse().unwrap()), &reach, &check("{}")).await;
+        assert_eq!(outcome, Outcome::Passed("200 OK".into()));
+        assert_eq!(asked.await.unwrap(), format!("http://{at}/up"));
+    }
+
+    #[tokio::test]
     async fn a_bad_status_fails_with_the_status_and_the_first_line_of_the_answer() {
         let (address, _, _) = answering(
             "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 14\r\n\r\n\nno database\n!",
