@@ -22,6 +22,7 @@ pub mod admin;
 pub mod cli;
 pub mod control;
 pub mod data;
+mod descriptors;
 mod doors;
 pub mod health;
 pub mod log;

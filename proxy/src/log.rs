@@ -27,7 +27,7 @@ const WORDS: [(&str, LevelFilter); 6] = [
 ];
 
 /// Which lines are logged: `info`, or by module `info,shunt_proxy::health=debug,h2=warn`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Levels(Targets);
 
 /// Why a text names no levels.
