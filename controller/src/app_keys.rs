@@ -22,7 +22,7 @@ pub struct Kept<T> {
 
 impl<T> Kept<T> {
     fn new(entry: &Entry, parse: fn(&[u8]) -> Result<T, Mistake>) -> Self {
-        let value = parse(&entry.value).map(Box::new);
+        let value = entry.parse(parse).map(Box::new);
         Self { token: entry.token.clone(), raw: entry.value.clone(), value }
     }
 

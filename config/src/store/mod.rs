@@ -23,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::strict::Mistake;
 use crate::token::Token;
 
 pub mod config;
@@ -49,6 +50,18 @@ pub struct Entry {
     pub token: Token,
     /// Orders keys of one store by when they first came to be; nothing else.
     pub created: u64,
+    /// Why the store cannot read what somebody put there; then `value` is empty and means nothing.
+    pub fault: Option<Mistake>,
+}
+
+impl Entry {
+    /// The value as `parse` reads it, or why it cannot be read.
+    pub fn parse<T>(&self, parse: impl FnOnce(&[u8]) -> Result<T, Mistake>) -> Result<T, Mistake> {
+        match &self.fault {
+            None => parse(&self.value),
+            Some(fault) => Err(fault.clone()),
+        }
+    }
 }
 
 /// All keys under a prefix at one moment.

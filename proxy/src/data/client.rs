@@ -3,13 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::deadline::{Deadline, Deadlines, Watched};
 use super::plane::ClientLimits;
+use super::room::{Room, Taken};
 use super::upgrade::Upgraded;
 use crate::proxy_protocol::Addresses;
+
+/// How long a client on HTTP/2 has to go, once it was told to and nothing runs for it: time for its
+/// word that it has heard, so that a request which was already under way is answered.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a client connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +40,10 @@ pub(super) struct Client {
     served: Cell<u32>,
     /// Exchanges now open: at most one on HTTP/1.1.
     open: Cell<u32>,
+    /// Whether it has not taken all that was written to it.
+    blocked: Cell<bool>,
+    /// Whether it was told to go.
+    leaving: Cell<bool>,
     watched: Watched,
     limits: ClientLimits,
     /// What this connection turns into when its last answer is written.
@@ -70,7 +81,7 @@ impl Client {
     pub(super) fn head_began(&self) {
         if self.stage.get() == Stage::Idle {
             self.stage.set(Stage::Head);
-            self.deadline().restart(Some(self.limits.client.head));
+            self.deadline().restart(Some(self.hurried(self.limits.client.head)));
         }
     }
 
@@ -93,15 +104,37 @@ impl Client {
         self.open.set(self.open.get().saturating_sub(1));
         if self.open.get() == 0 {
             self.stage.set(Stage::Idle);
-            self.deadline().restart(Some(self.limits.client.idle));
+            self.deadline().restart(Some(self.hurried(self.limits.client.idle)));
         }
+    }
+
+    /// The client was told to go: from now on it has [`FAREWELL`] between its requests.
+    pub(super) fn told_to_go(&self) {
+        if !self.leaving.replace(true) && self.open.get() == 0 {
+            self.deadline().restart(Some(FAREWELL));
+        }
+    }
+
+    fn hurried(&self, limit: Duration) -> Duration {
+        if self.leaving.get() { limit.min(FAREWELL) } else { limit }
+    }
+
+    /// The client takes no more for now, or does again.
+    pub(super) fn set_blocked(&self, blocked: bool) {
+        self.blocked.set(blocked);
+    }
+
+    /// Whether all that there is of a next request is a part of its head, and the client has taken
+    /// all that came before it.
+    pub(super) fn has_half_a_head(&self) -> bool {
+        self.stage.get() == Stage::Head && !self.blocked.get()
     }
 
     /// The client has taken some bytes.
     pub(super) fn took(&self) {
         match self.stage.get() {
             // The end of an answer may still be on its way.
-            Stage::Idle => self.deadline().allow(self.limits.client.idle),
+            Stage::Idle => self.deadline().allow(self.hurried(self.limits.client.idle)),
             Stage::Exchange => self.deadline().moved(),
             Stage::Head => {}
         }
@@ -123,6 +156,7 @@ impl Client {
 pub(super) struct Clients {
     limits: ClientLimits,
     deadlines: Rc<Deadlines>,
+    room: Arc<Room>,
     count: Cell<usize>,
     /// Told when the last one is gone.
     empty: Notify,
@@ -130,8 +164,13 @@ pub(super) struct Clients {
 
 impl Clients {
     /// None yet.
-    pub(super) fn new(deadlines: Rc<Deadlines>, limits: ClientLimits) -> Self {
-        Self { limits, deadlines, count: Cell::new(0), empty: Notify::new() }
+    pub(super) fn new(deadlines: Rc<Deadlines>, limits: ClientLimits, room: Arc<Room>) -> Self {
+        Self { limits, deadlines, room, count: Cell::new(0), empty: Notify::new() }
+    }
+
+    /// How many there may be, of all threads together.
+    pub(super) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// A new connection from `peer`. The first request head has the time of a head, not of an idle
@@ -144,11 +183,13 @@ impl Clients {
             stage: Cell::new(Stage::Idle),
             served: Cell::new(0),
             open: Cell::new(0),
+            blocked: Cell::new(false),
+            leaving: Cell::new(false),
             watched: self.deadlines.watch(Some(self.limits.client.head)),
             limits: self.limits,
             upgraded: RefCell::new(None),
         });
-        Admitted { client, clients: Rc::clone(self) }
+        Admitted { client, clients: Rc::clone(self), _place: self.room.take() }
     }
 
     /// How many there are.
@@ -170,6 +211,7 @@ pub(super) struct Admitted {
     /// The connection.
     pub(super) client: Rc<Client>,
     clients: Rc<Clients>,
+    _place: Taken,
 }
 
 impl Drop for Admitted {

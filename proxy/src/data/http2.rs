@@ -50,11 +50,18 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     let mut leaving = false;
     poll_fn(|cx| {
         client.deadline().remember(cx.waker());
-        if !leaving && (peer.local.is_leaving() || client.is_used_up()) {
+        if peer.local.is_leaving() {
+            // hyper ends it when the client has said that it has heard, and its streams are over. Not
+            // every client says so.
+            client.told_to_go();
+        }
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() && !leaving && (peer.local.is_leaving() || client.is_used_up()) {
             leaving = true;
             connection.as_mut().graceful_shutdown();
+            polled = connection.as_mut().poll(cx);
         }
-        match connection.as_mut().poll(cx) {
+        match polled {
             // It never passes while a stream is open.
             Poll::Pending if client.deadline().is_over() => Poll::Ready(()),
             polled => polled.map(|_| ()),

@@ -114,7 +114,7 @@ impl Local {
     pub(super) fn new(seat: &mut Seat) -> Self {
         let clock = Rc::new(Clock::default());
         let deadlines = Deadlines::new(Rc::clone(&clock));
-        let clients = Clients::new(Rc::clone(&deadlines), seat.client);
+        let clients = Clients::new(Rc::clone(&deadlines), seat.client, Arc::clone(&seat.room));
         Self {
             thread: seat.thread,
             clock,

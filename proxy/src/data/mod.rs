@@ -9,6 +9,7 @@
 //! - [`listener`]: sockets bound, one set for the whole life of the process
 //! - [`plane`]: the threads, and how they end
 //! - `worker`: one thread: accept, tick, sweep
+//! - [`room`]: how many client connections there may be
 //! - [`door`]: one listener as its connections see it
 //! - `client`: one client connection: its stage and its deadline
 //! - `deadline`: until when something may go on, without a timer for each
@@ -57,6 +58,7 @@ pub mod plane;
 mod pool;
 mod request;
 mod respond;
+pub mod room;
 pub mod rules;
 mod strict;
 mod trail;
@@ -70,3 +72,4 @@ mod worker;
 pub use door::Door;
 pub use listener::Listener;
 pub use plane::{ClientLimits, Plane, PlaneConfig};
+pub use room::Room;

@@ -119,7 +119,9 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(either!(&mut self.stream, stream => stream.poll_write(cx, buf)))?;
+        let written = either!(&mut self.stream, stream => stream.poll_write(cx, buf));
+        self.client.set_blocked(written.is_pending());
+        let written = ready!(written)?;
         self.client.took();
         Poll::Ready(Ok(written))
     }
@@ -129,8 +131,9 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written =
-            ready!(either!(&mut self.stream, stream => gather::poll_write(stream, cx, bufs)))?;
+        let written = either!(&mut self.stream, stream => gather::poll_write(stream, cx, bufs));
+        self.client.set_blocked(written.is_pending());
+        let written = ready!(written)?;
         self.client.took();
         Poll::Ready(Ok(written))
     }
@@ -143,7 +146,9 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.stream, stream => stream.poll_flush(cx))
+        let flushed = either!(&mut self.stream, stream => stream.poll_flush(cx));
+        self.client.set_blocked(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

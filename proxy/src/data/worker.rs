@@ -48,6 +48,8 @@ async fn serve(mut seat: Seat) -> usize {
         .collect();
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&local), seat_counts(&seat)));
     let grace = stopped(&mut seat).await;
+    // After the runtime has looked at the sockets: who has sent something by now is served.
+    tokio::task::yield_now().await;
     local.leave(grace);
     for task in accepting {
         // Each empties its queue before it ends: who has connected is served.
@@ -77,7 +79,23 @@ async fn accept(local: Rc<Local>, door: Rc<Door>, socket: std::net::TcpListener)
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "listener cannot be watched"),
     };
+    let room = local.clients.room();
     loop {
+        if room.is_full() {
+            if room.pause() {
+                tracing::warn!(
+                    connections = room.most(),
+                    "no more clients are accepted until some leave: the limit of file descriptors \
+                     allows no more; raise it (LimitNOFILE=, ulimit -Hn)"
+                );
+            }
+            while room.is_full() {
+                tokio::select! {
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    () = local.left() => return,
+                }
+            }
+        }
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,

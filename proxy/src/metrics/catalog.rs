@@ -110,6 +110,27 @@ pub(super) static ACCEPT_FAILURES: Family = Family::counter(
     NONE,
     "Accepts that failed for want of descriptors or memory.",
 );
+pub(super) static CONNECTIONS_MAX: Family = Family::gauge(
+    "shunt_client_connections_max",
+    NONE,
+    "Client connections that the limit of file descriptors leaves room for.",
+);
+pub(super) static ACCEPT_PAUSES: Family = Family::counter(
+    "shunt_accept_pauses_total",
+    NONE,
+    "How often a data thread stopped accepting because there was no room for more clients.",
+);
+pub(super) static UNPROXIED: Family = Family::counter(
+    "shunt_proxy_protocol_refused_total",
+    &["reason"],
+    "Connections closed for want of a PROXY header: from a peer that may send none (`untrusted`), \
+     with none or a bad one, ended within it, or none in time.",
+);
+pub(super) static LOG_LINES: Family = Family::counter(
+    "shunt_access_log_lines_total",
+    &["result"],
+    "Lines of the access log written, and dropped because the output was too slow or failed.",
+);
 pub(super) static BUILD: Family =
     Family::gauge("shunt_build_info", &["version"], "The version of this program.");
 pub(super) static START: Family =
@@ -133,7 +154,7 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static ALL: [&Family; 26] = [
+pub(super) static ALL: [&Family; 30] = [
     &REQUESTS,
     &DURATION,
     &IN_FLIGHT,
@@ -158,6 +179,10 @@ pub(super) static ALL: [&Family; 26] = [
     &CONNECTIONS,
     &UNROUTED,
     &ACCEPT_FAILURES,
+    &CONNECTIONS_MAX,
+    &ACCEPT_PAUSES,
+    &UNPROXIED,
+    &LOG_LINES,
     &BUILD,
     &START,
 ];

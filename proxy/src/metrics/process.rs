@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::StatusCode;
 
+use crate::proxy_protocol::ReadError;
+
 /// Counters of the whole process, in a row per data thread.
 #[derive(Debug)]
 pub struct ProcessMeters {
@@ -16,6 +18,45 @@ struct Row {
     unknown_host: AtomicU64,
     no_release: AtomicU64,
     accept_failed: AtomicU64,
+    unproxied: [AtomicU64; Unproxied::ALL.len()],
+}
+
+/// Why a connection to a listener of the PROXY protocol was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproxied {
+    /// Its peer is none of those that may speak it.
+    Untrusted,
+    /// What it began with is no header.
+    Malformed,
+    /// It ended within the header.
+    Incomplete,
+    /// No whole header came in time.
+    Timeout,
+}
+
+impl Unproxied {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 4] = [Self::Untrusted, Self::Malformed, Self::Incomplete, Self::Timeout];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Untrusted => "untrusted",
+            Self::Malformed => "malformed",
+            Self::Incomplete => "incomplete",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// What `error` is; nothing for one that only looked whether the port is open, and for a socket
+    /// that failed.
+    pub fn of(error: &ReadError) -> Option<Self> {
+        match error {
+            ReadError::Invalid(_) => Some(Self::Malformed),
+            ReadError::Closed => Some(Self::Incomplete),
+            ReadError::Nothing | ReadError::Io(_) => None,
+        }
+    }
 }
 
 impl ProcessMeters {
@@ -37,6 +78,16 @@ impl ProcessMeters {
     /// Counts an accept that failed for want of descriptors or memory.
     pub(crate) fn accept_failed(&self, thread: usize) {
         self.rows[thread].accept_failed.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection closed for want of a PROXY header.
+    pub(crate) fn unproxied(&self, thread: usize, why: Unproxied) {
+        self.rows[thread].unproxied[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Connections closed for want of a PROXY header.
+    pub fn unproxied_for(&self, why: Unproxied) -> u64 {
+        self.rows.iter().map(|row| row.unproxied[why as usize].load(Relaxed)).sum()
     }
 
     /// Requests for a host or path that no app has.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shunt_config::proxy_file::Client;
 use shunt_config::timeouts::Limits;
 use shunt_config::{App, AppName, Release as Spec, Slot, Timeouts};
-use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig};
+use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig, Room};
 use shunt_proxy::metrics::Meters;
 use shunt_proxy::route::router::Change;
 use shunt_proxy::route::{Epoch, Key, Line, Release, Router, Share, Site, Spread};
@@ -47,6 +47,7 @@ impl Proxy {
             threads: THREADS,
             listeners: vec![listener],
             client,
+            room: Room::of(usize::MAX),
             log: None,
             pages: Arc::default(),
             health: None,

@@ -3,7 +3,7 @@
 //! Waiting is asking again and again: a thread that waited in the kernel could not be called off,
 //! and a writer that was stopped must not stop everybody else.
 
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -108,11 +108,11 @@ fn late(path: &Path) -> io::Error {
 /// Opens the lock file. Reading is enough to lock it, so whoever may read the store may lock it.
 fn open(root: &Root, path: &Path) -> io::Result<File> {
     match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let file = OpenOptions::new().append(true).create(true).open(path)?;
-            file.set_permissions(root.file_permissions()?)?;
-            Ok(file)
-        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match root.create(path, 0) {
+            // Somebody else was first.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => File::open(path),
+            created => created,
+        },
         opened => opened,
     }
 }

@@ -43,6 +43,7 @@ impl Bench {
             value: value.as_ref().to_vec().into(),
             token: format!("{key}-{}", self.puts).as_str().into(),
             created: 1,
+            fault: None,
         };
         self.desired.put(&entry);
         self.step()
