@@ -66,7 +66,9 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
         threads: file.threads,
         listeners,
         client,
-        room: Room::within(descriptors, file.threads),
+        room: Room::within(descriptors, file.threads)
+            .at_most(file.client.connections as usize)
+            .per_client(file.client.per_address),
         log: log.clone(),
         pages: Arc::clone(&pages),
         health: file.front_health.as_deref().map(Into::into),

@@ -4,6 +4,8 @@
 
 #[path = "../../fuzz/checks/forwarded.rs"]
 mod forwarded;
+#[path = "../../fuzz/checks/frames.rs"]
+mod frames;
 #[path = "../../fuzz/checks/proxy_protocol.rs"]
 mod proxy_protocol;
 #[path = "../../fuzz/checks/websocket.rs"]
@@ -32,4 +34,9 @@ fn forwarded_addresses_hold_what_fuzzing_asks() {
 #[test]
 fn websocket_frames_hold_what_fuzzing_asks() {
     each("websocket", websocket::check);
+}
+
+#[test]
+fn frames_of_http_2_hold_what_fuzzing_asks() {
+    each("frames", frames::check);
 }

@@ -12,6 +12,12 @@ fn bad(name: &'static str, rule: &'static str, body: impl AsRef<str>) -> Case {
         .target_lacks("/smuggled")
 }
 
+/// `name`: nothing behind this end of a chunked request is a request.
+fn ambiguous(name: &'static str, end: &str) -> Case {
+    case(name, "RFC 9112 2.2").send(chunked(format!("5\r\nhello\r\n{end}{REST}"))).requests_at_most(1).closed()
+        .target_lacks("/smuggled")
+}
+
 /// `name`: the body "hello" arrives, and nothing of how it was sent.
 fn good(name: &'static str, rule: &'static str, body: impl AsRef<str>) -> Case {
     case(name, rule).send(chunked(body.as_ref())).passes().target_body("hello").target_lacks("ext")
@@ -65,6 +71,10 @@ pub(super) fn cases() -> Vec<Case> {
         bad("chunk_data_without_line_end_ends_it", "RFC 9112 7.1", "5\r\nhello0\r\n\r\n"),
         bad("chunk_data_with_two_line_ends_ends_it", "RFC 9112 7.1", "5\r\nhello\r\n\r\n0\r\n\r\n"),
         bad("a_last_chunk_ended_by_a_bare_lf_ends_it", "RFC 9112 2.2", "5\r\nhello\r\n0\n"),
+        // RFC 9112 2.2 lets a bare LF end a field line, and so the trailers as well. Whether it does or
+        // not: who comes to another end than a proxy before this one must not go on behind it.
+        ambiguous("trailers_ended_by_a_bare_lf_end_the_connection", "0\r\n\nGET / HTTP/1.1\r\nX-A: 1"),
+        ambiguous("trailers_with_bare_lfs_end_the_connection", "0\r\nX-A: 1\n\nGET / HTTP/1.1\r\nX-B: 2"),
         bad("a_chunk_extension_without_end_ends_it", "CVE-2023-39326", extension(1 << 20)),
         bad("chunk_extensions_without_end_end_it", "CVE-2023-39326",
             format!("1;ext={}\r\na\r\n", "a".repeat(1000)).repeat(1000)),

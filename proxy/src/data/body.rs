@@ -81,6 +81,11 @@ impl Body for RequestBody {
             };
             *left = rest;
         }
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && frame.is_trailers()
+        {
+            exchange.client.trailers_came();
+        }
         match &polled {
             Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => exchange.moved(Sending::Done),
             Poll::Ready(Some(Ok(_))) => exchange.moved(Sending::WaitsForTarget),

@@ -6,9 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use slab::Slab;
 use tokio::sync::Notify;
 
+use super::clock::Moment;
 use super::deadline::{Deadline, Deadlines, Watched};
+use super::per_address::Held;
 use super::plane::ClientLimits;
 use super::room::{Room, Taken};
 use super::upgrade::Upgraded;
@@ -42,10 +45,14 @@ pub(super) struct Client {
     open: Cell<u32>,
     /// Whether it has not taken all that was written to it.
     blocked: Cell<bool>,
+    /// Whether a request had trailers.
+    trailers: Cell<bool>,
     /// Whether it was told to go.
     leaving: Cell<bool>,
     watched: Watched,
     limits: ClientLimits,
+    /// Its place among those of its address, where these are counted.
+    held: RefCell<Option<Held>>,
     /// What this connection turns into when its last answer is written.
     upgraded: RefCell<Option<Upgraded>>,
 }
@@ -70,6 +77,29 @@ impl Client {
     /// A proxy in front, whose connection this is, has said who the client is.
     pub(super) fn set_address(&self, address: SocketAddr) {
         self.address.set(address);
+    }
+
+    /// For how long nothing has been under way; `None` while something is, and once it is to end.
+    fn idle_for(&self, now: Moment) -> Option<Duration> {
+        let due = self.deadline().due();
+        if self.stage.get() != Stage::Idle || now >= due {
+            return None;
+        }
+        // Its time began when it became idle.
+        let first = self.served.get() == 0;
+        let time = if first { self.limits.client.head } else { self.limits.client.idle };
+        Some(time.saturating_sub(due.since(now)))
+    }
+
+    /// A request had trailers.
+    pub(super) fn trailers_came(&self) {
+        self.trailers.set(true);
+    }
+
+    /// Whether nothing that follows on a connection of HTTP/1.1 is to be taken for a request: hyper
+    /// lets a bare LF end a line of trailers, where others may see more trailers (RFC 9112 2.2).
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.trailers.get()
     }
 
     /// What a client may take and cost.
@@ -157,7 +187,7 @@ pub(super) struct Clients {
     limits: ClientLimits,
     deadlines: Rc<Deadlines>,
     room: Arc<Room>,
-    count: Cell<usize>,
+    all: RefCell<Slab<Rc<Client>>>,
     /// Told when the last one is gone.
     empty: Notify,
 }
@@ -165,7 +195,7 @@ pub(super) struct Clients {
 impl Clients {
     /// None yet.
     pub(super) fn new(deadlines: Rc<Deadlines>, limits: ClientLimits, room: Arc<Room>) -> Self {
-        Self { limits, deadlines, room, count: Cell::new(0), empty: Notify::new() }
+        Self { limits, deadlines, room, all: RefCell::default(), empty: Notify::new() }
     }
 
     /// How many there may be, of all threads together.
@@ -176,7 +206,6 @@ impl Clients {
     /// A new connection from `peer`. The first request head has the time of a head, not of an idle
     /// connection: a client that connects and says nothing is not one between requests.
     pub(super) fn admit(self: &Rc<Self>, peer: SocketAddr, to: Option<SocketAddr>) -> Admitted {
-        self.count.set(self.count.get() + 1);
         let client = Rc::new(Client {
             address: Cell::new(peer),
             to,
@@ -184,17 +213,37 @@ impl Clients {
             served: Cell::new(0),
             open: Cell::new(0),
             blocked: Cell::new(false),
+            trailers: Cell::new(false),
             leaving: Cell::new(false),
             watched: self.deadlines.watch(Some(self.limits.client.head)),
             limits: self.limits,
+            held: RefCell::new(None),
             upgraded: RefCell::new(None),
         });
-        Admitted { client, clients: Rc::clone(self), _place: self.room.take() }
+        let key = self.all.borrow_mut().insert(Rc::clone(&client));
+        Admitted { client, key, clients: Rc::clone(self), _place: self.room.take() }
+    }
+
+    /// Whether the address of `client`, which is known by now, may have one more connection.
+    pub(super) fn hold(&self, client: &Client) -> bool {
+        let Some(addresses) = self.room.per_address() else { return true };
+        let held = addresses.hold(client.address().ip());
+        let may = held.is_some();
+        *client.held.borrow_mut() = held;
+        may
+    }
+
+    /// Ends the connection that has been idle for longest; `false` if none is idle.
+    pub(super) fn end_oldest_idle(&self, now: Moment) -> bool {
+        let all = self.all.borrow();
+        let idle = all.iter().filter_map(|(_, client)| Some((client.idle_for(now)?, client)));
+        let oldest = idle.max_by_key(|(idle, _)| *idle);
+        oldest.inspect(|(_, client)| client.deadline().end()).is_some()
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.count.get()
+        self.all.borrow().len()
     }
 
     /// Waits until there is none.
@@ -210,15 +259,15 @@ impl Clients {
 pub(super) struct Admitted {
     /// The connection.
     pub(super) client: Rc<Client>,
+    key: usize,
     clients: Rc<Clients>,
     _place: Taken,
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let left = self.clients.count.get() - 1;
-        self.clients.count.set(left);
-        if left == 0 {
+        self.clients.all.borrow_mut().remove(self.key);
+        if self.clients.len() == 0 {
             self.clients.empty.notify_one();
         }
     }

@@ -2,7 +2,9 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::io::ErrorKind::{ConnectionAborted, PermissionDenied, TimedOut, UnexpectedEof};
+use std::io::ErrorKind::{
+    ConnectionAborted, ConnectionRefused, PermissionDenied, TimedOut, UnexpectedEof,
+};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -19,7 +21,7 @@ use super::forwarded::Origin;
 use super::local::Local;
 use super::transport::{Stream, Transport};
 use super::{http1, http2};
-use crate::metrics::process::Unproxied;
+use crate::metrics::process::{Cut, Unproxied};
 use crate::proxy_protocol::{self, Header, ReadError};
 use crate::tls;
 
@@ -98,6 +100,10 @@ async fn welcome(
 ) -> io::Result<Welcome> {
     if let Some(trusted) = &door.proxy_protocol {
         proxied(local, client, trusted, &mut stream).await?;
+    }
+    if !local.clients.hold(client) {
+        local.meters.cut(local.thread, Cut::PerAddress);
+        return Err(ConnectionRefused.into());
     }
     if let Some(tls) = &door.tls {
         let accept = TlsAcceptor::from(tls.config()).accept(stream);

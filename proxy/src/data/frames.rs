@@ -129,8 +129,8 @@ impl Frames {
             self.in_header_block = flags & END_HEADERS == 0;
         }
         match counted {
-            Some((rate, abuse)) if !rate.count(now) => Err(abuse),
-            _ => Ok(()),
+            Some((rate, abuse)) => rate.count(now).then_some(()).ok_or(abuse),
+            None => Ok(()),
         }
     }
 }
@@ -162,11 +162,8 @@ impl Rate {
 mod tests {
     use super::*;
 
-    const LIMITS: fn() -> Http2 = || Http2 {
-        resets_per_second: 2,
-        control_frames_per_second: 3,
-        ..Http2::default()
-    };
+    const LIMITS: fn() -> Http2 =
+        || Http2 { resets_per_second: 2, control_frames_per_second: 3, ..Http2::default() };
     const START: Duration = Duration::from_millis(500);
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {

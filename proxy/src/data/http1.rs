@@ -41,7 +41,7 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
         client.deadline().remember(cx.waker());
         let mut polled = Pin::new(&mut connection).poll(cx);
         // After it was polled: what has come before this moment is answered.
-        if polled.is_pending() && !leaving && peer.local.is_leaving() {
+        if polled.is_pending() && !leaving && (peer.local.is_leaving() || client.is_ambiguous()) {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
             polled = Pin::new(&mut connection).poll(cx);

@@ -21,6 +21,7 @@ use super::pool::Pool;
 use super::tunnels::Tunnels;
 use crate::access_log::Lane;
 use crate::metrics::ProcessMeters;
+use crate::metrics::process::Cut;
 use crate::pages::Pages;
 use crate::route::router::View;
 use crate::route::{Epoch, Release};
@@ -220,8 +221,21 @@ impl Local {
         self.leaving.get().is_some()
     }
 
-    /// Gives the tunnels their orders, and the log what there is for it.
+    /// Ends the connection that has been idle for longest, if one is.
+    pub(super) fn make_room(&self) -> bool {
+        let made = self.clients.end_oldest_idle(self.clock.now());
+        if made {
+            self.meters.cut(self.thread, Cut::Idle);
+        }
+        made
+    }
+
+    /// Gives the tunnels their orders, and the log what there is for it; makes room for clients that
+    /// another thread waits with.
     pub(super) fn tick(&self) {
+        if self.clients.room().is_wanted() {
+            self.make_room();
+        }
         if let Some(log) = &self.log {
             log.flush();
         }

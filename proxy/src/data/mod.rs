@@ -9,13 +9,14 @@
 //! - [`listener`]: sockets bound, one set for the whole life of the process
 //! - [`plane`]: the threads, and how they end
 //! - `worker`: one thread: accept, tick, sweep
-//! - [`room`]: how many client connections there may be
+//! - [`room`], `per_address`: how many client connections there may be, and of one address
 //! - [`door`]: one listener as its connections see it
 //! - `client`: one client connection: its stage and its deadline
 //! - `deadline`: until when something may go on, without a timer for each
 //! - `transport`: a client's bytes
 //! - `connection`: from the first byte to the protocol spoken
 //! - `http1`, `http2`: that protocol
+//! - [`frames`]: what bounds the frames of HTTP/2
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
 //! - `balance`: which target of the release
@@ -48,12 +49,14 @@ mod expect;
 mod extended;
 mod forward;
 pub mod forwarded;
+pub mod frames;
 mod headers;
 mod host;
 mod http1;
 mod http2;
 pub mod listener;
 mod local;
+mod per_address;
 pub mod plane;
 mod pool;
 mod request;

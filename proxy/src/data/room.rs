@@ -1,13 +1,16 @@
-//! How many client connections there may be: as many as file descriptors last for.
+//! How many client connections there may be: as many as are allowed, and as file descriptors last for.
 //!
 //! Descriptors are what everything here is made of. If clients took the last one, requests could not
-//! be sent to targets, the store could not be read, and nobody could look why. So accepting stops
-//! before that: who connects waits in the kernel's queue until another one leaves.
+//! be sent to targets, the store could not be read, and nobody could look why. So before that the
+//! connection that has been idle for longest goes; where none is idle, accepting stops, and who
+//! connects waits in the kernel's queue until another one leaves.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::per_address::PerAddress;
 
 /// How often it is said that there is no room.
 const AGAIN: Duration = Duration::from_mins(1);
@@ -24,14 +27,23 @@ pub struct Room {
     most: usize,
     taken: AtomicUsize,
     pauses: AtomicU64,
+    /// Threads that wait for room.
+    waiting: AtomicUsize,
+    per_address: Option<Arc<PerAddress>>,
     said: Mutex<Option<Instant>>,
 }
 
 impl Room {
     /// Room for `most`.
     pub fn of(most: usize) -> Self {
-        let (taken, pauses, said) = Default::default();
-        Self { most, taken, pauses, said }
+        let (taken, pauses, waiting, per_address, said) = Default::default();
+        Self { most, taken, pauses, waiting, per_address, said }
+    }
+
+    /// The same, for no more than `most`.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most: self.most.min(most), ..self }
     }
 
     /// Room for as many as a limit of `descriptors` (`None`: no limit) leaves to `threads` data
@@ -54,6 +66,17 @@ impl Room {
         self.pauses.load(Relaxed)
     }
 
+    /// The same, for no more than `most` of one address; 0 for any number.
+    #[must_use]
+    pub fn per_client(self, most: u32) -> Self {
+        Self { per_address: (most > 0).then(|| Arc::new(PerAddress::new(most))), ..self }
+    }
+
+    /// Who counts the connections of each address, if anybody does.
+    pub(super) fn per_address(&self) -> Option<&Arc<PerAddress>> {
+        self.per_address.as_ref()
+    }
+
     /// Whether no more may come.
     pub(super) fn is_full(&self) -> bool {
         self.taken.load(Relaxed) >= self.most
@@ -65,6 +88,17 @@ impl Room {
         Taken(Arc::clone(self))
     }
 
+    /// Whether a thread waits for room: every other is to make some if it can.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.waiting.load(Relaxed) > 0 && self.is_full()
+    }
+
+    /// Says that a thread has stopped accepting, until what this returns is dropped.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Relaxed);
+        Waiting(self)
+    }
+
     /// Counts that a thread stops accepting; returns whether that is to be said.
     pub(super) fn pause(&self) -> bool {
         self.pauses.fetch_add(1, Relaxed);
@@ -74,6 +108,16 @@ impl Room {
             *said = Some(Instant::now());
         }
         !lately
+    }
+}
+
+/// A thread that waits for room.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(&'a Room);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
 

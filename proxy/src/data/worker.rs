@@ -81,14 +81,16 @@ async fn accept(local: Rc<Local>, door: Rc<Door>, socket: std::net::TcpListener)
     };
     let room = local.clients.room();
     loop {
-        if room.is_full() {
+        if room.is_full() && !local.make_room() {
             if room.pause() {
                 tracing::warn!(
                     connections = room.most(),
-                    "no more clients are accepted until some leave: the limit of file descriptors \
-                     allows no more; raise it (LimitNOFILE=, ulimit -Hn)"
+                    "no more clients are accepted until some leave, and none is idle: `connections` \
+                     of `[client]` or the limit of file descriptors (LimitNOFILE=, ulimit -Hn) \
+                     allows no more"
                 );
             }
+            let _waiting = room.wait();
             while room.is_full() {
                 tokio::select! {
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}

@@ -113,12 +113,18 @@ pub(super) static ACCEPT_FAILURES: Family = Family::counter(
 pub(super) static CONNECTIONS_MAX: Family = Family::gauge(
     "shunt_client_connections_max",
     NONE,
-    "Client connections that the limit of file descriptors leaves room for.",
+    "Client connections that there is room for: what is allowed, or what file descriptors last for.",
 );
 pub(super) static ACCEPT_PAUSES: Family = Family::counter(
     "shunt_accept_pauses_total",
     NONE,
     "How often a data thread stopped accepting because there was no room for more clients.",
+);
+pub(super) static CUT: Family = Family::counter(
+    "shunt_client_connections_cut_total",
+    &["reason"],
+    "Client connections ended before their time: idle ones that made room for others, those of an \
+     address that has too many, and those whose HTTP/2 frames cost too much.",
 );
 pub(super) static UNPROXIED: Family = Family::counter(
     "shunt_proxy_protocol_refused_total",
@@ -154,7 +160,8 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static ALL: [&Family; 30] = [
+pub(super) static ALL: [&Family; 31] = [
+    &CUT,
     &REQUESTS,
     &DURATION,
     &IN_FLIGHT,

@@ -12,7 +12,7 @@ use shunt_config::{AppName, Slot};
 use super::catalog as of;
 use super::families::{Family, Series, float};
 use super::meters::{CLASSES, Fault, Retry};
-use super::process::Unproxied;
+use super::process::{Cut, Unproxied};
 use super::{ProcessMeters, Totals};
 use crate::access_log::Counts;
 use crate::control::overview::{AppView, Overview, Shown};
@@ -82,6 +82,11 @@ impl Collector {
             all.push(single(&of::ACCEPT_FAILURES, float(plane.meters.accepts_failed())));
             all.push(single(&of::CONNECTIONS_MAX, float(plane.room.most() as u64)));
             all.push(single(&of::ACCEPT_PAUSES, float(plane.room.pauses())));
+            let mut cut = Series::of(&of::CUT);
+            for why in Cut::ALL {
+                cut.add(&[why.as_str()], float(plane.meters.cut_for(why)));
+            }
+            all.push(cut.finish());
             let mut unproxied = Series::of(&of::UNPROXIED);
             for why in Unproxied::ALL {
                 unproxied.add(&[why.as_str()], float(plane.meters.unproxied_for(why)));

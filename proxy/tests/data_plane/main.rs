@@ -10,6 +10,7 @@ mod proxy;
 
 mod balancing;
 mod bodies;
+mod bounds;
 mod claims;
 mod clients;
 mod ejection;

@@ -39,6 +39,10 @@ impl Proxy {
     }
 
     pub(crate) fn with(limits: Limits, client: ClientLimits) -> Self {
+        Self::with_room(limits, client, Room::of(usize::MAX))
+    }
+
+    pub(crate) fn with_room(limits: Limits, client: ClientLimits, room: Room) -> Self {
         let listener =
             Listener::bind("127.0.0.1:0".parse().unwrap(), THREADS, Door::default()).unwrap();
         let address = listener.local_addr();
@@ -47,7 +51,7 @@ impl Proxy {
             threads: THREADS,
             listeners: vec![listener],
             client,
-            room: Room::of(usize::MAX),
+            room,
             log: None,
             pages: Arc::default(),
             health: None,
