@@ -24,7 +24,7 @@ impl History {
     /// Lists what was deployed, flipped and undone.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let app = context.app(self.app.clone())?;
-        let store = context.store()?;
+        let store = context.store_to_look()?;
         let keys = AppKeys::read(&*store, &app).await?;
         let mut rows = Vec::new();
         for (id, kept) in keys.history.iter().rev().take(self.limit) {

@@ -10,7 +10,7 @@ use crate::report::table;
 
 /// Lists the apps in the store.
 pub async fn run(context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
+    let store = context.store_to_look()?;
     let view = store.read(key::APPS).await?;
     let mut rows = Vec::new();
     for keys in names(&view).into_iter().map(|name| AppKeys::of(name, &view)) {

@@ -30,7 +30,7 @@ impl Logs {
     /// Shows the output of a release's containers.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let app = context.app(self.app.clone())?;
-        let store = context.store()?;
+        let store = context.store_to_look()?;
         let keys = AppKeys::read(&*store, &app).await?;
         let slot = self.slot.or_else(|| keys.active().map(shunt_config::Active::main));
         let Some(slot) = slot else {

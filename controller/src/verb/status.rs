@@ -29,7 +29,7 @@ pub struct Status {
 impl Status {
     /// Shows it.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let store = context.store()?;
+        let store = context.store_to_look()?;
         if self.watch {
             let app = context.app(self.app.clone())?;
             return watch(context, &store, &app).await;

@@ -63,3 +63,25 @@ async fn a_deploy_without_active_is_planned_only_where_nobody_serves() {
     proxy.says(&AppStatus::default()).await;
     site.run(&["deploy", "--dry-run"]).await.ended_with(0);
 }
+
+#[tokio::test]
+async fn who_only_looks_makes_nothing_in_a_directory_store() {
+    let site = Site::empty();
+    let path = site.directory.path().join("store");
+    let verbs: [&[&str]; 5] =
+        [&["list"], &["status"], &["history", "web"], &["logs", "web"], &["proxy", "list"]];
+    for verb in verbs {
+        let run = site.run(verb).await.ended_with(7);
+        run.says(path.to_str().unwrap()).says("no such directory");
+        assert!(!path.exists(), "{verb:?} made {}", path.display());
+    }
+    // An operator's `mkdir` and `echo` are a store as well.
+    std::fs::create_dir_all(path.join("apps/web")).unwrap();
+    std::fs::write(path.join("apps/web/active"), "blue\n").unwrap();
+    site.run(&["list"]).await.ended_with(0).says("blue");
+    site.run(&["status"]).await.ended_with(0).says("`apps/web/app` is missing");
+    let names = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["apps"]);
+    site.put(AppKey::Active, "green").await;
+    site.run(&["list"]).await.ended_with(0).says("green");
+}
