@@ -54,7 +54,7 @@ impl Logs {
             context.report.value(&json!({ "container": name, "line": line }));
             let replica = name.rsplit('-').next().unwrap_or(name);
             let prefix = if containers.len() > 1 { format!("{replica} | ") } else { String::new() };
-            context.report.line(&format!("{prefix}{line}"));
+            context.report.output(&format!("{prefix}{line}"));
         };
         if self.follow {
             let mut each: Vec<_> = containers
