@@ -4,7 +4,9 @@
 //! failure is a [`Mistake`]: one sentence that names the place, the value and, where there is one,
 //! the way out.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// The longest value read from a store, in bytes. etcd's own limit is 1.5 MiB; no value of ours
 /// comes near this, so a larger one is a mistake and is not even parsed.
@@ -47,10 +49,36 @@ pub fn text(value: &[u8]) -> Result<&str, Mistake> {
 
 /// Parses a JSON object into `T`. serde would take a list as well, its elements for the keys in
 /// the order in which this program happens to declare them.
-pub fn object<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
-    match text.starts_with('{') {
-        true => json(text),
-        false => Err(Mistake::new(format!("`{}` is no JSON object `{{…}}`", short(text)))),
+pub fn object<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, Mistake> {
+    if !text.starts_with('{') {
+        return Err(Mistake::new(format!("`{}` is no JSON object `{{…}}`", short(text))));
+    }
+    let value = json(text)?;
+    if let (Ok(given), Ok(read)) = (serde_json::from_str(text), serde_json::to_value(&value))
+        && let Some(place) = list_for_object(&given, &read)
+    {
+        return Err(Mistake::new(format!("`{place}`: is a list, and has to be {OBJECT}")));
+    }
+    Ok(value)
+}
+
+/// Where a list was given for what reads as an object, if anywhere.
+fn list_for_object(given: &Value, read: &Value) -> Option<String> {
+    let below = |key: &str, given, read: Option<&Value>| {
+        let rest = list_for_object(given, read?)?;
+        let dot = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
+        Some(format!("{key}{dot}{rest}"))
+    };
+    match (given, read) {
+        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Object(given), Value::Object(read)) => {
+            given.iter().find_map(|(key, value)| below(key, value, read.get(key)))
+        }
+        (Value::Array(given), Value::Array(read)) => {
+            let mut all = given.iter().enumerate();
+            all.find_map(|(i, value)| below(&format!("[{i}]"), value, read.get(i)))
+        }
+        _ => None,
     }
 }
 
@@ -168,17 +196,15 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 mod tests {
     use super::*;
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the shape matters here")]
     struct Outer {
         health: Option<Inner>,
         hosts: Option<Vec<String>>,
     }
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the shape matters here")]
     struct Inner {
         interval: Option<String>,
     }
@@ -215,6 +241,9 @@ mod tests {
             let said = object::<Outer>(text).unwrap_err().to_string();
             assert_eq!(said, format!("`{text}` is no JSON object `{{…}}`"));
         }
+        let said = object::<Outer>(r#"{"health":["1s"]}"#).unwrap_err().to_string();
+        assert_eq!(said, "`health`: is a list, and has to be an object `{…}`");
+        assert!(object::<Outer>(r#"{"health":{"interval":"1s"},"hosts":["a"]}"#).is_ok());
         assert!(mistake(r#"{"hosts":["#).starts_with("not JSON: "));
         let long = format!(r#"{{"hosts":"{}"}}"#, "x".repeat(10_000));
         assert!(mistake(&long).len() < 200);

@@ -131,5 +131,6 @@ async fn commit(store: &dyn Store, app: &AppName) -> Result<Done, Failure> {
         return Ok(Done::Back { said, expected, entry, outcome });
     }
     let said = format!("the keys of `{app}` changed at every one of {ATTEMPTS} attempts");
-    Err(Failure::new(Exit::Superseded, said))
+    let hint = "look at `shuntctl status`, then try again";
+    Err(Failure::new(Exit::Superseded, said).hint(hint))
 }
