@@ -205,7 +205,7 @@ mod tests {
             (r#"{"hosts":["a"],"eject":{"fore":"1s"}}"#, "unknown key `fore`"),
             (r#"{"hosts":["a"],"slow_start":"2h"}"#, "`slow_start`: more than 1h"),
             (r#"{"hosts":["*.*.a"]}"#, "no host name"),
-            ("[]", "invalid"),
+            ("[]", "no JSON object"),
             ("www.example.com", "expected value"),
         ] {
             let said = App::parse(value.as_bytes()).unwrap_err().to_string();

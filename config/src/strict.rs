@@ -233,7 +233,7 @@ mod tests {
             (r#"{"hosts":[7]}"#, "`hosts[0]`: is `7`, and has to be a text in quotes"),
             (r#"{"hosts":[null]}"#, "`hosts[0]`: is `null`, and has to be a text in quotes"),
             (r#"{"health":true}"#, "`health`: is `true`, and has to be an object `{…}`"),
-            (r#"{"health":{},"health":{}}"#, "`health`: key `health` is named twice"),
+            (r#"{"health":{},"health":{}}"#, "key `health` is named twice"),
         ] {
             assert_eq!(mistake(text), said, "{text}");
         }

@@ -3,6 +3,7 @@
 use shunt_config::key::AppKey;
 use shunt_config::{Active, Slot};
 
+use crate::retire::warm_record;
 use crate::site::Site;
 use crate::words::{Words, obedient};
 
@@ -112,4 +113,34 @@ async fn a_proxy_that_has_requests_on_a_release_proves_that_it_was_active() {
     });
     site.run(&["undo", "web"]).await.ended_with(0);
     assert_eq!(site.active().await, "blue");
+}
+
+/// The record of the last deploy says where *that* came from, and nothing of what came after it.
+#[tokio::test]
+async fn a_flip_by_hand_after_a_deploy_is_what_undo_undoes() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let green = site.keys().await.slot(Slot::Green).unwrap().token.clone();
+    site.put(AppKey::Deploy, &warm_record(&green, "1s")).await;
+    site.run(&["flip", "web", "blue:90,green:10"]).await.ended_with(0);
+    site.run(&["undo", "web"]).await.ended_with(0);
+    assert_eq!(site.active().await, "blue");
+    // A split that nobody wrote down is no reason to go to the release of before the deploy.
+    site.put(AppKey::Active, "blue:90,green:10").await;
+    site.run(&["undo", "web"]).await.ended_with(0);
+    assert_eq!(site.active().await, "blue");
+}
+
+#[tokio::test]
+async fn a_deploy_is_undone_and_undone_again_by_its_record() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let green = site.keys().await.slot(Slot::Green).unwrap().token.clone();
+    site.put(AppKey::Deploy, &warm_record(&green, "1s")).await;
+    for (active, previous) in [("green", Slot::Blue), ("blue", Slot::Green)] {
+        site.run(&["undo", "web"]).await.ended_with(0);
+        let keys = site.keys().await;
+        assert_eq!(site.active().await, active);
+        assert_eq!(keys.record().unwrap().previous.as_ref().unwrap().slot, previous);
+    }
 }
