@@ -206,7 +206,7 @@ mod tests {
             (r#"{"hosts":["a"],"slow_start":"2h"}"#, "`slow_start`: more than 1h"),
             (r#"{"hosts":["*.*.a"]}"#, "no host name"),
             ("[]", "no JSON object"),
-            ("www.example.com", "expected value"),
+            ("www.example.com", "no JSON object"),
         ] {
             let said = App::parse(value.as_bytes()).unwrap_err().to_string();
             assert!(said.contains(word), "{value}: {said}");
