@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::address::Target;
 use crate::name::ProxyName;
 use crate::release::Release;
 use crate::slot::Slot;
@@ -264,6 +265,9 @@ pub struct Previous {
     /// The deploy that started its containers, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<String>,
+    /// Where it answers, if no deploy started it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
 }
 
 /// Where new requests went: `active`, and the releases it named.

@@ -75,11 +75,18 @@ fn previous(keys: &AppKeys, record: &Deploy) -> Option<Slot> {
 }
 
 /// Whether what is in a slot is `previous`: the same announcement, or the same containers after
-/// they were put back into their slot.
+/// they were put back into their slot. What is run by hand and put back is known by its version and
+/// targets together: by its targets alone it is not, where each slot has ports of its own.
 pub fn is_previous(kept: &Kept<shunt_config::Release>, previous: &Previous) -> bool {
-    let same_deploy =
-        || kept.ok().is_some_and(|r| r.deploy.is_some() && r.deploy == previous.deploy);
-    kept.token == previous.token || same_deploy()
+    let same = |release: &shunt_config::Release| match &release.deploy {
+        Some(deploy) => previous.deploy.as_ref() == Some(deploy),
+        None => {
+            release.version.is_some()
+                && release.version == previous.version
+                && release.targets == previous.targets
+        }
+    };
+    kept.token == previous.token || kept.ok().is_some_and(same)
 }
 
 /// A release that never was active, as far as anyone can tell, is nothing to go back to.
@@ -198,6 +205,10 @@ pub fn as_previous(slot: Slot, kept: &Kept<shunt_config::Release>) -> Previous {
         token: kept.token.clone(),
         version: release.and_then(|release| release.version.clone()),
         deploy: release.and_then(|release| release.deploy.clone()),
+        targets: release
+            .filter(|release| release.deploy.is_none())
+            .map(|release| release.targets.clone())
+            .unwrap_or_default(),
     }
 }
 

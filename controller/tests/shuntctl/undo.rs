@@ -144,3 +144,22 @@ async fn a_deploy_is_undone_and_undone_again_by_its_record() {
         assert_eq!(keys.record().unwrap().previous.as_ref().unwrap().slot, previous);
     }
 }
+
+#[tokio::test]
+async fn what_is_announced_again_with_its_version_and_targets_is_the_release_it_was() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    site.run(&["flip", "web"]).await.ended_with(0);
+    let announce = ["announce", "web", "blue"];
+    site.run(&[&announce[..], &["127.0.0.1:9003", "--release", "1.2"]].concat())
+        .await
+        .ended_with(0);
+    site.run(&["undo", "web"]).await.ended_with(2);
+    site.run(&[&announce[..], &["127.0.0.1:9001"]].concat()).await.ended_with(0);
+    site.run(&["undo", "web"]).await.ended_with(2);
+    site.run(&[&announce[..], &["127.0.0.1:9001", "--release", "1.0"]].concat())
+        .await
+        .ended_with(0);
+    site.run(&["undo", "web"]).await.ended_with(0);
+    assert_eq!(site.active().await, "blue");
+}
