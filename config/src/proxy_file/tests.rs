@@ -124,7 +124,7 @@ fn each_mistake_at_the_front_door_is_named_with_the_way_out() {
         ("tls = true\nclient_ca = \"ca.pem\"", tls, "listen[0].client_ca", "not absolute"),
         ("proxy_protocol = true", "", "trust.proxy_protocol: missing", "[\"10.0.0.0/8\"]"),
         ("", "[trust]\nforwarded = [\"10.0.0.1/8\"]\n", "trust.forwarded", "`10.0.0.0/8`"),
-        ("", "[trust]\nforwarded = \"10.0.0.0/8\"\n", "trust.forwarded", "invalid type"),
+        ("", "[trust]\nforwarded = \"10.0.0.0/8\"\n", "trust.forwarded", "has to be a list"),
         ("", "[limits]\nheader_bytes = \"1KiB\"\n", "limits.header_bytes", "8KiB to 1MiB"),
         ("", "[limits]\nheaders = 0\n", "limits.headers", "1 to 1000"),
         ("", "[limits]\nuri = \"16KiB\"\nheader_bytes = \"8KiB\"\n", "limits.h", "16KiB at"),

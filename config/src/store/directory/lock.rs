@@ -80,7 +80,13 @@ fn take(root: &Root, lock: Lock, deadline: Instant) -> io::Result<File> {
     let path = root.own("lock");
     loop {
         root.ensure()?;
-        let file = open(root, &path).map_err(|e| at(&path, &e))?;
+        let file = match open(root, &path) {
+            // Nobody has ever written here but by hand, which takes no lock: its directory does.
+            Err(e) if root.looks && lock == Lock::Shared && e.kind() == io::ErrorKind::NotFound => {
+                return File::open(root.path(""));
+            }
+            opened => opened.map_err(|e| at(&path, &e))?,
+        };
         let tried = match lock {
             Lock::Shared => file.try_lock_shared(),
             Lock::Exclusive => file.try_lock(),
@@ -108,7 +114,7 @@ fn late(path: &Path) -> io::Error {
 /// Opens the lock file. Reading is enough to lock it, so whoever may read the store may lock it.
 fn open(root: &Root, path: &Path) -> io::Result<File> {
     match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => match root.create(path, 0) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !root.looks => match root.create(path, 0) {
             // Somebody else was first.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => File::open(path),
             created => created,

@@ -51,6 +51,13 @@ impl Directory {
     pub(super) fn new(path: &Path) -> Self {
         Self { root: Arc::new(Root::new(path)) }
     }
+
+    /// The same, but nothing is made that is not there.
+    pub(super) fn to_look(path: &Path) -> Self {
+        let mut root = Root::new(path);
+        root.looks = true;
+        Self { root: Arc::new(root) }
+    }
 }
 
 #[async_trait]

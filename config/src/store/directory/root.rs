@@ -19,6 +19,8 @@ const OWN: &str = ".shunt";
 #[derive(Debug)]
 pub(super) struct Root {
     path: PathBuf,
+    /// Whether it is only looked at: then neither it nor anything in it is made.
+    pub(super) looks: bool,
     /// Whether it has been there since this process began. One that vanished is a fault, and
     /// must not be answered by making an empty store in its place.
     seen: AtomicBool,
@@ -36,6 +38,7 @@ impl Root {
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            looks: false,
             seen: AtomicBool::new(false),
             swept: AtomicBool::new(false),
             count: AtomicU64::new(0),
@@ -98,6 +101,10 @@ impl Root {
                 let gone = io::Error::new(ErrorKind::NotFound, "the directory is gone");
                 return Err(at(&self.path, &gone));
             }
+            if self.looks {
+                let none = io::Error::new(ErrorKind::NotFound, "no such directory");
+                return Err(at(&self.path, &none));
+            }
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o755)
@@ -106,7 +113,7 @@ impl Root {
         }
         self.seen.store(true, Ordering::Relaxed);
         let own = self.path.join(OWN);
-        if !own.is_dir() {
+        if !own.is_dir() && !self.looks {
             self.make(&own)?;
             sync(&self.path)?;
         }
