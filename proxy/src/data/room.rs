@@ -47,7 +47,8 @@ impl Room {
     }
 
     /// Room for as many as a limit of `descriptors` (`None`: no limit) leaves to `threads` data
-    /// threads: half of what is not in use or reserved, since each may need a connection to a target.
+    /// threads: a third of what is not in use or reserved. Each may need a connection to a target, and
+    /// as many connections to targets are kept.
     pub fn within(descriptors: Option<u64>, threads: usize) -> Self {
         let Some(limit) = descriptors else { return Self::of(usize::MAX) };
         let open = fs::read_dir("/proc/self/fd").map_or(64, |all| all.count() as u64);
@@ -123,7 +124,7 @@ impl Drop for Waiting<'_> {
 
 fn share(limit: u64, used: u64) -> u64 {
     let reserve = (limit / 8).clamp(*RESERVE.start(), *RESERVE.end());
-    (limit.saturating_sub(used + reserve) / 2).max(LEAST)
+    (limit.saturating_sub(used + reserve) / 3).max(LEAST)
 }
 
 /// A place, until dropped.
@@ -141,9 +142,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_get_half_of_what_is_neither_used_nor_reserved() {
-        assert_eq!(share(1024, 40), (1024 - 40 - 128) / 2);
-        assert_eq!(share(1 << 20, 76), ((1 << 20) - 76 - 1024) / 2);
+    fn clients_get_a_third_of_what_is_neither_used_nor_reserved() {
+        assert_eq!(share(1024, 40), (1024 - 40 - 128) / 3);
+        assert_eq!(share(1 << 20, 76), ((1 << 20) - 76 - 1024) / 3);
         assert_eq!(share(64, 60), LEAST);
         assert_eq!(share(0, 60), LEAST);
         assert_eq!(Room::within(None, 2).most(), usize::MAX);

@@ -27,7 +27,8 @@ impl Kept {
         let mut answer = Vec::new();
         while !answer.ends_with(b"one") {
             let read = timeout(PATIENCE, self.0.read_buf(&mut answer)).await;
-            let read = read.unwrap_or_else(|_| panic!("no answer in time")).unwrap();
+            let so_far = String::from_utf8_lossy(&answer).into_owned();
+            let read = read.unwrap_or_else(|_| panic!("no answer in time: {so_far:?}")).unwrap();
             assert!(read > 0, "closed: {}", String::from_utf8_lossy(&answer));
         }
         assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));

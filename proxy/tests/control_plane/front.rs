@@ -104,11 +104,11 @@ async fn who_found_no_room_is_logged_with_its_app_and_the_lines_are_counted() {
         let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.find(|line| line["path"] == json!(path))
     };
-    let (busy, hold) =
+    let (busy, served) =
         until("both lines are there", async || Some((line("/busy")?, line("/hold")?))).await;
     assert_eq!((&busy["status"], &busy["app"]), (&json!(503), &json!("web")));
     assert_eq!((busy.get("slot"), busy.get("target")), (None, None), "{busy}");
-    assert_eq!((&hold["app"], &hold["slot"]), (&json!("web"), &json!("blue")));
+    assert_eq!((&served["app"], &served["slot"]), (&json!("web"), &json!("blue")));
     let lines = fs::read_to_string(&log).unwrap().lines().count();
     let written = "shunt_access_log_lines_total{result=\"written\"}";
     assert_eq!(site.proxy.metric(written).await, Some(lines.to_string()));

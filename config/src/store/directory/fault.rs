@@ -10,6 +10,8 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 
+use bytes::Bytes;
+
 use super::file::{self, Found};
 use super::root::{Root, at};
 use crate::key::{APPS, AppKey};
@@ -100,6 +102,6 @@ fn unreadable(root: &Root, key: &str, why: &str) -> Found {
     };
     let created = file::birth(root, key, meta.as_ref());
     let fault = Some(Mistake::new(why));
-    let entry = Entry { key: key.to_owned(), value: Default::default(), token, created, fault };
+    let entry = Entry { key: key.to_owned(), value: Bytes::new(), token, created, fault };
     Found { entry, leased: false, dead: false }
 }

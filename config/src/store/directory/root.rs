@@ -130,19 +130,19 @@ impl Root {
 
     /// Gives what was made in the root the root's owner, group and mode, as far as this process may:
     /// so an installer says once who may use the store, and what `shuntctl` writes as root can be
-    /// read by a proxy that is somebody else. `mask` is what of the mode is taken, `more` is added.
-    fn give(&self, made: &File, mask: u32, more: u32) -> io::Result<()> {
-        let (root, meta) = (fs::metadata(&self.path)?, made.metadata()?);
-        let group = (meta.gid() != root.gid()).then_some(root.gid());
-        if meta.uid() != root.uid() && fchown(made, Some(root.uid()), group).is_ok() {
+    /// read by a proxy that is somebody else. `mask` is what of the mode is taken, `extra` is added.
+    fn give(&self, file: &File, mask: u32, extra: u32) -> io::Result<()> {
+        let (root, present) = (fs::metadata(&self.path)?, file.metadata()?);
+        let group = (present.gid() != root.gid()).then_some(root.gid());
+        if present.uid() != root.uid() && fchown(file, Some(root.uid()), group).is_ok() {
             // Given away whole.
         } else if group.is_some() {
             // Who is not root may give to groups of its own. Where it may not, the mode decides.
-            let _ = fchown(made, None, group);
+            let _ = fchown(file, None, group);
         }
         // After the owner: a change of it takes bits away.
-        let mode = (root.permissions().mode() & 0o7777 & mask) | more;
-        made.set_permissions(Permissions::from_mode(mode))
+        let mode = (root.permissions().mode() & 0o7777 & mask) | extra;
+        file.set_permissions(Permissions::from_mode(mode))
     }
 
     fn make(&self, path: &Path) -> io::Result<()> {
