@@ -20,10 +20,14 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 /// 7.6.1). How the body is framed is decided anew on each side. `Expect` is among them because
 /// hyper answers it as soon as the body is asked for; `forward` decides when that is.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    // Compared one by one: two known names compare as one byte, and a hash costs more than all of
-    // them together.
-    const KNOWN: [HeaderName; 5] = [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, EXPECT];
-    KNOWN.contains(name) || *name == KEEP_ALIVE || *name == PROXY_CONNECTION
+    // Two known names compare as one byte; looking one up costs more than all of these together.
+    *name == CONNECTION
+        || *name == TE
+        || *name == TRANSFER_ENCODING
+        || *name == UPGRADE
+        || *name == EXPECT
+        || *name == KEEP_ALIVE
+        || *name == PROXY_CONNECTION
 }
 
 /// What a message says of its own connection that must be acted on here.
@@ -56,62 +60,75 @@ pub(super) enum Coding {
 /// Removes what speaks of one connection only, and returns what it said.
 fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
     let mut hop = Hop::default();
-    // Most heads have none of these fields, or only `Connection: keep-alive`.
-    let mut found: [Option<HeaderName>; 8] = Default::default();
-    let names = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
-    found.iter_mut().zip(names).for_each(|(place, name)| *place = Some(name));
-    if found.contains(&Some(TRANSFER_ENCODING)) {
-        hop.coding = coding(headers);
-    }
-    // Looked at before `Connection` is: it has to name this field.
-    hop.trailers = found.contains(&Some(TE)) && lists(headers, &TE, "trailers");
-    if found.contains(&Some(CONNECTION)) {
-        if found.contains(&Some(UPGRADE)) && lists(headers, &CONNECTION, "upgrade") {
-            hop.upgrade = headers.get(UPGRADE).cloned();
+    let mut options = Options::default();
+    // Most heads have none, or only `Connection: keep-alive`.
+    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
+        let lines = headers.get_all(&name).iter();
+        if name == CONNECTION {
+            options = Options::of(lines);
+        } else if name == TE {
+            hop.trailers = members(lines).any(|one| one.eq_ignore_ascii_case(b"trailers"));
+        } else if name == TRANSFER_ENCODING {
+            hop.coding = coding(lines);
+        } else if name == EXPECT {
+            hop.expects_continue =
+                members(lines).any(|one| one.eq_ignore_ascii_case(b"100-continue"));
         }
-        hop.close = lists(headers, &CONNECTION, "close");
-        for name in nominated(headers) {
-            headers.remove(name);
+        let first = headers.remove(&name);
+        if name == UPGRADE {
+            hop.upgrade = first;
         }
     }
-    hop.expects_continue = found.contains(&Some(EXPECT)) && lists(headers, &EXPECT, "100-continue");
-    for name in found.into_iter().flatten() {
+    for name in options.fields {
         headers.remove(name);
     }
+    hop.upgrade = hop.upgrade.filter(|_| options.upgrade);
+    hop.close = options.close;
     hop
 }
 
-fn coding(headers: &HeaderMap) -> Coding {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
+/// What `Connection` says.
+#[derive(Debug, Default)]
+struct Options {
+    close: bool,
+    upgrade: bool,
+    /// The fields that it makes a matter of the connection.
+    fields: Vec<HeaderName>,
+}
+
+impl Options {
+    fn of<'a>(lines: impl Iterator<Item = &'a HeaderValue>) -> Self {
+        let mut options = Self::default();
+        for member in members(lines) {
+            match member {
+                _ if member.eq_ignore_ascii_case(b"keep-alive") => {}
+                _ if member.eq_ignore_ascii_case(b"close") => options.close = true,
+                _ if member.eq_ignore_ascii_case(b"upgrade") => options.upgrade = true,
+                // What tells where a message belongs or ends is not a sender's to take away.
+                _ => options.fields.extend(
+                    HeaderName::from_bytes(member)
+                        .ok()
+                        .filter(|name| *name != HOST && *name != CONTENT_LENGTH),
+                ),
+            }
+        }
+        options
+    }
+}
+
+/// The members of the list in `lines`.
+fn members<'a>(lines: impl Iterator<Item = &'a HeaderValue>) -> impl Iterator<Item = &'a [u8]> {
+    let members = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    members.map(<[u8]>::trim_ascii)
+}
+
+fn coding<'a>(mut lines: impl Iterator<Item = &'a HeaderValue>) -> Coding {
+    match (lines.next(), lines.next()) {
         (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {
             Coding::Chunked
         }
         _ => Coding::Other,
     }
-}
-
-/// Whether the list in `headers`' field `name`, in all of its lines, has `member`.
-fn lists(headers: &HeaderMap, name: &HeaderName, member: &str) -> bool {
-    let values = headers.get_all(name).iter();
-    let mut members = values.flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    members.any(|one| one.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
-}
-
-/// The fields that `Connection` names, in all of its lines.
-fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        // Options, not fields; the most frequent ones, and a name takes an allocation.
-        .filter(|name| !["keep-alive", "close"].iter().any(|o| name.eq_ignore_ascii_case(o)))
-        .filter_map(|name| name.parse().ok())
-        // What tells where a message belongs or ends is not a sender's to take away.
-        .filter(|name: &HeaderName| *name != HOST && *name != CONTENT_LENGTH)
-        .collect()
 }
 
 /// Makes the client's request head the one that is forwarded. Returns what it asks of this
@@ -245,11 +262,11 @@ fn request_id(headers: &mut HeaderMap) -> HeaderValue {
 
 /// 128 random bits in hex. Not secret: it tells requests apart in logs.
 fn new_id() -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hex = [0; 32];
-    let mut bits = fastrand::u128(..);
-    for digit in &mut hex {
-        *digit = b"0123456789abcdef"[(bits & 15) as usize];
-        bits >>= 4;
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(fastrand::u128(..).to_ne_bytes()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
     HeaderValue::from_bytes(&hex).unwrap_or(HeaderValue::from_static("-"))
 }

@@ -25,7 +25,7 @@
 //! - `strict`: what hyper lets pass and a proxy must not
 //! - `headers`: what is added and what is taken off
 //! - [`forwarded`]: who a request comes from
-//! - `forward`: to a target and back, with at most one retry
+//! - `forward`: to a target and back, with at most one retry; `spare`: what a retry is made of
 //! - [`rules`]: what every app may have in front of it
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
@@ -63,6 +63,7 @@ mod request;
 mod respond;
 pub mod room;
 pub mod rules;
+mod spare;
 mod strict;
 mod trail;
 mod transport;

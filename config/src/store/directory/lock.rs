@@ -114,11 +114,13 @@ fn late(path: &Path) -> io::Error {
 /// Opens the lock file. Reading is enough to lock it, so whoever may read the store may lock it.
 fn open(root: &Root, path: &Path) -> io::Result<File> {
     match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound && !root.looks => match root.create(path, 0) {
-            // Somebody else was first.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => File::open(path),
-            created => created,
-        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !root.looks => {
+            match root.create(path, 0) {
+                // Somebody else was first.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => File::open(path),
+                created => created,
+            }
+        }
         opened => opened,
     }
 }
