@@ -317,13 +317,6 @@ fn differing(a: &ProxyFile, b: &ProxyFile) -> Vec<&'static str> {
         ("access_log", a.access_log == b.access_log),
         ("pages", a.pages == b.pages),
         ("front", a.front_health == b.front_health),
-        ("tls", a.tls == b.tls),
-        ("trust", a.trust == b.trust),
-        ("limits", a.limits == b.limits),
-        ("http2", a.http2 == b.http2),
-        ("access_log", a.access_log == b.access_log),
-        ("pages", a.pages == b.pages),
-        ("front", a.front_health == b.front_health),
     ]
     .into_iter()
     .filter_map(|(key, same)| (!same).then_some(key))

@@ -83,7 +83,8 @@ impl Room {
         self.taken.load(Relaxed) >= self.most
     }
 
-    /// Takes a place. There may be a few more than [`Self::most`]: whoever was just being accepted.
+    /// Takes a place. There may be one more for each thread than [`Self::most`]: two may see the last
+    /// one free.
     pub(super) fn take(self: &Arc<Self>) -> Taken {
         self.taken.fetch_add(1, Relaxed);
         Taken(Arc::clone(self))

@@ -79,38 +79,50 @@ async fn accept(local: Rc<Local>, door: Rc<Door>, socket: std::net::TcpListener)
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "listener cannot be watched"),
     };
-    let room = local.clients.room();
     loop {
-        if room.is_full() && !local.make_room() {
-            if room.pause() {
-                tracing::warn!(
-                    connections = room.most(),
-                    "no more clients are accepted until some leave, and none is idle: `connections` \
-                     of `[client]` or the limit of file descriptors (LimitNOFILE=, ulimit -Hn) \
-                     allows no more"
-                );
-            }
-            let _waiting = room.wait();
-            while room.is_full() {
-                tokio::select! {
-                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
-                    () = local.left() => return,
-                }
-            }
-        }
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
             () = local.left() => return,
         };
         match accepted {
-            Ok((stream, peer)) => connection::spawn(&local, &door, stream, peer),
+            Ok((stream, peer)) => {
+                wait_for_room(&local).await;
+                connection::spawn(&local, &door, stream, peer);
+            }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 local.meters.accept_failed(local.thread);
                 local.complain(|| tracing::warn!(%error, "cannot accept"));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+}
+
+/// Waits until there is room for one more client, and makes some if a client is idle. The one that
+/// waits, at most one of each listener, is served even if the thread is to end meanwhile.
+async fn wait_for_room(local: &Local) {
+    let room = local.clients.room();
+    let mut waiting = None;
+    while room.is_full() && !local.is_leaving() {
+        if local.make_room() {
+            // It goes in this very turn.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        if waiting.is_none() && room.pause() {
+            tracing::warn!(
+                connections = room.most(),
+                "no more clients are accepted until some leave, and none is idle: `connections` of \
+                 `[client]` or the limit of file descriptors (LimitNOFILE=, ulimit -Hn) allows no \
+                 more"
+            );
+        }
+        waiting.get_or_insert_with(|| room.wait());
+        tokio::select! {
+            () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+            () = local.left() => {}
         }
     }
 }

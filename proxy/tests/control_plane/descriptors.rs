@@ -22,6 +22,17 @@ impl Kept {
         self.0.write_all(request.as_bytes()).await.unwrap();
     }
 
+    /// Begins a request and leaves its last byte for later: such a client is at work.
+    async fn begin(&mut self) {
+        let request = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1\r\n\r\n");
+        self.0.write_all(request.as_bytes()).await.unwrap();
+    }
+
+    /// Says the last byte.
+    async fn finish(&mut self) {
+        self.0.write_all(b"x").await.unwrap();
+    }
+
     /// Reads an answer of the release `one`.
     async fn is_answered(&mut self) {
         let mut answer = Vec::new();
@@ -63,6 +74,7 @@ async fn clients_without_number_wait_outside_and_take_no_descriptor_that_others_
         let mut client = Kept::connect(&site).await;
         client.ask().await;
         client.is_answered().await;
+        client.begin().await;
         inside.push(client);
     }
     // Far more than there are descriptors. They are connected, as far as they know.
@@ -80,8 +92,9 @@ async fn clients_without_number_wait_outside_and_take_no_descriptor_that_others_
     assert_eq!(metric(&site, "shunt_accept_failures_total").await, 0);
     // Who is inside is served, and so are operators and the store.
     for client in &mut inside {
-        client.ask().await;
+        client.finish().await;
         client.is_answered().await;
+        client.begin().await;
     }
     site.put("apps/web/active", "green").await;
     until("the flip is on disk and told", async || {

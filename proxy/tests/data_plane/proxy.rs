@@ -39,16 +39,21 @@ impl Proxy {
     }
 
     pub(crate) fn with(limits: Limits, client: ClientLimits) -> Self {
-        Self::with_room(limits, client, Room::of(usize::MAX))
+        Self::with_room(limits, client, THREADS, Room::of(usize::MAX))
     }
 
-    pub(crate) fn with_room(limits: Limits, client: ClientLimits, room: Room) -> Self {
+    pub(crate) fn with_room(
+        limits: Limits,
+        client: ClientLimits,
+        threads: usize,
+        room: Room,
+    ) -> Self {
         let listener =
-            Listener::bind("127.0.0.1:0".parse().unwrap(), THREADS, Door::default()).unwrap();
+            Listener::bind("127.0.0.1:0".parse().unwrap(), threads, Door::default()).unwrap();
         let address = listener.local_addr();
         let router = Arc::new(Router::default());
         let config = PlaneConfig {
-            threads: THREADS,
+            threads,
             listeners: vec![listener],
             client,
             room,
