@@ -348,6 +348,25 @@ mod tests {
     }
 
     #[test]
+    fn what_connection_names_is_heard_and_removed() {
+        let fields = [
+            ("connection", "keep-alive, TE, Expect, upgrade"),
+            ("te", "deflate, trailers"),
+            ("expect", "100-continue"),
+            ("upgrade", "websocket"),
+            ("keep-alive", "timeout=5"),
+            ("x-a", "1"),
+        ];
+        let mut headers = head("/", &fields).headers;
+        let hop = remove_hop_by_hop(&mut headers);
+        assert!(hop.trailers && hop.expects_continue && !hop.close);
+        assert_eq!(hop.upgrade.unwrap(), "websocket");
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-a"]);
+        let mut headers = head("/", &[("upgrade", "websocket")]).headers;
+        assert!(remove_hop_by_hop(&mut headers).upgrade.is_none(), "Connection does not name it");
+    }
+
+    #[test]
     fn connection_cannot_take_away_host_or_length() {
         let fields =
             [("connection", "host, content-length"), ("host", "a"), ("content-length", "3")];
