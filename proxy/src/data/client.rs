@@ -21,6 +21,9 @@ use crate::proxy_protocol::Addresses;
 /// word that it has heard, so that a request which was already under way is answered.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long a client is not ended for being idle: its next request may be on its way.
+const SPARED: Duration = Duration::from_secs(1);
+
 /// What a client connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -233,11 +236,11 @@ impl Clients {
         may
     }
 
-    /// Ends the connection that has been idle for longest; `false` if none is idle.
+    /// Ends the connection that has been idle for longest; `false` if none has been for [`SPARED`].
     pub(super) fn end_oldest_idle(&self, now: Moment) -> bool {
         let all = self.all.borrow();
         let idle = all.iter().filter_map(|(_, client)| Some((client.idle_for(now)?, client)));
-        let oldest = idle.max_by_key(|(idle, _)| *idle);
+        let oldest = idle.max_by_key(|(idle, _)| *idle).filter(|(idle, _)| *idle >= SPARED);
         oldest.inspect(|(_, client)| client.deadline().end()).is_some()
     }
 

@@ -114,9 +114,9 @@ async fn wait_for_room(local: &Local) {
         if waiting.is_none() && room.pause() {
             tracing::warn!(
                 connections = room.most(),
-                "no more clients are accepted until some leave, and none is idle: `connections` of \
-                 `[client]` or the limit of file descriptors (LimitNOFILE=, ulimit -Hn) allows no \
-                 more"
+                "no more clients are accepted until some leave or have been idle for a second: \
+                 `connections` of `[client]` or the limit of file descriptors (LimitNOFILE=, ulimit \
+                 -Hn) allows no more"
             );
         }
         waiting.get_or_insert_with(|| room.wait());

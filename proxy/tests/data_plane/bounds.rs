@@ -28,19 +28,21 @@ async fn the_connection_that_was_idle_for_longest_makes_room_for_another() {
     let (backend, proxy) = with_room(Room::of(3)).await;
     let (mut oldest, mut idle, mut busy) =
         (proxy.client().await, proxy.client().await, proxy.client().await);
-    for client in [&mut oldest, &mut idle] {
-        client.send_get("/").await;
-        let mut conn = backend.accept().await;
-        conn.request().await;
-        conn.answer("ok").await;
-        client.answer().await;
-        // Each is idle since another tick of the proxy's clock than the one before.
-        let began = Instant::now();
-        until("its clock has moved", || began.elapsed() >= SHORT).await;
-    }
+    oldest.send_get("/").await;
+    // They share it: none of their requests is on its way at the same time as another.
+    let mut conn = backend.accept().await;
+    conn.request().await;
+    conn.answer("ok").await;
+    oldest.answer().await;
+    // The other one is idle since another tick of the proxy's clock.
+    let began = Instant::now();
+    until("its clock has moved", || began.elapsed() >= SHORT).await;
+    idle.send_get("/").await;
+    conn.request().await;
+    conn.answer("ok").await;
+    idle.answer().await;
     busy.send_get("/busy").await;
-    let mut at_busy = backend.accept().await;
-    at_busy.request().await;
+    conn.request().await;
 
     let mut new = proxy.client().await;
     new.send_get("/new").await;
@@ -50,10 +52,9 @@ async fn the_connection_that_was_idle_for_longest_makes_room_for_another() {
     at_new.answer("new").await;
     assert_eq!(new.answer().await.body, "new");
     assert_eq!(cut(&proxy, Cut::Idle), 1);
-    at_busy.answer("busy").await;
+    conn.answer("busy").await;
     assert_eq!(busy.answer().await.body, "busy");
     idle.send_get("/again").await;
-    let mut conn = backend.accept().await;
     conn.request().await;
     conn.answer("again").await;
     assert_eq!(idle.answer().await.body, "again");
@@ -74,8 +75,8 @@ async fn while_all_are_busy_a_new_client_waits_until_one_is_done() {
     conn.answer("done").await;
     assert_eq!(busy.answer().await.body, "done");
     // The one that is done is idle now, and makes room.
-    let mut conn = backend.accept().await;
-    assert!(conn.request().await.starts_with("get /waiting "));
+    let request = conn.request().await;
+    assert!(request.starts_with("get /waiting "), "{request}");
     conn.answer("at last").await;
     assert_eq!(waiting.answer().await.body, "at last");
 }
