@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step of a test fails the test")]
 
+#[path = "../../fuzz/checks/cookie.rs"]
+mod cookie;
 #[path = "../../fuzz/checks/forwarded.rs"]
 mod forwarded;
 #[path = "../../fuzz/checks/frames.rs"]
@@ -34,6 +36,11 @@ fn forwarded_addresses_hold_what_fuzzing_asks() {
 #[test]
 fn websocket_frames_hold_what_fuzzing_asks() {
     each("websocket", websocket::check);
+}
+
+#[test]
+fn cookies_hold_what_fuzzing_asks() {
+    each("cookie", cookie::check);
 }
 
 #[test]
