@@ -22,7 +22,7 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-/// RST_STREAM frames whose header has come, counted by a reader of its own.
+/// `RST_STREAM` frames whose header has come, counted by a reader of its own.
 fn resets(mut bytes: &[u8]) -> usize {
     let mut resets = 0;
     while let Some((header, rest)) = bytes.split_at_checked(9) {

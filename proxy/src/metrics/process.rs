@@ -37,7 +37,7 @@ pub enum Cut {
 }
 
 impl Cut {
-    /// All of them, in the order of [`Self::index`].
+    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Idle,
         Self::PerAddress,
