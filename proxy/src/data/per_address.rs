@@ -81,10 +81,10 @@ mod tests {
     fn a_network_of_ipv6_is_one_address_and_nothing_is_kept_of_who_is_gone() {
         let all = Arc::new(PerAddress::new(1));
         let hold = |address: &str| all.hold(address.parse().unwrap());
-        let held = hold("2001:db8:1:2::1").unwrap();
+        let first = hold("2001:db8:1:2::1").unwrap();
         assert!(hold("2001:db8:1:2:ffff::9").is_none());
         assert!(hold("2001:db8:1:3::1").is_some());
-        drop(held);
+        drop(first);
         assert!(all.held.lock().unwrap().is_empty());
     }
 }
