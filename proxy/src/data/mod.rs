@@ -23,7 +23,7 @@
 //! - `exchange`: a request that has claimed a release
 //! - `expect`: `100 Continue`, end to end
 //! - `strict`: what hyper lets pass and a proxy must not
-//! - `headers`: what is added and what is taken off
+//! - `headers`: what is added and what is taken off; `hop`: what was only for one connection
 //! - [`forwarded`]: who a request comes from
 //! - `forward`: to a target and back, with at most one retry; `spare`: what a retry is made of
 //! - [`rules`]: what every app may have in front of it
@@ -51,6 +51,7 @@ mod forward;
 pub mod forwarded;
 pub mod frames;
 mod headers;
+mod hop;
 mod host;
 mod http1;
 mod http2;

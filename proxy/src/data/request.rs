@@ -18,7 +18,7 @@ use super::error::ProxyError;
 use super::exchange::Exchange;
 use super::expect::Gate;
 use super::extended::{Extended, WEBSOCKET};
-use super::headers::Coding;
+use super::hop::Coding;
 use super::trail::Trail;
 use super::{forward, headers, host, respond, strict, upgrade};
 use crate::route::Front;
