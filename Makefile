@@ -29,6 +29,7 @@ bench: ## CPU per request and flip times, side by side with other proxies
 	@tools/need build etcd bench
 	@bench/run
 
-soak: ## The long versions of the end-to-end tests, with their figures
+soak: ## The long versions of the end-to-end tests, with their figures, and ten minutes of each fuzz target
 	@tools/need build check etcd docker registry image clients
 	@SHUNT_SOAK=1 tools/test
+	@tools/fuzz $${SHUNT_FUZZ_SECONDS:-600}

@@ -52,7 +52,7 @@ backend app
 """
 SHUNT = """
 name = "bench"
-threads = 2
+threads = {threads}
 [[listen]]
 address = "127.0.0.1:{port}"
 [store]
@@ -84,6 +84,15 @@ class Field(contextlib.AbstractContextManager):
             raise
 
     def _start(self, proxy):
+        app = self.backend()
+        self._peer("nginx", self._nginx("nginx", PROXY, app=app))
+        port = free_port()
+        config = self._file("haproxy.cfg", HAPROXY.format(port=port, app=app))
+        self._run("haproxy", "-db", "-f", config)
+        self._peer("haproxy", port)
+        self._peer("shunt", self.shunt(proxy, app, threads=2))
+
+    def backend(self):
         www = self.dir / "www"
         www.mkdir()
         # The workers run as nobody where this runs as root.
@@ -93,21 +102,19 @@ class Field(contextlib.AbstractContextManager):
             (www / name).write_bytes(bytes(n * 7 % 251 for n in range(1024)) * (size // 1024))
         app = self._nginx("backend", BACKEND)
         self._wait("backend", app)
-        port = self._nginx("nginx", PROXY, app=app)
-        self._peer("nginx", port)
-        port = free_port()
-        config = self._file("haproxy.cfg", HAPROXY.format(port=port, app=app))
-        self._run("haproxy", "-db", "-f", config)
-        self._peer("haproxy", port)
+        return app
+
+    def shunt(self, proxy, app, threads):
         port, admin = free_port(), free_port()
         apps = self.dir / "store/apps/web"
         apps.mkdir(parents=True)
         (apps / "app").write_text(json.dumps({"hosts": ["*"], "health": {"path": "/1k"}}))
         (apps / "blue").write_text(f"127.0.0.1:{app}")
         (apps / "active").write_text("blue")
-        config = self._file("proxy.toml", SHUNT.format(port=port, dir=self.dir, admin=admin))
-        self._run(proxy, "run", "--config", config)
-        self._peer("shunt", port)
+        text = SHUNT.format(port=port, dir=self.dir, admin=admin, threads=threads)
+        self._run(proxy, "run", "--config", self._file("proxy.toml", text))
+        self._wait("shunt", port)
+        return port
 
     def _file(self, name, text):
         path = self.dir / name

@@ -102,7 +102,7 @@ fn is_root(paths: &[PathPrefix]) -> bool {
 impl App {
     /// Reads a stored value.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
-        let app: Self = strict::json(strict::text(value)?)?;
+        let app: Self = strict::object(strict::text(value)?)?;
         app.validate()?;
         Ok(app)
     }
@@ -186,7 +186,7 @@ mod tests {
         for (value, word) in [
             (r#"{"hosts":[]}"#, "empty"),
             (r#"{"host":["a"]}"#, "did you mean `hosts`?"),
-            (r#"{"hosts":"a"}"#, "invalid type"),
+            (r#"{"hosts":"a"}"#, "has to be a list"),
             (r#"{"hosts":["http://a"]}"#, "leave port and scheme away"),
             (r#"{"hosts":["a"],"paths":["api"]}"#, "no path prefix"),
             (r#"{"hosts":["a"],"balance":"round-robin"}"#, "did you mean `round_robin`?"),
@@ -205,8 +205,8 @@ mod tests {
             (r#"{"hosts":["a"],"eject":{"fore":"1s"}}"#, "unknown key `fore`"),
             (r#"{"hosts":["a"],"slow_start":"2h"}"#, "`slow_start`: more than 1h"),
             (r#"{"hosts":["*.*.a"]}"#, "no host name"),
-            ("[]", "invalid"),
-            ("www.example.com", "expected value"),
+            ("[]", "no JSON object"),
+            ("www.example.com", "no JSON object"),
         ] {
             let said = App::parse(value.as_bytes()).unwrap_err().to_string();
             assert!(said.contains(word), "{value}: {said}");

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::strict::{Mistake, nearest, with_hint};
+use crate::strict::{self, Mistake, nearest};
 
 /// Reads `text`, the content of `file`, with `build`: what it returns if the file has no mistake,
 /// otherwise all mistakes in the order of their lines. `file` is only shown.
@@ -251,7 +251,8 @@ impl Report {
 
 /// serde's message in our words; the key itself is part of the path already.
 fn sentence(message: &str) -> String {
-    let said = with_hint(message);
+    let said = strict::in_words(message).replace(strict::OBJECT, "a table");
+    let said = said.replace("an object", "a table");
     match said.strip_prefix("unknown key `").and_then(|rest| rest.split_once('`')) {
         Some((_, rest)) => format!("unknown key{rest}"),
         None => said,
@@ -342,10 +343,10 @@ mod tests {
                 "sample.toml:1: ap: unknown key, did you mean `app`?",
                 "sample.toml:3: health.intervall: unknown key, did you mean `interval`?",
                 "sample.toml:4: health.fall: 0 is not within 1 to 100",
-                "sample.toml:5: health.timeout: invalid type: integer `5`, expected a string",
+                "sample.toml:5: health.timeout: is `5`, and has to be a text in quotes",
                 "sample.toml:8: listen[1].port: missing key",
                 "sample.toml:9: listen[1].prt: unknown key, did you mean `port`?",
-                "sample.toml:10: listen[1].tls: invalid type: string \"yes\", expected a boolean",
+                "sample.toml:10: listen[1].tls: is the text `yes`, and has to be `true` or `false`",
                 "sample.toml:12: listen[2].port: a port is a number from 1 to 65535",
             ]
         );
@@ -356,7 +357,10 @@ mod tests {
         let said = read_sample("app = \"Web\"\nhealth = 3\nlisten = 80\nrun = []\n").unwrap_err();
         assert_eq!(said.len(), 4, "{said:#?}");
         assert!(said[0].starts_with("sample.toml:1: app: `Web` is no name"), "{said:#?}");
-        assert!(said[1].starts_with("sample.toml:2: health: invalid type"), "{said:#?}");
+        assert!(
+            said[1].starts_with("sample.toml:2: health: is `3`, and has to be a table"),
+            "{said:#?}"
+        );
         assert_eq!(said[2], "sample.toml:3: listen: write it as `[[listen]]`");
         assert_eq!(said[3], "sample.toml:4: run: write it as a table `[run]`, not as array");
     }

@@ -1,6 +1,7 @@
 //! How a target proves that it can answer.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,6 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::duration;
 use crate::strict::Mistake;
+
+/// Time between two checks: more often, they would be a load of their own on proxy and target, since
+/// every proxy asks every target; more seldom, they would tell nothing.
+const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
+/// Time that a check may take.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
 
 /// A health check as written: what is left out comes from the app, then from the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +106,12 @@ impl Health {
         if self.port == Some(0) {
             return Err(Mistake::new("`health.port`: a port is a number from 1 to 65535"));
         }
+        if let Some(interval) = self.interval.filter(|interval| !INTERVAL.contains(interval)) {
+            return Err(out_of("interval", interval, &INTERVAL));
+        }
+        if let Some(timeout) = self.timeout.filter(|timeout| !TIMEOUT.contains(timeout)) {
+            return Err(out_of("timeout", timeout, &TIMEOUT));
+        }
         if let Some(host) = &self.host
             && !crate::address::is_host(host.split(':').next().unwrap_or_default())
         {
@@ -110,6 +123,11 @@ impl Health {
         }
         Ok(())
     }
+}
+
+fn out_of(field: &str, found: Duration, allowed: &RangeInclusive<Duration>) -> Mistake {
+    let [found, least, most] = [found, *allowed.start(), *allowed.end()].map(duration::show);
+    Mistake::new(format!("`health.{field}`: {found} is out of range: from {least} to {most}"))
 }
 
 /// What a check does.
@@ -260,6 +278,23 @@ mod tests {
         assert_eq!(check.path, "/ready");
         assert_eq!(check.interval, Duration::from_secs(2));
         assert_eq!(check.fall, 3);
+    }
+
+    #[test]
+    fn intervals_and_timeouts_that_make_no_sense_are_refused_with_the_range() {
+        for (json, said) in [
+            (r#"{"interval":"1ns"}"#, "`health.interval`: 1ns is out of range: from 10ms to 1day"),
+            (r#"{"interval":"9ms"}"#, "from 10ms"),
+            (r#"{"interval":"25h"}"#, "`health.interval`: 1day 1h is out of range"),
+            (r#"{"timeout":"1us"}"#, "`health.timeout`: 1us is out of range: from 1ms to 1h"),
+            (r#"{"timeout":"2h"}"#, "from 1ms to 1h"),
+        ] {
+            let health: Health = crate::strict::json(json).unwrap();
+            let mistake = health.validate().unwrap_err().to_string();
+            assert!(mistake.contains(said), "{json}: {mistake}");
+        }
+        let health: Health = crate::strict::json(r#"{"interval":"10ms","timeout":"1ms"}"#).unwrap();
+        assert_eq!(health.validate(), Ok(()));
     }
 
     #[test]

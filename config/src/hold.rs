@@ -34,6 +34,6 @@ pub enum Mode {
 impl Hold {
     /// Reads a stored value.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
-        strict::json(strict::text(value)?)
+        strict::object(strict::text(value)?)
     }
 }

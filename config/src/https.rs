@@ -94,8 +94,8 @@ mod tests {
         for (text, word) in [
             (r#"{"max_age":"365d","preload":true}"#, "include_subdomains"),
             (r#"{"max_age":"30d","preload":true,"include_subdomains":true}"#, "a year"),
-            (r#"{"max_age":31536000}"#, "expected a string"),
-            ("{}", "missing field `max_age`"),
+            (r#"{"max_age":31536000}"#, "has to be a text"),
+            ("{}", "missing key `max_age`"),
         ] {
             let said = read(text).unwrap_err().to_string();
             assert!(said.contains(word), "{text}: {said}");

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::address::Target;
 use crate::name::ProxyName;
 use crate::release::Release;
 use crate::slot::Slot;
@@ -250,7 +251,7 @@ impl Before {
     }
 }
 
-/// The release that undo goes back to.
+/// A release in its slot, to be known again: what undo goes back to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Previous {
@@ -264,12 +265,25 @@ pub struct Previous {
     /// The deploy that started its containers, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<String>,
+    /// Where it answers, if no deploy started it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
+}
+
+/// Where new requests went: `active`, and the releases it named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Served {
+    /// `active`.
+    pub active: Active,
+    /// The releases that got requests.
+    pub releases: Vec<Previous>,
 }
 
 impl Deploy {
     /// Reads a stored value.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
-        strict::json(strict::text(value)?)
+        strict::object(strict::text(value)?)
     }
 
     /// Whether it is not over: it runs, or was left half done.
@@ -286,7 +300,7 @@ impl Deploy {
 impl Lock {
     /// Reads a stored value.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
-        strict::json(strict::text(value)?)
+        strict::object(strict::text(value)?)
     }
 }
 
@@ -310,7 +324,7 @@ pub struct Draining {
 impl Draining {
     /// Reads a stored value.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
-        strict::json(strict::text(value)?)
+        strict::object(strict::text(value)?)
     }
 
     /// The release, if its value can be read.
@@ -331,7 +345,7 @@ pub enum Outcome {
     Undone,
     /// Someone else put `active` or the slot meanwhile; their value stays.
     Superseded,
-    /// Flipped, but not acknowledged by every live proxy in time.
+    /// Flipped, but not acknowledged, or not let go of, by every proxy in time.
     Unacknowledged,
 }
 
@@ -362,6 +376,12 @@ pub struct History {
     /// Where new requests were to go, as `active` was to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<String>,
+    /// The releases that `active` then named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub serving: Vec<Previous>,
+    /// What a flip or undo took the place of, to go back to; a deploy's is in its own record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Served>,
     /// What people call the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -381,7 +401,7 @@ pub struct History {
 impl History {
     /// Reads a stored value.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
-        strict::json(strict::text(value)?)
+        strict::object(strict::text(value)?)
     }
 }
 

@@ -59,7 +59,12 @@ impl Release {
         // `[::1]:9001` is a target, not a list.
         let list = text.starts_with('[') && !text.contains("]:");
         let release = match list || text.starts_with(['{', '"']) {
-            true => strict::json(text)?,
+            true => strict::object(text).map_err(|mistake| match text.starts_with('{') {
+                true => mistake,
+                false => Mistake::new(format!(
+                    "{mistake}: write `10.0.0.11:9001`, or `{{\"targets\":[…]}}`"
+                )),
+            })?,
             false => Self { targets: bare(text)?, ..Self::default() },
         };
         release.validate()?;
@@ -151,7 +156,9 @@ mod tests {
             ("", "empty"),
             (",", "empty"),
             ("green", "port is missing"),
-            ("{}", "missing field `targets`"),
+            ("{}", "missing key `targets`"),
+            ("[]", "no JSON object"),
+            (r#"["a:1"]"#, "write `10.0.0.11:9001`"),
             (r#"{"targets":[]}"#, "empty"),
             (r#"{"targets":["a:1","a:1"]}"#, "named twice"),
             (r#"{"targets":["a:0"]}"#, "1 to 65535"),

@@ -186,11 +186,11 @@ mod tests {
     fn what_makes_nobody_stay_is_refused_with_the_way_out() {
         for (text, word) in [
             (r#""targets""#, "did you mean `target`?"),
-            (r#"{"cookie":"a"}"#, "missing field `to`"),
+            (r#"{"cookie":"a"}"#, "missing key `to`"),
             (r#"{"to":"none"}"#, "unknown variant `none`"),
             (r#"{"to":"slot","cookie":"a;b"}"#, "letters, digits"),
             (r#"{"to":"slot","cookie":""}"#, "no name for a cookie"),
-            (r#"{"to":"slot","max_age":60}"#, "expected a string"),
+            (r#"{"to":"slot","max_age":60}"#, "has to be a text"),
             (r#"{"to":"slot","same_site":"lacks"}"#, "lax"),
             (r#"{"to":"slot","secure":true}"#, "unknown key `secure`"),
         ] {

@@ -4,7 +4,9 @@
 //! failure is a [`Mistake`]: one sentence that names the place, the value and, where there is one,
 //! the way out.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// The longest value read from a store, in bytes. etcd's own limit is 1.5 MiB; no value of ours
 /// comes near this, so a larger one is a mistake and is not even parsed.
@@ -45,23 +47,127 @@ pub fn text(value: &[u8]) -> Result<&str, Mistake> {
     Ok(text)
 }
 
+/// Parses a JSON object into `T`. serde would take a list as well, its elements for the keys in
+/// the order in which this program happens to declare them.
+pub fn object<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, Mistake> {
+    if !text.starts_with('{') {
+        return Err(Mistake::new(format!("`{}` is no JSON object `{{…}}`", short(text))));
+    }
+    let value = json(text)?;
+    if let (Ok(given), Ok(read)) = (serde_json::from_str(text), serde_json::to_value(&value))
+        && let Some(place) = list_for_object(&given, &read)
+    {
+        return Err(Mistake::new(format!("`{place}`: is a list, and has to be {OBJECT}")));
+    }
+    Ok(value)
+}
+
+/// Where a list was given for what reads as an object, if anywhere.
+fn list_for_object(given: &Value, read: &Value) -> Option<String> {
+    let below = |key: &str, given, read: Option<&Value>| {
+        let rest = list_for_object(given, read?)?;
+        let dot = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
+        Some(format!("{key}{dot}{rest}"))
+    };
+    match (given, read) {
+        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Object(given), Value::Object(read)) => {
+            given.iter().find_map(|(key, value)| below(key, value, read.get(key)))
+        }
+        (Value::Array(given), Value::Array(read)) => {
+            let mut all = given.iter().enumerate();
+            all.find_map(|(i, value)| below(&format!("[{i}]"), value, read.get(i)))
+        }
+        _ => None,
+    }
+}
+
 /// Parses JSON into `T`; an unknown key is refused by name with the nearest known one.
 pub fn json<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
+    let no_json = |e: &serde_json::Error| Mistake::new(format!("not JSON: {e}"));
     let mut de = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut de).map_err(|e| {
         let path = e.path().to_string();
-        let mistake = Mistake::new(with_hint(&e.into_inner().to_string()));
+        let inner = e.into_inner();
+        if !inner.is_data() {
+            return no_json(&inner);
+        }
+        // The path tells the place better than line and column of a value that is mostly one line.
+        let said = inner.to_string();
+        let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+        let mistake = Mistake::new(in_words(said));
         if matches!(path.as_str(), "." | "?") { mistake } else { mistake.at(&format!("`{path}`")) }
     })?;
-    de.end().map_err(|e| Mistake::new(e.to_string()))?;
+    de.end().map_err(|e| no_json(&e))?;
     Ok(value)
+}
+
+/// The beginning of a value that somebody wrote, to be shown.
+pub fn short(text: &str) -> String {
+    let mut shown: String = text.chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// serde's message in our words: `invalid type: sequence, expected struct Health with 10 elements`
+/// speaks of this program, not of the value.
+pub fn in_words(message: &str) -> String {
+    let wrong = ["invalid type: ", "invalid value: "].iter().find_map(|p| message.strip_prefix(p));
+    if let Some((found, expected)) = wrong.and_then(|rest| rest.rsplit_once(", expected ")) {
+        return format!("is {}, and has to be {}", found_in_words(found), type_in_words(expected));
+    }
+    if message.starts_with("invalid length") && message.contains("expected struct") {
+        return format!("is a list, and has to be {OBJECT}");
+    }
+    let key = |rest: &str| rest.trim_matches('`').to_owned();
+    if let Some(rest) = message.strip_prefix("missing field ") {
+        return format!("missing key `{}`", key(rest));
+    }
+    if let Some(rest) = message.strip_prefix("duplicate field ") {
+        return format!("key `{}` is named twice", key(rest));
+    }
+    with_hint(message)
+}
+
+/// What JSON calls an object, and TOML a table.
+pub const OBJECT: &str = "an object `{…}`";
+
+fn found_in_words(found: &str) -> String {
+    match found {
+        "sequence" => "a list".to_owned(),
+        "map" => "an object".to_owned(),
+        "null" | "unit value" => "`null`".to_owned(),
+        _ => match found.split_once(['`', '"']) {
+            Some(("string ", text)) => format!("the text `{}`", short(text.trim_end_matches('"'))),
+            Some((_, value)) => format!("`{}`", short(value.trim_end_matches('`'))),
+            None => found.to_owned(),
+        },
+    }
+}
+
+fn type_in_words(expected: &str) -> &str {
+    match expected.trim_start_matches("a nonzero ") {
+        "a string" | "a borrowed string" | "str" => "a text in quotes",
+        "a boolean" => "`true` or `false`",
+        "a sequence" => "a list",
+        "a map" => OBJECT,
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, not below 0",
+        "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        other if other.starts_with("struct ") || other.contains("enum ") => OBJECT,
+        _ => expected,
+    }
 }
 
 /// Adds "did you mean" to serde's two lists of what would have been right.
 ///
 /// serde says ``unknown field `helth`, expected one of `hosts`, `health` at line 1``; the nearest of
 /// the expected names is what the operator meant more often than not.
-pub fn with_hint(message: &str) -> String {
+fn with_hint(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
     let (true, Some(wrong)) = (unknown, quoted.next()) else {
@@ -90,17 +196,15 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 mod tests {
     use super::*;
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the shape matters here")]
     struct Outer {
         health: Option<Inner>,
         hosts: Option<Vec<String>>,
     }
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the shape matters here")]
     struct Inner {
         interval: Option<String>,
     }
@@ -119,6 +223,30 @@ mod tests {
     fn the_path_to_a_nested_mistake_is_part_of_it() {
         let said = mistake(r#"{"health":{"intervall":"1s"}}"#);
         assert!(said.starts_with("`health") && said.contains("did you mean `interval`?"), "{said}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_without_this_programs_own_words() {
+        for (text, said) in [
+            (r#"{"hosts":"a"}"#, "`hosts`: is the text `a`, and has to be a list"),
+            (r#"{"hosts":{}}"#, "`hosts`: is an object, and has to be a list"),
+            (r#"{"hosts":[7]}"#, "`hosts[0]`: is `7`, and has to be a text in quotes"),
+            (r#"{"hosts":[null]}"#, "`hosts[0]`: is `null`, and has to be a text in quotes"),
+            (r#"{"health":true}"#, "`health`: is `true`, and has to be an object `{…}`"),
+            (r#"{"health":{},"health":{}}"#, "key `health` is named twice"),
+        ] {
+            assert_eq!(mistake(text), said, "{text}");
+        }
+        for text in ["[]", r#"["a"]"#, "null", "7", "\"{\""] {
+            let said = object::<Outer>(text).unwrap_err().to_string();
+            assert_eq!(said, format!("`{text}` is no JSON object `{{…}}`"));
+        }
+        let said = object::<Outer>(r#"{"health":["1s"]}"#).unwrap_err().to_string();
+        assert_eq!(said, "`health`: is a list, and has to be an object `{…}`");
+        assert!(object::<Outer>(r#"{"health":{"interval":"1s"},"hosts":["a"]}"#).is_ok());
+        assert!(mistake(r#"{"hosts":["#).starts_with("not JSON: "));
+        let long = format!(r#"{{"hosts":"{}"}}"#, "x".repeat(10_000));
+        assert!(mistake(&long).len() < 200);
     }
 
     #[test]

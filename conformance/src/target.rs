@@ -76,14 +76,16 @@ impl Drop for Target {
 
 async fn accept(listener: TcpListener, stage: Arc<Mutex<Option<Arc<Stage>>>>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let stage = stage.lock().unwrap().clone();
-        let Some(stage) = stage else { continue };
+        // Locked until the connection is among the stage's: one that came while the case ended would
+        // outlive it, and play its answers to the next.
+        let stage = stage.lock().unwrap();
+        let Some(stage) = &*stage else { continue };
         let mut number = 0;
         stage.record.send_modify(|record| {
             number = record.target.len();
             record.target.push(Side::default());
         });
-        let serving = tokio::spawn(serve(Arc::clone(&stage), stream, number));
+        let serving = tokio::spawn(serve(Arc::clone(stage), stream, number));
         stage.connections.lock().unwrap().push(serving);
     }
 }

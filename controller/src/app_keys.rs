@@ -22,7 +22,7 @@ pub struct Kept<T> {
 
 impl<T> Kept<T> {
     fn new(entry: &Entry, parse: fn(&[u8]) -> Result<T, Mistake>) -> Self {
-        let value = parse(&entry.value).map(Box::new);
+        let value = entry.parse(parse).map(Box::new);
         Self { token: entry.token.clone(), raw: entry.value.clone(), value }
     }
 
@@ -42,13 +42,25 @@ impl<T> Kept<T> {
     }
 }
 
-/// The apps that have any key in `view`.
-pub fn names(view: &View) -> BTreeSet<AppName> {
+/// The apps in `view`, by their names.
+pub fn apps(view: &View) -> Vec<AppKeys> {
     let app = |key: &String| match Key::parse(key) {
         Ok(Key::App(name, _)) => Some(name),
         _ => None,
     };
-    view.entries.keys().filter_map(app).collect()
+    let names: BTreeSet<AppName> = view.entries.keys().filter_map(app).collect();
+    names.into_iter().map(|name| AppKeys::of(name, view)).filter(|keys| !keys.is_gone()).collect()
+}
+
+/// The keys in `view`, of the whole store, that belong to none of `apps` and mean nothing to anyone.
+pub fn strays(view: &View, apps: &[AppKeys]) -> Vec<Mistake> {
+    let of_app = |key: &str| apps.iter().any(|keys| key.starts_with(&AppKeys::prefix(&keys.name)));
+    let alone = view.entries.keys().filter(|key| !of_app(key));
+    let place = |key: &str, mistake: Mistake| match mistake.to_string().contains(key) {
+        true => mistake,
+        false => mistake.at(&format!("`{key}`")),
+    };
+    alone.filter_map(|key| Some(place(key, Key::parse(key).err()?))).collect()
 }
 
 /// All that the store holds for one app.

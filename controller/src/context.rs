@@ -60,11 +60,16 @@ impl Context {
 
     /// The store: the flag's or variable's, else the deploy file's.
     pub fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        let config = match &self.store {
-            Some(config) => config.clone(),
-            None => self.file_store()?,
-        };
-        store::open(&config).map_err(Failure::from)
+        store::open(&self.store_config()?).map_err(Failure::from)
+    }
+
+    /// The same for a verb that only looks, and makes nothing.
+    pub fn store_to_look(&self) -> Result<Arc<dyn Store>, Failure> {
+        store::open_to_look(&self.store_config()?).map_err(Failure::from)
+    }
+
+    fn store_config(&self) -> Result<StoreConfig, Failure> {
+        self.store.clone().map_or_else(|| self.file_store(), Ok)
     }
 
     fn file_store(&self) -> Result<StoreConfig, Failure> {

@@ -52,7 +52,8 @@ pub fn someone_serves(fleet: &Fleet) -> Result<(), Failure> {
     if fleet.live().next().is_none() {
         let names = join(fleet.lost());
         let said = format!("no proxy is running: {names} known, none gives a sign of life");
-        return Err(Failure::new(Exit::Unhealthy, said));
+        let hint = "start one; `shuntctl proxy forget NAME` forgets one that will not come back";
+        return Err(Failure::new(Exit::Unhealthy, said).hint(hint));
     }
     Ok(())
 }

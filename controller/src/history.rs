@@ -1,14 +1,16 @@
-//! What is kept of finished deploys, flips and undos: the last fifty.
+//! What is kept of finished deploys, flips and undos: the last fifty. It is also what `undo` goes
+//! back by where no deploy has left a record.
 
 use jiff::Timestamp;
-use shunt_config::Token;
 use shunt_config::key::AppKey;
-use shunt_config::record::{HISTORY_KEPT, History, Outcome, StepTime};
-use shunt_config::store::{Condition, Store, Txn};
+use shunt_config::record::{HISTORY_KEPT, History, Outcome, Previous, Served, StepTime};
+use shunt_config::store::{self, Condition, Store, Txn};
+use shunt_config::{Active, AppName, Release};
 
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, Kept};
 use crate::exit::{Exit, Failure};
 use crate::lock::who;
+use crate::undo::{as_previous, is_previous};
 
 /// A name that sorts by time and is not given twice: `20260801T093012345-7f3ac2d1`.
 pub fn new_id() -> String {
@@ -25,6 +27,8 @@ pub fn entry(verb: &str, outcome: Outcome) -> History {
         began: now,
         ended: now,
         active: None,
+        serving: Vec::new(),
+        before: None,
         version: None,
         image: None,
         outcome,
@@ -47,23 +51,101 @@ pub fn add(txn: Txn, keys: &AppKeys, id: &str, entry: &History) -> Txn {
         .fold(txn, |txn, old| txn.delete(AppKey::History(old.clone()).of(&keys.name)))
 }
 
-/// Writes down under `key`, if what was put there as `token` still stands, that `entry` did not
-/// come to the end it was written with. History is no reason to fail for: what is lost is lost.
-pub async fn correct(
-    store: &dyn Store,
-    key: &str,
-    token: Option<Token>,
-    entry: History,
-    failure: &Failure,
-) {
-    let outcome = match failure.exit {
-        Exit::Superseded => Outcome::Superseded,
-        _ => Outcome::Unacknowledged,
-    };
-    let ended = Timestamp::now();
-    let entry = History { outcome, ended, reason: Some(failure.said.clone()), ..entry };
-    if let (Some(token), Ok(value)) = (token, serde_json::to_vec(&entry)) {
-        let same = Condition::Is(key.to_owned(), token);
-        let _ = store.commit(Txn::new().when(same).put(key, value)).await;
+/// A flip or undo that has begun. It is written down together with `active`, as one that nobody
+/// knows the end of: whoever is killed while it waits has no chance to write that.
+#[derive(Debug)]
+pub struct Open {
+    app: AppName,
+    id: String,
+    entry: Box<History>,
+}
+
+impl Open {
+    /// `active` is about to be put to `to`, in the place of what `keys` show.
+    pub fn new(verb: &str, keys: &AppKeys, to: Active) -> Self {
+        let mut entry = entry(verb, Outcome::Done);
+        entry.active = Some(to.to_string());
+        entry.serving = releases(keys, to);
+        entry.before = match keys.active() {
+            // Put once more, it takes the place of what it took the place of before.
+            Some(now) if now == to => remembered(keys),
+            now => now.map(|active| Served { active, releases: releases(keys, active) }),
+        };
+        Self { app: keys.name.clone(), id: new_id(), entry: Box::new(entry) }
     }
+
+    /// The same with a reason to read.
+    #[must_use]
+    pub fn reason(mut self, reason: Option<String>) -> Self {
+        self.entry.reason = reason;
+        self
+    }
+
+    /// The same for what a deploy's record remembers.
+    #[must_use]
+    pub fn without_memory(mut self) -> Self {
+        self.entry.before = None;
+        self
+    }
+
+    /// Adds it to the transaction that puts `active`.
+    pub fn begin(&self, txn: Txn, keys: &AppKeys) -> Txn {
+        let reason = Some("not over yet, or cut short".to_owned());
+        let outcome = Outcome::Unacknowledged;
+        add(txn, keys, &self.id, &History { outcome, reason, ..*self.entry.clone() })
+    }
+
+    /// Writes down how it ended, if what `begun` put there still stands. History is no reason to
+    /// fail for: what is lost is lost.
+    pub async fn end(
+        self,
+        store: &dyn Store,
+        begun: &store::Outcome,
+        result: &Result<(), Failure>,
+    ) {
+        let key = AppKey::History(self.id).of(&self.app).to_string();
+        let Some(token) = begun.token(&key) else { return };
+        let (outcome, reason) = match result {
+            Ok(()) => (Outcome::Done, self.entry.reason.clone()),
+            Err(failure) => (outcome(failure.exit), Some(failure.said.clone())),
+        };
+        let entry = History { outcome, reason, ended: Timestamp::now(), ..*self.entry };
+        if let Ok(value) = serde_json::to_vec(&entry) {
+            let same = Condition::Is(key.clone(), token);
+            let _ = store.commit(Txn::new().when(same).put(key, value)).await;
+        }
+    }
+}
+
+fn outcome(exit: Exit) -> Outcome {
+    match exit {
+        Exit::Superseded => Outcome::Superseded,
+        Exit::Undone => Outcome::Undone,
+        _ => Outcome::Unacknowledged,
+    }
+}
+
+fn releases(keys: &AppKeys, active: Active) -> Vec<Previous> {
+    let shares = active.shares();
+    shares.filter_map(|(slot, _)| Some(as_previous(slot, keys.slot(slot)?))).collect()
+}
+
+/// What the last flip or undo took the place of, if `active` is still what that put.
+pub fn remembered(keys: &AppKeys) -> Option<Served> {
+    let changed = |entry: &&History| {
+        entry.active.is_some() && (entry.verb != "deploy" || entry.outcome == Outcome::Done)
+    };
+    let last = keys.history.values().rev().filter_map(Kept::ok).find(changed)?;
+    let put: Option<Active> = last.active.as_deref()?.parse().ok();
+    last.before.clone().filter(|_| put.is_some() && put == keys.active())
+}
+
+/// Whether any entry tells that what is in a slot was active.
+pub fn tells_of(keys: &AppKeys, kept: &Kept<Release>) -> bool {
+    let deploy = kept.ok().and_then(|release| release.deploy.as_ref());
+    keys.history.iter().filter_map(|(id, entry)| Some((id, entry.ok()?))).any(|(id, entry)| {
+        let before = entry.before.iter().flat_map(|before| &before.releases);
+        entry.serving.iter().chain(before).any(|known| is_previous(kept, known))
+            || (entry.outcome == Outcome::Done && Some(id) == deploy)
+    })
 }

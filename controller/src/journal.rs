@@ -24,7 +24,7 @@ pub type Tokens = BTreeMap<String, Token>;
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// Something stops the deploy.
-    #[error("stopped: {0:?}")]
+    #[error("stopped from outside")]
     Stop(Stop),
     /// The store said no.
     #[error(transparent)]

@@ -79,7 +79,7 @@ impl Report {
             let bar = ProgressBar::new_spinner().with_prefix(format!("{name:<12}"));
             let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed:.dim}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_message(what.to_owned());
+            bar.set_message(plain(what));
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
@@ -93,7 +93,7 @@ impl Report {
         let mut step = self.running();
         let Some(running) = step.as_mut() else { return };
         if let Some(bar) = &running.bar {
-            bar.set_message(text.to_owned());
+            bar.set_message(plain(text));
         }
         if running.waits.contains(key) {
             return;
@@ -104,7 +104,7 @@ impl Report {
         } else if self.terminal || running.began.elapsed() < PATIENCE {
             return;
         } else {
-            write(&format!("  …  {:<12} {text}", running.name));
+            write(&format!("  …  {:<12} {}", running.name, plain(text)));
         }
         running.waits.insert(key.to_owned());
     }
@@ -127,23 +127,22 @@ impl Report {
             return self.event("step", event);
         }
         let mark = match ended {
-            Ended::Done => self.paint("ok  ", "32"),
-            Ended::Skipped => self.paint("-   ", "2"),
-            Ended::Failed => self.paint("FAIL", "31"),
+            Ended::Done => self.paint("ok  ", Paint::Green),
+            Ended::Skipped => self.paint("-   ", Paint::Dim),
+            Ended::Failed => self.paint("FAIL", Paint::Red),
         };
-        let elapsed = self.paint(&show(elapsed), "2");
+        let elapsed = self.paint(&show(elapsed), Paint::Dim);
+        let said = plain(said);
         write(&format!("{mark} {:<12} {said}  {elapsed}", running.name));
     }
 
     /// Something worth knowing, beside the steps.
     pub fn note(&self, text: &str) {
         self.event("note", json!({ "text": text }));
-        if !self.json {
-            self.line(text);
-        }
+        self.line(&plain(text));
     }
 
-    /// A line for people only.
+    /// A line for people only, or several.
     pub fn line(&self, text: &str) {
         if self.json {
             return;
@@ -154,10 +153,17 @@ impl Report {
         }
     }
 
+    /// A line of a container's output, for people only: as it is, since its colours are the app's.
+    pub fn output(&self, line: &str) {
+        if !self.json {
+            raw(line);
+        }
+    }
+
     /// A value as a line of its own, for scripts only.
     pub fn value(&self, value: &Value) {
         if self.json {
-            write(&value.to_string());
+            raw(&json_text(value));
         }
     }
 
@@ -172,7 +178,7 @@ impl Report {
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
-        write(&Value::Object(line).to_string());
+        raw(&json_text(&Value::Object(line)));
     }
 
     /// The last word of a run, and its exit code.
@@ -196,21 +202,21 @@ impl Report {
         }
         let colour = stderr().is_terminal() && self.colour;
         let error = if colour { "\x1b[31merror\x1b[0m" } else { "error" };
-        let mut text = format!("{error}: {}\n", failure.said);
+        let mut text = format!("{error}: {}\n", plain(&failure.said));
         for line in &failure.details {
-            text.extend(["  ", line, "\n"]);
+            text.extend(["  ", &plain(line), "\n"]);
         }
         if let Some(hint) = &failure.hint {
-            text.extend(["\nhint: ", hint, "\n"]);
+            text.extend(["\nhint: ", &plain(hint), "\n"]);
         }
         let _ = stderr().write_all(text.as_bytes());
         failure.exit
     }
 
     /// `text` in a colour, where there are colours.
-    pub fn paint(&self, text: &str, code: &str) -> String {
+    pub fn paint(&self, text: &str, paint: Paint) -> String {
         match self.colour {
-            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            true => format!("{}{text}{OFF}", paint.mark()),
             false => text.to_owned(),
         }
     }
@@ -221,9 +227,85 @@ impl Report {
     }
 }
 
-/// Writes a line. A reader that has gone away, such as `head`, is no reason to leave a deploy half
-/// done.
-fn write(line: &str) {
+/// A colour, or as near to one as a terminal comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// To be seen first.
+    Bold,
+    /// To be seen last.
+    Dim,
+    /// Wrong.
+    Red,
+    /// Right.
+    Green,
+}
+
+/// Ends a colour.
+const OFF: char = '\u{FDD0}';
+
+impl Paint {
+    const ALL: [Self; 4] = [Self::Bold, Self::Dim, Self::Red, Self::Green];
+
+    /// What stands for it until it is written: characters that Unicode has set aside for a
+    /// program's own use. So everything that could steer a terminal is escaped in one place, and
+    /// what anyone puts into a key is a colour at worst.
+    fn mark(self) -> char {
+        match self {
+            Self::Bold => '\u{FDD1}',
+            Self::Dim => '\u{FDD2}',
+            Self::Red => '\u{FDD3}',
+            Self::Green => '\u{FDD4}',
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bold => "\x1b[1m",
+            Self::Dim => "\x1b[2m",
+            Self::Red => "\x1b[31m",
+            Self::Green => "\x1b[32m",
+        }
+    }
+}
+
+/// Whether a terminal would do something at `c` instead of showing it, or show what follows in
+/// another direction.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` as one line that steers no terminal: keys and values are written by anyone, and so are a
+/// target's answers.
+pub fn plain(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\t' => c.to_string(),
+        c if steers(c) => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Writes lines for people.
+fn write(text: &str) {
+    for line in text.split('\n') {
+        let painted = |line: String, paint: Paint| line.replace(paint.mark(), paint.code());
+        let line = Paint::ALL.into_iter().fold(plain(line), painted);
+        raw(&line.replace(OFF, "\x1b[0m"));
+    }
+}
+
+/// JSON escapes the first 32 characters by itself, and leaves others that steer a terminal.
+fn json_text(value: &Value) -> String {
+    let escaped = |c: char| match steers(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    value.to_string().chars().map(escaped).collect()
+}
+
+/// Writes a line as it is. A reader that has gone away, such as `head`, is no reason to leave a
+/// deploy half done.
+fn raw(line: &str) {
     let _ = writeln!(stdout(), "{line}");
 }
 
@@ -231,7 +313,7 @@ fn write(line: &str) {
 pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let all = || {
         std::iter::once(heading.iter().map(ToString::to_string).collect())
-            .chain(rows.iter().cloned())
+            .chain(rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()))
     };
     let widths: Vec<usize> = (0..heading.len())
         .map(|i| {

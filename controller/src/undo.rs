@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
-use shunt_config::record::{Before, Deploy, Outcome, Previous, Stage};
+use shunt_config::record::{Before, Deploy, Previous, Stage};
 use shunt_config::store::Txn;
 use shunt_config::{Active, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
 use crate::exit::Failure;
-use crate::history;
+use crate::fleet::Fleet;
+use crate::flip::flip;
+use crate::history::{self, Open};
 use crate::lock::who;
 use crate::time::later;
 
@@ -23,6 +25,8 @@ pub enum Undo {
         to: Active,
         /// What people call the release undone.
         from: Option<String>,
+        /// Its entry of history, where it has one of its own.
+        entry: Option<Open>,
     },
     /// Nothing was flipped yet: the running deploy is asked to stop.
     Stop(Txn),
@@ -30,62 +34,85 @@ pub enum Undo {
     Already,
 }
 
-/// What undoing means for the app whose keys are `keys`. The transaction compares `active`, the
-/// slot it goes back to, and the deploy's record; the lock may be held by anyone.
-pub fn undo(keys: &AppKeys) -> Result<Undo, Failure> {
+/// What undoing means for the app whose keys are `keys`, as `fleet` sees it. The transaction
+/// compares `active`, the slots it goes back to, and the deploy's record; the lock may be held by
+/// anyone.
+pub fn undo(keys: &AppKeys, fleet: &Fleet) -> Result<Undo, Failure> {
     if let Some(Err(mistake)) = keys.deploy.as_ref().map(|kept| &kept.value) {
         let key = AppKey::Deploy.of(&keys.name);
         return Err(Failure::usage(format!("`{key}` cannot be read: {mistake}")));
     }
-    match keys.record() {
+    let record = keys.record();
+    match record {
         Some(record) if record.undo.is_some() || record.stage == Stage::Undoing => {
-            Ok(Undo::Already)
+            return Ok(Undo::Already);
         }
         Some(record) if record.stage < Stage::Flipped => {
             let asked = Deploy { undo: Some(who()), ..record.clone() };
-            Ok(Undo::Stop(put_record(condition(Txn::new(), keys), keys, &asked)?))
+            return Ok(Undo::Stop(put_record(condition(Txn::new(), keys), keys, &asked)?));
         }
-        Some(record) => {
-            if let Some(slot) = previous(keys, record) {
-                return back_by_record(keys, record, slot);
-            }
-            refuse_a_stranger(keys, record)?;
-            back_to_other(keys)
-        }
-        None => back_to_other(keys),
+        _ => {}
     }
+    // A flip by hand that came after the last deploy is what there is to undo.
+    if !record.is_some_and(Deploy::unfinished)
+        && let Some(before) = history::remembered(keys)
+    {
+        return go_back(keys, fleet, before.active);
+    }
+    if let Some((record, slot)) = record.and_then(|record| Some((record, previous(keys, record)?)))
+    {
+        return back_by_record(keys, record, slot);
+    }
+    back_by_keys(keys, fleet)
 }
 
-/// The slot of the release that `record` would go back to, if it is still there and not active.
+/// The slot of the release that `record` would go back to, if it is still there and the one that
+/// the record would undo gets all requests.
 fn previous(keys: &AppKeys, record: &Deploy) -> Option<Slot> {
     let previous = record.previous.as_ref()?;
     let there = keys.slot(previous.slot).is_some_and(|kept| is_previous(kept, previous));
-    (there && keys.active()?.share(previous.slot) < 100).then_some(previous.slot)
+    (there && keys.active()?.only() == Some(previous.slot.other())).then_some(previous.slot)
 }
 
 /// Whether what is in a slot is `previous`: the same announcement, or the same containers after
-/// they were put back into their slot.
+/// they were put back into their slot. What is run by hand and put back is known by its version and
+/// targets together: by its targets alone it is not, where each slot has ports of its own.
 pub fn is_previous(kept: &Kept<shunt_config::Release>, previous: &Previous) -> bool {
-    let same_deploy =
-        || kept.ok().is_some_and(|r| r.deploy.is_some() && r.deploy == previous.deploy);
-    kept.token == previous.token || same_deploy()
+    let same = |release: &shunt_config::Release| match &release.deploy {
+        Some(deploy) => previous.deploy.as_ref() == Some(deploy),
+        None => {
+            release.version.is_some()
+                && release.version == previous.version
+                && release.targets == previous.targets
+        }
+    };
+    kept.token == previous.token || kept.ok().is_some_and(same)
 }
 
-/// A release that was put into the standby slot since, and has never been active, is nothing to go
-/// back to.
-fn refuse_a_stranger(keys: &AppKeys, record: &Deploy) -> Result<(), Failure> {
-    let standby = keys.active().map(|active| active.main().other());
-    let Some((slot, kept)) = standby.and_then(|slot| Some((slot, keys.slot(slot)?))) else {
-        return Ok(());
+/// A release that never was active, as far as anyone can tell, is nothing to go back to.
+fn refuse_a_stranger(keys: &AppKeys, fleet: &Fleet, slot: Slot) -> Result<(), Failure> {
+    let app = &keys.name;
+    let Some(kept) = keys.slot(slot).filter(|kept| kept.ok().is_some()) else {
+        let said = format!("`{app}` has nothing to go back to: `{slot}` is empty");
+        let hint = "its release was retired; deploy the version you want again";
+        return Err(Failure::usage(said).hint(hint));
     };
-    let own = kept.ok().is_some_and(|release| release.deploy.as_ref() == Some(&record.id));
-    let was_active = record.previous.as_ref().is_some_and(|previous| is_previous(kept, previous));
-    if own || was_active {
+    let by_record = |record: &Deploy| {
+        let own = kept.ok().is_some_and(|release| release.deploy.as_ref() == Some(&record.id));
+        own || record.previous.as_ref().is_some_and(|previous| is_previous(kept, previous))
+    };
+    let known = fleet.naming(&kept.token).is_some()
+        || history::tells_of(keys, kept)
+        || keys.record().is_some_and(by_record);
+    if known {
         return Ok(());
     }
-    let said = format!("what is in `{slot}` of `{}` now was not active before", keys.name);
-    let hint = format!("to go there all the same: `shuntctl flip {} {slot}`", keys.name);
-    Err(Failure::usage(said).hint(hint))
+    let said = format!(
+        "nothing tells that what is in `{slot}` of `{app}` now was active before: neither its \
+         history nor a proxy"
+    );
+    Err(Failure::usage(said)
+        .hint(format!("to go there all the same: `shuntctl flip {app} {slot}`")))
 }
 
 fn back_by_record(keys: &AppKeys, record: &Deploy, slot: Slot) -> Result<Undo, Failure> {
@@ -100,46 +127,54 @@ fn back_by_record(keys: &AppKeys, record: &Deploy, slot: Slot) -> Result<Undo, F
         txn = txn.when(keys.unchanged(&AppKey::App));
         txn = txn.put(AppKey::App.of(&keys.name), before.clone());
     }
-    let from = version(keys, now.main());
+    let from = undone(keys, now, to);
     let mut undone = record.clone();
     if record.stage > Stage::Flipped {
         // From here on the release undone is the one that a second undo would go back to.
         undone.before = Before { active: keys.active.as_ref().map(Kept::text), app };
         undone.previous = keys.slot(now.main()).map(|kept| as_previous(now.main(), kept));
     }
+    // What a deploy does until it is over is in its own entry.
+    let mut entry = None;
     if record.stage == Stage::Warm {
         undone.warm_until = Some(later(Timestamp::now(), record.limits.warm));
-        txn = history::add(txn, keys, &history::new_id(), &entry(to, from.clone()));
+        entry = Some(open(keys, to, from.as_deref()).without_memory());
+        txn = entry.iter().fold(txn, |txn, entry| entry.begin(txn, keys));
     } else {
         undone.undo = Some(who());
     }
-    Ok(Undo::Back { txn: put_record(txn, keys, &undone)?, to, from })
+    Ok(Undo::Back { txn: put_record(txn, keys, &undone)?, to, from, entry })
 }
 
-/// Without a record the only thing to go back to is the other slot.
-fn back_to_other(keys: &AppKeys) -> Result<Undo, Failure> {
+/// Where nothing is remembered: to the other slot, and from a split to the release that gets the
+/// most. The one that gets less is what is being tried.
+fn back_by_keys(keys: &AppKeys, fleet: &Fleet) -> Result<Undo, Failure> {
     let app = &keys.name;
     let now = match keys.active.as_ref().map(Kept::read) {
         Some(Ok(now)) => *now,
         Some(Err(mistake)) => {
             let key = AppKey::Active.of(app);
+            let served = Slot::BOTH.into_iter().find(|slot| fleet.serving(*slot).is_some());
+            let slot = served.unwrap_or(Slot::Blue);
             return Err(Failure::usage(format!("`{key}` cannot be read: {mistake}"))
-                .hint(format!("say where to go: `shuntctl flip {app} blue`")));
+                .hint(format!("say where to go: `shuntctl flip {app} {slot}`")));
         }
         None => {
             return Err(Failure::usage(format!("`{app}` has no active release: nothing to undo")));
         }
     };
-    let slot = now.main().other();
-    if keys.slot(slot).is_none_or(|kept| kept.ok().is_none()) {
-        let said = format!("`{app}` has nothing to go back to: `{slot}` is empty");
-        let hint = "its release was retired; deploy the version you want again";
-        return Err(Failure::usage(said).hint(hint));
+    go_back(keys, fleet, Active::all(now.only().map_or(now.main(), Slot::other)))
+}
+
+fn go_back(keys: &AppKeys, fleet: &Fleet, to: Active) -> Result<Undo, Failure> {
+    let now = keys.active().unwrap_or(to);
+    for (slot, _) in to.shares().filter(|(slot, _)| now.share(*slot) == 0) {
+        refuse_a_stranger(keys, fleet, slot)?;
     }
-    let (to, from) = (Active::all(slot), version(keys, now.main()));
-    let txn = condition(flip_back(keys, slot, to), keys);
-    let txn = history::add(txn, keys, &history::new_id(), &entry(to, from.clone()));
-    Ok(Undo::Back { txn, to, from })
+    let from = undone(keys, now, to);
+    let entry = open(keys, to, from.as_deref());
+    let txn = entry.begin(condition(flip(keys, to)?, keys), keys);
+    Ok(Undo::Back { txn, to, from, entry: Some(entry) })
 }
 
 fn flip_back(keys: &AppKeys, slot: Slot, to: Active) -> Txn {
@@ -158,11 +193,8 @@ fn put_record(txn: Txn, keys: &AppKeys, record: &Deploy) -> Result<Txn, Failure>
     Ok(txn.put(AppKey::Deploy.of(&keys.name), value))
 }
 
-fn entry(to: Active, from: Option<String>) -> shunt_config::record::History {
-    let mut entry = history::entry("undo", Outcome::Done);
-    entry.active = Some(to.to_string());
-    entry.reason = from.map(|version| format!("undid {version}"));
-    entry
+fn open(keys: &AppKeys, to: Active, from: Option<&str>) -> Open {
+    Open::new("undo", keys, to).reason(from.map(|version| format!("undid {version}")))
 }
 
 /// A release in its slot, as something to go back to.
@@ -173,9 +205,15 @@ pub fn as_previous(slot: Slot, kept: &Kept<shunt_config::Release>) -> Previous {
         token: kept.token.clone(),
         version: release.and_then(|release| release.version.clone()),
         deploy: release.and_then(|release| release.deploy.clone()),
+        targets: release
+            .filter(|release| release.deploy.is_none())
+            .map(|release| release.targets.clone())
+            .unwrap_or_default(),
     }
 }
 
-fn version(keys: &AppKeys, slot: Slot) -> Option<String> {
+/// What people call the release that gets less once `active` is `to`.
+fn undone(keys: &AppKeys, now: Active, to: Active) -> Option<String> {
+    let slot = Slot::BOTH.into_iter().find(|slot| now.share(*slot) > to.share(*slot))?;
     keys.slot(slot)?.ok()?.version.clone()
 }

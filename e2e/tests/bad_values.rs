@@ -37,8 +37,8 @@ const TABLE: &[(&str, &[u8], &str)] = &[
     ("blue", b":9001", "host"),
     ("blue", b"http://10.0.0.1:9001/", "10.0.0.1"),
     ("blue", b"{", "EOF"),
-    ("blue", b"[]", "struct Release"),
-    ("blue", b"{}", "missing field `targets`"),
+    ("blue", b"[]", "no JSON object"),
+    ("blue", b"{}", "missing key `targets`"),
     ("blue", br#"{"targets":[]}"#, "empty"),
     ("blue", br#"{"targets":"10.0.0.1:9001"}"#, "targets"),
     ("blue", br#"{"targets":[9001]}"#, "targets"),
@@ -57,9 +57,9 @@ const TABLE: &[(&str, &[u8], &str)] = &[
     ("green", br#"{"targets":["a:1"]}}"#, "trailing"),
     // The app itself.
     ("app", b"", "empty"),
-    ("app", b"www.example.com", "expected value"),
-    ("app", b"null", "struct App"),
-    ("app", b"{}", "missing field `hosts`"),
+    ("app", b"www.example.com", "no JSON object"),
+    ("app", b"null", "no JSON object"),
+    ("app", b"{}", "missing key `hosts`"),
     ("app", br#"{"hosts":[]}"#, "empty"),
     ("app", br#"{"hosts":"www.example.com"}"#, "hosts"),
     ("app", br#"{"hosts":["http://www.example.com"]}"#, "leave port and scheme away"),
@@ -72,7 +72,7 @@ const TABLE: &[(&str, &[u8], &str)] = &[
     ("app", br#"{"hosts":["a.b"],"strip_prefix":"yes"}"#, "strip_prefix"),
     ("app", b"\x89PNG\r\n\x1a\n", "UTF-8"),
     // Held or not.
-    ("hold", b"yes", "expected value"),
+    ("hold", b"yes", "no JSON object"),
     ("hold", br#"{"mode":"holt"}"#, "did you mean `hold`?"),
     // Keys that there are not.
     ("aktive", b"green", "did you mean `active`?"),

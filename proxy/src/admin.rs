@@ -26,6 +26,7 @@ use crate::control::ControlConfig;
 use crate::control::overview::{AppView, Overview, Shown};
 use crate::control::report::Identity;
 use crate::route::Line;
+use crate::tls::{CertificateState, Certificates, CertificatesState};
 
 /// Connections served at once; more wait their turn in the kernel.
 const CONNECTIONS: usize = 64;
@@ -45,6 +46,8 @@ pub struct Admin {
     pub config: watch::Receiver<ControlConfig>,
     /// Whether this process was told to stop.
     pub stopping: watch::Receiver<bool>,
+    /// The certificates, if one listener speaks TLS.
+    pub certificates: Option<Arc<Certificates>>,
     /// What is shown under `/metrics`.
     pub registry: Registry,
 }
@@ -128,7 +131,8 @@ impl Admin {
 
     fn status(&self) -> Answer {
         let view = self.shown.load();
-        let status = Status::of(self, &view);
+        let certificates = self.certificates.as_ref().map(|all| all.state());
+        let status = Status::of(self, &view, certificates.as_deref());
         match serde_json::to_vec_pretty(&status) {
             Ok(mut body) => {
                 body.push(b'\n');
@@ -158,7 +162,17 @@ struct Status<'a> {
     /// Keys that belong to no app, and what is wrong with them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     refused: BTreeMap<&'a str, &'a str>,
+    /// The certificates that clients are shown, and what is wrong with others.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsStatus<'a>>,
     apps: BTreeMap<&'a AppName, OneApp<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TlsStatus<'a> {
+    certificates: &'a [CertificateState],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificates_fault: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -193,7 +207,11 @@ struct OneApp<'a> {
 }
 
 impl<'a> Status<'a> {
-    fn of(admin: &'a Admin, view: &'a Overview) -> Self {
+    fn of(
+        admin: &'a Admin,
+        view: &'a Overview,
+        certificates: Option<&'a CertificatesState>,
+    ) -> Self {
         let about = &admin.identity.about;
         Self {
             proxy: admin.identity.proxy.as_str(),
@@ -213,6 +231,10 @@ impl<'a> Status<'a> {
             stale: view.is_stale(),
             snapshot_refused: &view.snapshot_refused,
             refused: view.strays.iter().map(|(key, why)| (key.as_str(), why.as_str())).collect(),
+            tls: certificates.map(|state| TlsStatus {
+                certificates: &state.certificates,
+                certificates_fault: state.fault.as_deref(),
+            }),
             apps: view.apps.iter().map(|(name, app)| (name, OneApp::of(app))).collect(),
         }
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::log::Levels;
+
 /// A reverse proxy that flips between two releases of an app without losing a request.
 #[derive(Debug, Parser)]
 #[command(name = "shunt-proxy", version, arg_required_else_help = true)]
@@ -43,9 +45,10 @@ pub struct Run {
     /// How log lines are written, to stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,
-    /// Which log lines: `error`, `warn`, `info`, `debug`, or by module `info,shunt_proxy::health=debug`
+    /// Which log lines: `off`, `error`, `warn`, `info`, `debug`, `trace`, or by module
+    /// `info,shunt_proxy::health=debug`
     #[arg(long, env = "SHUNT_LOG", value_name = "LEVEL", default_value = "info")]
-    pub log_level: String,
+    pub log_level: Levels,
 }
 
 /// How log lines are written.

@@ -13,6 +13,7 @@
 //! - [`proxy_protocol`]: who the client of a balancer in front is, and telling targets
 //! - [`tls`]: certificates, and TLS towards clients and targets
 //! - [`access_log`]: a line per request
+//! - [`log`]: what the program says of itself
 //! - [`pages`]: answers of the proxy's own
 //! - [`metrics`]: what is counted
 //! - [`admin`]: where all that is shown
@@ -22,9 +23,11 @@ pub mod admin;
 pub mod cli;
 pub mod control;
 pub mod data;
+mod descriptors;
 mod doors;
 mod gather;
 pub mod health;
+pub mod log;
 pub mod metrics;
 pub mod pages;
 pub mod proxy_protocol;

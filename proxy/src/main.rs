@@ -1,15 +1,14 @@
 //! `shunt-proxy`: see the library of the same name.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Parser;
 use shunt_config::proxy_file::ProxyFile;
-use shunt_proxy::cli::{Cli, Command, LogFormat, Run};
+use shunt_proxy::cli::{Cli, Command, Run};
+use shunt_proxy::log;
 use shunt_proxy::run::run;
-use tracing_subscriber::EnvFilter;
 
 /// A request allocates and frees a dozen small blocks on one thread; this one is best at that.
 #[global_allocator]
@@ -39,7 +38,7 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
 
 fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let Some(file) = load(&options.file.config) else { return Ok(ExitCode::from(USAGE)) };
-    log(options)?;
+    log::begin(options.log, options.log_level.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(run(&options.file.config, file));
     // Name look-ups and the like that are under way may take long, and nobody waits for them.
@@ -57,17 +56,6 @@ fn load(path: &Path) -> Option<ProxyFile> {
             None
         }
     }
-}
-
-fn log(options: &Run) -> anyhow::Result<()> {
-    let level = &options.log_level;
-    let filter = EnvFilter::try_new(level).with_context(|| format!("log level `{level}`"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match options.log {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).with_target(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 fn complain(line: &str) {

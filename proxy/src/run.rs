@@ -22,7 +22,8 @@ use crate::access_log::{AccessLog, Format, Output};
 use crate::admin::Admin;
 use crate::control::report::{Identity, Reporter};
 use crate::control::{Control, ControlConfig};
-use crate::data::{ClientLimits, Listener, Plane, PlaneConfig};
+use crate::data::{ClientLimits, Listener, Plane, PlaneConfig, Room};
+use crate::descriptors;
 use crate::doors::{self, Doors, TlsFiles};
 use crate::metrics::{CertificatesCollector, Collector, PlaneCounts};
 use crate::pages::Pages;
@@ -41,6 +42,7 @@ const SIGN_OFF: Duration = Duration::from_secs(5);
 /// Runs the proxy that `file`, read from `path`, describes, until it is told to stop.
 pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    let descriptors = descriptors::raise();
     let Doors { listeners, tls } = doors::open(&file)?;
     let admin = TcpListener::bind(file.admin).await;
     let admin = admin.with_context(|| format!("admin listener {}", file.admin))?;
@@ -64,12 +66,15 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
         threads: file.threads,
         listeners,
         client,
+        room: Room::within(descriptors, file.threads)
+            .at_most(file.client.connections as usize)
+            .per_client(file.client.per_address),
         log: log.clone(),
         pages: Arc::clone(&pages),
         health: file.front_health.as_deref().map(Into::into),
     };
     let plane = Plane::start(plane, &router)?;
-    proxy.count(&plane);
+    proxy.count(&plane, log.as_ref());
     info!(proxy = %file.name, threads = file.threads, "serving");
     notify(&[NotifyState::Ready]);
 
@@ -194,6 +199,7 @@ impl Proxy {
             Collector::new(identity.clone(), Arc::clone(&shown), Arc::clone(&plane), failures)?;
         registry.register(Box::new(collector))?;
         let reload = tls.as_ref().map(|tls| Arc::clone(&tls.reload));
+        let shown_certificates = tls.as_ref().map(|tls| Arc::clone(&tls.certificates));
         if let Some(TlsFiles { certificates, servers, .. }) = tls {
             registry.register(Box::new(CertificatesCollector::new(certificates, servers)?))?;
         }
@@ -204,6 +210,7 @@ impl Proxy {
             shown,
             config: config_read,
             stopping: stopped,
+            certificates: shown_certificates,
             registry,
         };
         tokio::spawn(Arc::new(page).run(admin));
@@ -230,11 +237,16 @@ impl Proxy {
     }
 
     /// Shows what `plane` counts.
-    fn count(&self, plane: &Plane) {
+    fn count(&self, plane: &Plane, log: Option<&Arc<AccessLog>>) {
         let meters = Arc::clone(plane.meters());
         let connections = Arc::clone(plane.connection_counts());
         // It is set once: there is one plane.
-        let _ = self.plane.set(PlaneCounts { meters, connections });
+        let _ = self.plane.set(PlaneCounts {
+            meters,
+            connections,
+            room: Arc::clone(plane.room()),
+            log: log.map(|log| Arc::clone(log.counts())),
+        });
     }
 
     /// Reads the file again and returns the settings that hold from now on.
@@ -300,13 +312,6 @@ fn differing(a: &ProxyFile, b: &ProxyFile) -> Vec<&'static str> {
         ("tls", a.tls == b.tls),
         ("trust", a.trust == b.trust),
         ("client", a.client == b.client),
-        ("limits", a.limits == b.limits),
-        ("http2", a.http2 == b.http2),
-        ("access_log", a.access_log == b.access_log),
-        ("pages", a.pages == b.pages),
-        ("front", a.front_health == b.front_health),
-        ("tls", a.tls == b.tls),
-        ("trust", a.trust == b.trust),
         ("limits", a.limits == b.limits),
         ("http2", a.http2 == b.http2),
         ("access_log", a.access_log == b.access_log),

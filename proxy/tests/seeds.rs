@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step of a test fails the test")]
 
+#[path = "../../fuzz/checks/cookie.rs"]
+mod cookie;
 #[path = "../../fuzz/checks/forwarded.rs"]
 mod forwarded;
+#[path = "../../fuzz/checks/frames.rs"]
+mod frames;
 #[path = "../../fuzz/checks/proxy_protocol.rs"]
 mod proxy_protocol;
 #[path = "../../fuzz/checks/websocket.rs"]
@@ -32,4 +36,14 @@ fn forwarded_addresses_hold_what_fuzzing_asks() {
 #[test]
 fn websocket_frames_hold_what_fuzzing_asks() {
     each("websocket", websocket::check);
+}
+
+#[test]
+fn cookies_hold_what_fuzzing_asks() {
+    each("cookie", cookie::check);
+}
+
+#[test]
+fn frames_of_http_2_hold_what_fuzzing_asks() {
+    each("frames", frames::check);
 }

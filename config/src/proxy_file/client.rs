@@ -24,7 +24,7 @@ pub struct Client {
     /// Connections in all, 1 to 1,000,000. One more closes the connection that has been idle for
     /// longest, or is turned away where none is idle.
     pub connections: u32,
-    /// Connections of one address; 0 for any number.
+    /// Connections of one address, or of one /64 of IPv6; 0 for any number.
     pub per_address: u32,
 }
 
@@ -45,11 +45,6 @@ impl Default for Client {
 pub(super) fn read(root: &mut Section<'_>) -> Client {
     let defaults = Client::default();
     let Some(mut section) = root.section("client") else { return defaults };
-    for key in ["connections", "per_address"] {
-        if section.has(key) {
-            section.mistake(key, "this version does not bound connections yet: leave it away");
-        }
-    }
     let client = Client {
         idle: section.duration("idle", defaults.idle),
         head: section.duration("head", defaults.head),

@@ -19,7 +19,7 @@ pub struct Http2 {
     /// Streams that a client may reset in one second, at least 1; more end the connection
     /// (CVE-2023-44487).
     pub resets_per_second: u32,
-    /// SETTINGS, PING and empty DATA and HEADERS frames that a client may send in one second, at
+    /// SETTINGS, PING, PRIORITY and empty DATA, HEADERS and CONTINUATION frames that a client may send in one second, at
     /// least 1; more end the connection (CVE-2019-9512, CVE-2019-9515, CVE-2019-9518).
     pub control_frames_per_second: u32,
     /// Bytes of one stream that a client may send before they are read, 65,535 to 1 GiB.
@@ -43,12 +43,6 @@ impl Default for Http2 {
 pub(super) fn read(root: &mut Section<'_>) -> Http2 {
     let defaults = Http2::default();
     let Some(mut section) = root.section("http2") else { return defaults };
-    for key in ["resets_per_second", "control_frames_per_second"] {
-        if section.has(key) {
-            let said = "this version keeps to the bounds of its HTTP/2 library: leave it away";
-            section.mistake(key, said);
-        }
-    }
     let mut at_least_one = |key: &str, default: u32| {
         let read = section.or(key, default);
         if read == 0 {

@@ -17,12 +17,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::strict::Mistake;
 use crate::token::Token;
 
 pub mod config;
@@ -49,6 +51,18 @@ pub struct Entry {
     pub token: Token,
     /// Orders keys of one store by when they first came to be; nothing else.
     pub created: u64,
+    /// Why the store cannot read what somebody put there; then `value` is empty and means nothing.
+    pub fault: Option<Mistake>,
+}
+
+impl Entry {
+    /// The value as `parse` reads it, or why it cannot be read.
+    pub fn parse<T>(&self, parse: impl FnOnce(&[u8]) -> Result<T, Mistake>) -> Result<T, Mistake> {
+        match &self.fault {
+            None => parse(&self.value),
+            Some(fault) => Err(fault.clone()),
+        }
+    }
 }
 
 /// All keys under a prefix at one moment.
@@ -125,14 +139,26 @@ pub trait Session: fmt::Debug + Send + Sync {
 /// The store that `config` names.
 ///
 /// Nothing is connected or read yet, so it succeeds while the store is down: every call then
-/// connects as it needs to.
+/// connects as it needs to. A directory that is not there yet is made by the first call.
 pub fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    open_as(config, directory::Directory::new)
+}
+
+/// The same for one who only looks: a directory that is not there is an error, and stays so.
+pub fn open_to_look(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    open_as(config, directory::Directory::to_look)
+}
+
+fn open_as(
+    config: &StoreConfig,
+    directory: fn(&Path) -> directory::Directory,
+) -> Result<Arc<dyn Store>, StoreError> {
     if let Some(mistake) = config.mistakes().into_iter().next() {
         let store = "settings".to_owned();
         return Err(StoreError::Refused { store, reason: mistake.to_string() });
     }
     Ok(match &config.directory {
-        Some(path) => Arc::new(directory::Directory::new(path)),
+        Some(path) => Arc::new(directory(path)),
         None => Arc::new(etcd::Etcd::new(config)),
     })
 }

@@ -1,14 +1,16 @@
 //! Another process: this very test program, told by its environment what to do.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::Process;
-use shunt_config::store::{Condition, Outcome, Store, Txn};
+use shunt_config::store::{Condition, Outcome, Store, Txn, WatchEvent};
 use tokio::process::Command;
 
 use crate::fixture::{commits, open, value};
+use crate::seen::Seen;
 
 const ROLE: &str = "SHUNT_TEST_ROLE";
 const STORE: &str = "SHUNT_TEST_STORE";
@@ -18,6 +20,23 @@ pub(crate) fn start(role: &str, flag: &str, logs: &Path) -> Process {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "child::entry", "--ignored", "--nocapture", "--test-threads=1"]);
     command.env(ROLE, role).env(STORE, flag);
+    Process::start(role, command, logs)
+}
+
+/// Nobody's user and group, who may do nothing that others may not.
+pub(crate) const NOBODY: u32 = 65534;
+
+/// Starts this program as [`start`] does, but as nobody. Needs root.
+pub(crate) fn start_as_nobody(role: &str, flag: &str, logs: &Path) -> Process {
+    // Where the program was built, nobody may not be let in.
+    let program = logs.join(role);
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    for path in [logs, &program] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new(program);
+    command.args(["--exact", "child::entry", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.env(ROLE, role).env(STORE, flag).current_dir("/").uid(NOBODY).gid(NOBODY);
     Process::start(role, command, logs)
 }
 
@@ -31,7 +50,23 @@ async fn entry() {
         "holder" => hold(&store).await,
         "counter" => count(&store, "the child").await,
         "writer" => write_all(&store).await,
+        "reader" => read_on(&store).await,
         other => panic!("no role {other}"),
+    }
+}
+
+/// Says after each event what it knows of every key: its value, or `!` and its fault.
+async fn read_on(store: &Arc<dyn Store>) {
+    let mut seen = Seen::begin(&**store, "apps/").await;
+    loop {
+        let said = seen.entries.values().map(|entry| match &entry.fault {
+            Some(fault) => format!("{} !{fault}", entry.key),
+            None => format!("{} {}", entry.key, String::from_utf8_lossy(&entry.value).trim()),
+        });
+        println!("\nsees: {}", said.collect::<Vec<_>>().join(" | "));
+        if let WatchEvent::Lost(reason) = seen.next().await {
+            println!("\nlost: {reason}");
+        }
     }
 }
 

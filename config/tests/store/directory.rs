@@ -116,9 +116,6 @@ async fn what_is_no_key_is_passed_by() {
     fs::create_dir(web.join("a directory")).unwrap();
     fs::create_dir(fixture.path(".hidden")).unwrap();
     fs::write(fixture.path(".hidden/active"), "green").unwrap();
-    std::os::unix::fs::symlink("/etc/hostname", web.join("link")).unwrap();
-    std::os::unix::fs::symlink("..", web.join("loop")).unwrap();
-    tool("mkfifo", &[web.join("pipe").to_str().unwrap()]).await;
     put(&store, "apps/web/last", "x").await;
     seen.until(|seen| seen.value("apps/web/last").is_some()).await;
 
@@ -308,4 +305,134 @@ async fn what_is_written_is_as_open_to_others_as_the_directory_is() {
     assert_eq!(mode(".shunt"), 0o2770);
     assert_eq!(mode(ACTIVE), 0o660);
     assert_eq!(mode(".shunt/lock"), 0o660);
+}
+
+#[tokio::test]
+async fn what_is_written_belongs_to_whom_the_directory_belongs() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().join("store");
+    fs::create_dir(&root).unwrap();
+    let nobody = Some(child::NOBODY);
+    chown(&root, nobody, nobody).unwrap();
+    let store = open(&StoreConfig::directory(&root));
+    commits(&store, Txn::new().put(ACTIVE, "blue").put("fleet/lb1", "x")).await;
+    let session = store.session(shunt_config::store::LEASE_TTL).await.unwrap();
+    session.commit(Txn::new().put_leased("apps/web/lock", "me")).await.unwrap();
+    for path in ["apps", "apps/web", ACTIVE, "apps/web/lock", ".shunt", ".shunt/lock"] {
+        let meta = fs::metadata(root.join(path)).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (child::NOBODY, child::NOBODY), "{path}");
+    }
+}
+
+/// The store of `fixture` for nobody, who watches it.
+async fn watched_by_nobody(fixture: &Fixture, logs: &TempDir) -> e2e::Process {
+    let (store, nobody) = (fixture.path(""), Some(child::NOBODY));
+    fs::create_dir(&store).unwrap();
+    std::os::unix::fs::chown(&store, nobody, nobody).unwrap();
+    mode(store.parent().unwrap(), 0o755);
+    mode(&store, 0o750);
+    commits(&fixture.store(), Txn::new().put(ACTIVE, "blue").put("apps/api/active", "blue")).await;
+    let mut reader = child::start_as_nobody("reader", &fixture.flag(), logs.path());
+    reader.said("sees: apps/api/active blue | apps/web/active blue").await;
+    reader
+}
+
+fn mode(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_read_is_a_fault_of_its_key_and_of_no_other() {
+    let (fixture, logs) = (Fixture::directory(), TempDir::new().unwrap());
+    let mut reader = watched_by_nobody(&fixture, &logs).await;
+    let (secret, active) = (fixture.path("apps/web/new"), fixture.path(ACTIVE));
+    fs::write(fixture.path(".new"), "green").unwrap();
+    mode(&fixture.path(".new"), 0o600);
+    fs::rename(fixture.path(".new"), &active).unwrap();
+    let said = reader.said("sees: apps/api/active blue | apps/web/active !").await;
+    assert!(said.contains(active.to_str().unwrap()), "{said}");
+    assert!(said.contains("Permission denied"), "{said}");
+    // Others are heard of as before, and one that is new and cannot be read stops none either.
+    put(&fixture.store(), "apps/api/active", "green").await;
+    reader.said("sees: apps/api/active green | apps/web/active !").await;
+    fs::write(fixture.path(".new"), "green").unwrap();
+    mode(&fixture.path(".new"), 0o600);
+    fs::rename(fixture.path(".new"), &secret).unwrap();
+    // Nothing tells of a change of the mode; it is looked at all the same.
+    mode(&active, 0o644);
+    mode(&secret, 0o644);
+    reader.said("sees: apps/api/active green | apps/web/active green | apps/web/new green").await;
+    assert!(!reader.log().contains("lost:"), "{}", reader.log());
+    reader.kill().await;
+}
+
+#[tokio::test]
+async fn a_directory_that_may_not_be_read_deletes_none_of_its_apps_keys() {
+    let (fixture, logs) = (Fixture::directory(), TempDir::new().unwrap());
+    let mut reader = watched_by_nobody(&fixture, &logs).await;
+    let web = fixture.path("apps/web");
+    mode(&web, 0);
+    fs::rename(&web, fixture.path("web")).unwrap();
+    fs::rename(fixture.path("web"), &web).unwrap();
+    let said = reader.said("sees: apps/api/active blue | apps/web/active !").await;
+    for key in ["app", "blue", "green"] {
+        assert!(said.contains(&format!("apps/web/{key} !cannot be read")), "{said}");
+    }
+    // A process that begins now has nothing else to go by.
+    reader.kill().await;
+    let mut reader = child::start_as_nobody("reader", &fixture.flag(), logs.path());
+    reader.said("sees: apps/api/active blue | apps/web/active !").await;
+    mode(&web, 0o750);
+    reader.said("sees: apps/api/active blue | apps/web/active blue").await;
+    put(&fixture.store(), ACTIVE, "green").await;
+    reader.said("sees: apps/api/active blue | apps/web/active green").await;
+    reader.kill().await;
+}
+
+#[tokio::test]
+async fn what_stands_in_the_place_of_a_file_is_a_fault_of_its_key_until_a_file_is_put() {
+    use std::os::unix::fs::symlink;
+    let fixture = Fixture::directory();
+    let store = fixture.store();
+    put(&store, ACTIVE, "blue").await;
+    put(&store, "apps/api/active", "blue").await;
+    let mut seen = Seen::begin(&*store, "apps/").await;
+    let active = fixture.path(ACTIVE);
+    for (kind, what) in ["link", "loop", "pipe", "directory"].into_iter().zip([
+        "a symbolic link",
+        "a symbolic link",
+        "a pipe",
+        "a directory",
+    ]) {
+        fs::remove_file(&active).unwrap();
+        match kind {
+            "link" => symlink("/etc/hostname", &active).unwrap(),
+            "loop" => symlink(&active, &active).unwrap(),
+            "pipe" => drop(tool("mkfifo", &[active.to_str().unwrap()]).await),
+            _ => fs::create_dir(&active).unwrap(),
+        }
+        let faulty = |seen: &Seen| {
+            let fault = seen.entries.get(ACTIVE).and_then(|entry| entry.fault.as_ref());
+            fault.is_some_and(|fault| fault.to_string().contains(what))
+        };
+        seen.until(faulty).await;
+        assert_eq!(store.read("apps/").await.unwrap().entries, seen.entries, "{kind}");
+        put(&store, "apps/api/active", kind).await;
+        seen.until(|seen| seen.value("apps/api/active") == Some(kind)).await;
+        if kind == "directory" {
+            assert!(store.commit(Txn::new().delete(ACTIVE)).await.is_err());
+            fs::remove_dir(&active).unwrap();
+        }
+        put(&store, ACTIVE, "green").await;
+        seen.until(|seen| seen.value(ACTIVE) == Some("green")).await;
+    }
+    // In the place of an app's directory, it speaks of the app's keys.
+    fs::rename(fixture.path("apps/web"), fixture.path("web")).unwrap();
+    symlink("../web", fixture.path("apps/web")).unwrap();
+    let all = ["app", "active", "blue", "green"].map(|key| format!("apps/web/{key}"));
+    let faulty = |entry: &Entry| entry.fault.is_some();
+    seen.until(|seen| all.iter().all(|key| seen.entries.get(key).is_some_and(faulty))).await;
+    assert_eq!(store.read("apps/").await.unwrap().entries, seen.entries);
 }

@@ -90,6 +90,8 @@ fn entry(record: &Deploy, outcome: Outcome, reason: Option<String>) -> History {
         began: record.began,
         ended: Timestamp::now(),
         active: Some(record.slot.to_string()),
+        serving: Vec::new(),
+        before: None,
         version: record.version.clone(),
         image: record.image.clone(),
         outcome,

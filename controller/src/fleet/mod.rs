@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_config::key::{AppKey, Key};
 use shunt_config::status::{AppStatus, TargetState};
-use shunt_config::store::{Change, Entry, Store, StoreError};
+use shunt_config::store::{Change, Entry, Store, StoreError, View};
 use shunt_config::{AppName, ProxyName, Release, Slot, Token, key, strict};
 
 use crate::ack::{Ack, Expected};
@@ -30,6 +30,13 @@ impl Fleet {
             store.read(prefix).await?.entries.values().for_each(|entry| fleet.put(entry));
         }
         Ok(fleet)
+    }
+
+    /// All proxies in `view`, of the whole store, and what they say of `app`.
+    pub fn in_view(view: &View, app: &AppName) -> Self {
+        let mut fleet = Self::of(app);
+        view.entries.values().for_each(|entry| fleet.put(entry));
+        fleet
     }
 
     /// No proxies, to be filled by a watch.

@@ -1,6 +1,7 @@
 //! Proxies that give no sign of life, and so may still serve what is to be stopped.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
@@ -10,6 +11,7 @@ use shunt_config::{AppName, ProxyName, Token};
 
 use super::Reaper;
 use crate::exit::Failure;
+use crate::fleet::Fleet;
 use crate::time::{age, show};
 
 impl Reaper<'_> {
@@ -23,25 +25,44 @@ impl Reaper<'_> {
         entry: &Token,
     ) -> Result<Option<String>, Failure> {
         let fleet = self.fleet(app).await?;
-        let now = Timestamp::now();
-        // Noted by a clock that is ahead of this one, it would be missed for longer than it was.
-        let since = |name: &ProxyName| draining.lost.get(name).map_or(now, |since| now.min(*since));
-        let lost: BTreeMap<_, _> = fleet.lost().map(|name| (name.clone(), since(name))).collect();
+        let lost = missed(&fleet, draining, Timestamp::now());
         if lost != draining.lost {
             let key = AppKey::Draining(token.clone()).of(app).to_string();
-            let noted = Draining { lost: lost.clone(), ..draining.clone() };
-            let value = serde_json::to_vec(&noted).map_err(|e| Failure::usage(e.to_string()))?;
+            let value = noted(draining, lost.clone())?;
             let same = Condition::Is(key.clone(), entry.clone());
             let txn = Txn::new().when(self.held.condition()).when(same).put(key, value);
             self.held.steady(async || self.store.commit(txn.clone()).await).await?;
         }
-        let waits = lost.iter().filter(|(_, since)| age(**since) < self.limits.lost);
-        let waits: Vec<String> = waits
-            .map(|(name, since)| {
-                let limit = show(self.limits.lost);
-                format!("{name} is lost for {} of {limit}", show(age(*since)))
-            })
-            .collect();
+        let waits = waits(&lost, self.limits.lost);
         Ok((!waits.is_empty()).then(|| waits.join(", ")))
     }
+}
+
+/// The proxies that give no sign of life, and since when each is missed.
+pub(super) fn missed(
+    fleet: &Fleet,
+    draining: &Draining,
+    now: Timestamp,
+) -> BTreeMap<ProxyName, Timestamp> {
+    // Noted by a clock that is ahead of this one, it would be missed for longer than it was.
+    let since = |name: &ProxyName| draining.lost.get(name).map_or(now, |since| now.min(*since));
+    fleet.lost().map(|name| (name.clone(), since(name))).collect()
+}
+
+/// Those of `lost` that are not missed for `limit` yet, in words.
+pub(super) fn waits(lost: &BTreeMap<ProxyName, Timestamp>, limit: Duration) -> Vec<String> {
+    let waits = lost.iter().filter(|(_, since)| age(**since) < limit);
+    let say = |(name, since): (&ProxyName, &Timestamp)| {
+        format!("{name} is lost for {} of {}", show(age(*since)), show(limit))
+    };
+    waits.map(say).collect()
+}
+
+/// The value of `draining` with `lost` noted in it.
+pub(super) fn noted(
+    draining: &Draining,
+    lost: BTreeMap<ProxyName, Timestamp>,
+) -> Result<Vec<u8>, Failure> {
+    let noted = Draining { lost, ..draining.clone() };
+    serde_json::to_vec(&noted).map_err(|e| Failure::usage(e.to_string()))
 }

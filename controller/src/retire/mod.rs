@@ -20,11 +20,13 @@ use crate::report::Tell;
 use crate::sight::Sight;
 
 mod doubt;
+mod forget;
 mod let_go;
 mod lost;
 mod orphans;
 
 use doubt::{doubt, unsure};
+pub use forget::forget_drained;
 
 /// Retires releases for the holder of an app's lock.
 #[derive(Debug)]

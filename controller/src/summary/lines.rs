@@ -21,6 +21,8 @@ pub struct SlotLine {
     pub slot: Slot,
     /// Percent of new requests it is to get.
     pub share: u8,
+    /// Why live proxies send requests here all the same, where `share` is 0 and they do.
+    pub serves: Option<&'static str>,
     /// Its announcement.
     pub token: Token,
     /// What people call the release.
@@ -62,7 +64,7 @@ pub struct DrainLine {
 }
 
 impl SlotLine {
-    pub(super) fn new(keys: &AppKeys, slot: Slot) -> Option<Self> {
+    pub(super) fn new(keys: &AppKeys, fleet: &Fleet, slot: Slot) -> Option<Self> {
         let kept = keys.slot(slot)?;
         let release = kept.ok();
         let record = keys.record().filter(|record| record.stage == Stage::Warm);
@@ -73,6 +75,7 @@ impl SlotLine {
         Some(Self {
             slot,
             share,
+            serves: fleet.serving(slot).filter(|_| share == 0).map(|_| why_served(keys)),
             token: kept.token.clone(),
             version: release.and_then(|r| r.version.clone()),
             image: release.and_then(|r| r.image.clone()),
@@ -100,9 +103,22 @@ impl SlotLine {
             Some(_) => "  warm time is over".to_owned(),
             None => String::new(),
         };
-        let share = if self.share > 0 { format!("{}%", self.share) } else { "standby".to_owned() };
+        let share = match self.serves {
+            Some(why) => format!("serving ({why})"),
+            None if self.share > 0 => format!("{}%", self.share),
+            None => "standby".to_owned(),
+        };
         let targets = self.targets.join(" ");
         format!("  {:<6} {share:<8} {version:<12} {health:<14} {targets}{warm}", self.slot)
+    }
+}
+
+/// Why a slot that is to get no requests may be served.
+fn why_served(keys: &AppKeys) -> &'static str {
+    match keys.active.as_ref().map(|kept| kept.ok().is_some()) {
+        Some(true) => "not every proxy has flipped",
+        Some(false) => "`active` cannot be read",
+        None => "`active` is missing",
     }
 }
 

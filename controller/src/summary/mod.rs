@@ -8,7 +8,7 @@ use crate::ack::Expected;
 use crate::app_keys::{AppKeys, Kept};
 use crate::fleet::{Fleet, Proxy};
 use crate::lock::held_by;
-use crate::report::{Report, table};
+use crate::report::{Paint, Report, plain, table};
 use crate::time::{age, show};
 
 mod lines;
@@ -59,7 +59,10 @@ impl Summary {
                 .map(|app| app.hosts.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
             active: keys.active.as_ref().map(|kept| kept.text().trim().to_owned()),
-            slots: Slot::BOTH.into_iter().filter_map(|slot| SlotLine::new(keys, slot)).collect(),
+            slots: Slot::BOTH
+                .into_iter()
+                .filter_map(|slot| SlotLine::new(keys, fleet, slot))
+                .collect(),
             proxies: fleet.all().map(line).collect(),
             lock: keys.lock.as_ref().and_then(Kept::ok).cloned(),
             deploy: record,
@@ -75,22 +78,25 @@ impl Summary {
         let active = self.active.as_deref().unwrap_or("nothing is active");
         lines.push(format!(
             "{}  {}  → {active}",
-            report.paint(&self.app, "1"),
+            report.paint(&self.app, Paint::Bold),
             self.hosts.join(" ")
         ));
         lines.extend(self.slots.iter().map(|slot| slot.text(&self.proxies)));
         lines.extend(self.draining.iter().map(DrainLine::text));
         if !self.proxies.is_empty() {
             let rows: Vec<_> = self.proxies.iter().map(ProxyLine::row).collect();
-            lines.push(table(&["  PROXY", "STATE", "SERVES", "REQUESTS ON OLD"], &rows));
+            let table = table(&["  PROXY", "STATE", "SERVES", "REQUESTS ON OLD"], &rows);
+            lines.extend(table.lines().map(str::to_owned));
         }
         lines.extend(self.deploy.as_ref().and_then(|record| self.deploy_text(record)));
         // A deploy that runs says by itself who is at it.
         let other = |lock: &&Lock| self.deploy.as_ref().is_none_or(|record| record.who != lock.who);
         let lock = self.lock.as_ref().filter(other);
         lines.extend(lock.map(|lock| format!("  locked: {}", held_by(lock))));
-        lines.extend(self.problems.iter().map(|p| format!("  {}  {p}", report.paint("!", "31"))));
-        lines.join("\n")
+        lines.extend(
+            self.problems.iter().map(|p| format!("  {}  {p}", report.paint("!", Paint::Red))),
+        );
+        lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
     }
 
     fn deploy_text(&self, record: &Deploy) -> Option<String> {

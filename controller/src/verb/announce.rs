@@ -17,6 +17,7 @@ use crate::flip::{someone_serves, unlocked};
 use crate::lock::{locked, who};
 use crate::prove::{Proved, proved};
 use crate::report::Ended;
+use crate::retire::forget_drained;
 use crate::sight::Sight;
 
 /// Flags of `announce`.
@@ -60,10 +61,11 @@ impl Announce {
         let count = release.targets.len();
         report.end(Ended::Done, &format!("{count} target(s) in `{}` of `{}`", self.slot, self.app));
         report.event("announced", json!({ "app": self.app, "slot": self.slot, "token": token }));
-        match self.no_wait {
-            true => Ok(()),
-            false => self.wait(context, &mut sight, &token, &release).await,
+        if !self.no_wait {
+            self.wait(context, &mut sight, &token, &release).await?;
         }
+        forget_drained(context, &*store, &self.app).await;
+        Ok(())
     }
 
     async fn wait(

@@ -42,10 +42,10 @@ impl Deploy {
     /// Deploys.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref());
-        let store = context.store()?;
         if self.dry_run {
-            return show(context, &*store, &job).await;
+            return show(context, &*context.store_to_look()?, &job).await;
         }
+        let store = context.store()?;
         someone_serves(&Fleet::read(&*store, Some(&job.file.app)).await?)?;
         let engine = engine::open(job.file.run.engine.as_deref()).await?;
         let wait = self.lock_wait.unwrap_or_default();

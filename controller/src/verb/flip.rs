@@ -5,19 +5,19 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use shunt_config::key::AppKey;
-use shunt_config::record::Outcome;
-use shunt_config::{Active, AppName, Token};
+use shunt_config::{Active, AppName, Slot, Token};
 
 use crate::ack::{Ack, Expected};
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, Kept};
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::flip::{
     Drained, Taken, acknowledged, drained, flip, join, leases, someone_serves, unlocked,
 };
-use crate::history;
+use crate::history::Open;
 use crate::report::{Ended, Report};
+use crate::retire::forget_drained;
 use crate::sight::Sight;
 use crate::verb::announce::changed_meanwhile;
 
@@ -54,16 +54,14 @@ impl Flip {
         let mut sight = Sight::open(&store, &self.app).await?;
         let keys = sight.keys.clone();
         someone_serves(&sight.fleet)?;
-        let to = self.to.unwrap_or_else(|| other(&keys));
+        let to = self.to.map_or_else(|| other(&keys), Ok)?;
         report.begin("flip", &format!("`{}` to {to}", self.app));
         if keys.active() == Some(to) && all_serve(&sight) {
             report.end(Ended::Skipped, &format!("`{}` goes to {to} already", self.app));
+            self.drain(report, &mut sight, &left_behind(&keys, to)).await?;
         } else {
-            let mut entry = history::entry("flip", Outcome::Done);
-            entry.active = Some(to.to_string());
-            let txn = flip(&keys, to)?.when(unlocked(&keys));
-            let id = history::new_id();
-            let txn = history::add(txn, &keys, &id, &entry);
+            let entry = Open::new("flip", &keys, to);
+            let txn = entry.begin(flip(&keys, to)?.when(unlocked(&keys)), &keys);
             let outcome = store.commit(txn).await?;
             let Some(token) = outcome.token(AppKey::Active.of(&self.app)) else {
                 return Err(changed_meanwhile(&AppKeys::read(&*store, &self.app).await?));
@@ -74,27 +72,26 @@ impl Flip {
                 json!({ "app": self.app, "active": to.to_string(), "token": token }),
             );
             let expected = expected(&keys, token, to);
-            let applied = wait_applied(report, &mut sight, &expected, self.timeout).await;
-            if let Err(failure) = &applied {
-                let key = AppKey::History(id).of(&self.app).to_string();
-                history::correct(&*store, &key, outcome.token(&key), entry, failure).await;
+            let mut done = wait_applied(report, &mut sight, &expected, self.timeout).await;
+            if done.is_ok() {
+                done = self.drain(report, &mut sight, &left_behind(&keys, to)).await;
             }
-            applied?;
+            entry.end(&*store, &outcome, &done).await;
+            done?;
         }
-        match self.wait {
-            WaitFor::Applied => Ok(()),
-            WaitFor::Drained => {
-                self.wait_drained(report, &mut sight, &left_behind(&keys, to)).await
-            }
-        }
+        forget_drained(context, &*store, &self.app).await;
+        Ok(())
     }
 
-    async fn wait_drained(
+    async fn drain(
         &self,
         report: &Report,
         sight: &mut Sight,
         tokens: &[Token],
     ) -> Result<(), Failure> {
+        if self.wait == WaitFor::Applied {
+            return Ok(());
+        }
         report.begin("drain", "requests on the release that was active");
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         match drained(sight, tokens, self.timeout, true, &mut tell).await {
@@ -139,9 +136,15 @@ pub(crate) async fn wait_applied(
             Err(Failure::new(Exit::Unacknowledged, said).details(details).hint(hint))
         }
         Taken::TimedOut(waits) => {
-            Err(Failure::new(Exit::Unacknowledged, format!("not acknowledged in time: {waits}")))
+            let said = format!("not acknowledged in time: {waits}");
+            let hint = "`active` stays as it was put, and proxies go on with it when they can: \
+                        `shuntctl status` shows who differs, `shuntctl undo` goes back";
+            Err(Failure::new(Exit::Unacknowledged, said).hint(hint))
         }
-        Taken::Superseded(said) => Err(Failure::new(Exit::Superseded, said)),
+        Taken::Superseded(said) => {
+            let hint = "theirs stays: look at `shuntctl status`";
+            Err(Failure::new(Exit::Superseded, said).hint(hint))
+        }
     }
 }
 
@@ -158,17 +161,28 @@ pub(crate) fn expected(keys: &AppKeys, token: Token, to: Active) -> Expected {
 /// The releases that get no new requests once `active` is `to`.
 fn left_behind(keys: &AppKeys, to: Active) -> Vec<Token> {
     let old = to.shares().map(|(slot, _)| slot).collect::<Vec<_>>();
-    let slots = shunt_config::Slot::BOTH.into_iter().filter(|slot| !old.contains(slot));
+    let slots = Slot::BOTH.into_iter().filter(|slot| !old.contains(slot));
     slots.filter_map(|slot| Some(keys.slot(slot)?.token.clone())).collect()
 }
 
-fn other(keys: &AppKeys) -> Active {
-    let free = || shunt_config::Slot::BOTH.into_iter().find(|slot| keys.slot(*slot).is_some());
-    let slot = match keys.active() {
-        Some(active) => active.main().other(),
-        None => free().unwrap_or(shunt_config::Slot::Blue),
+/// All to the other slot, where it is plain which one that is.
+fn other(keys: &AppKeys) -> Result<Active, Failure> {
+    let app = &keys.name;
+    let filled: Vec<Slot> = Slot::BOTH.into_iter().filter(|s| keys.slot(*s).is_some()).collect();
+    let unclear = match (keys.active.as_ref().map(Kept::read), filled.as_slice()) {
+        (Some(Ok(now)), _) => match now.only() {
+            Some(slot) => return Ok(Active::all(slot.other())),
+            None => format!("both slots of `{app}` get requests ({now})"),
+        },
+        (_, [slot]) => return Ok(Active::all(*slot)),
+        (None, []) => format!("`{app}` has no release in any slot"),
+        (None, _) => format!("nothing of `{app}` is active"),
+        (Some(Err(mistake)), _) => {
+            format!("`{}` cannot be read: {mistake}", AppKey::Active.of(app))
+        }
     };
-    Active::all(slot)
+    let hint = format!("say where to go: `shuntctl flip {app} blue`, or green");
+    Err(Failure::usage(unclear).hint(hint))
 }
 
 fn all_serve(sight: &Sight) -> bool {

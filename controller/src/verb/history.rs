@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::exit::Failure;
 use crate::report::table;
 use crate::time::{between, show};
+use crate::verb::status::no_app;
 
 /// Flags of `history`.
 #[derive(Debug, Args)]
@@ -24,8 +25,11 @@ impl History {
     /// Lists what was deployed, flipped and undone.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let app = context.app(self.app.clone())?;
-        let store = context.store()?;
+        let store = context.store_to_look()?;
         let keys = AppKeys::read(&*store, &app).await?;
+        if keys.is_gone() && keys.history.is_empty() {
+            return Err(no_app(&app, &*store));
+        }
         let mut rows = Vec::new();
         for (id, kept) in keys.history.iter().rev().take(self.limit) {
             let entry = match &kept.value {
@@ -49,7 +53,7 @@ impl History {
         }
         let heading = ["WHEN (UTC)", "VERB", "RELEASE", "OUTCOME", "TOOK", "WHO", "REASON"];
         match rows.is_empty() {
-            true => context.report.line(&format!("nothing is known of `{app}`")),
+            true => context.report.line(&format!("`{app}` has no history yet")),
             false => context.report.line(&table(&heading, &rows)),
         }
         Ok(())

@@ -1,24 +1,22 @@
 //! `shuntctl list`
 
 use serde_json::json;
-use shunt_config::{Slot, key};
+use shunt_config::{Mistake, Slot};
 
-use crate::app_keys::{AppKeys, Kept, names};
+use crate::app_keys::{AppKeys, Kept, apps, strays};
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::report::table;
+use crate::report::{Paint, plain, table};
 
 /// Lists the apps in the store.
 pub async fn run(context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
-    let view = store.read(key::APPS).await?;
+    let store = context.store_to_look()?;
+    let view = store.read("").await?;
+    let apps = apps(&view);
     let mut rows = Vec::new();
-    for keys in names(&view).into_iter().map(|name| AppKeys::of(name, &view)) {
-        if keys.is_gone() {
-            continue;
-        }
-        let version = |slot: Slot| version(&keys, slot);
-        let hosts = hosts(&keys);
+    for keys in &apps {
+        let version = |slot: Slot| version(keys, slot);
+        let hosts = hosts(keys);
         let active = keys.active.as_ref().map(Kept::text).unwrap_or_default();
         context.report.value(&json!({
             "app": keys.name, "hosts": hosts, "active": active.trim(),
@@ -32,7 +30,20 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
     let heading = ["APP", "ACTIVE", "BLUE", "GREEN", "HOSTS"];
     let text = if rows.is_empty() { "no apps".to_owned() } else { table(&heading, &rows) };
     context.report.line(&text);
+    tell_strays(context, &strays(&view, &apps));
     Ok(())
+}
+
+/// Names the keys that belong to no app: proxies pass them over as well.
+pub(super) fn tell_strays(context: &Context, strays: &[Mistake]) {
+    for said in strays.iter().map(ToString::to_string) {
+        context.report.value(&json!({ "app": null, "problems": [said] }));
+        context.report.line(&format!(
+            "{}  {}",
+            context.report.paint("!", Paint::Red),
+            plain(&said)
+        ));
+    }
 }
 
 fn hosts(keys: &AppKeys) -> Vec<String> {

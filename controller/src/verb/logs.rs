@@ -30,7 +30,7 @@ impl Logs {
     /// Shows the output of a release's containers.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let app = context.app(self.app.clone())?;
-        let store = context.store()?;
+        let store = context.store_to_look()?;
         let keys = AppKeys::read(&*store, &app).await?;
         let slot = self.slot.or_else(|| keys.active().map(shunt_config::Active::main));
         let Some(slot) = slot else {
@@ -54,7 +54,7 @@ impl Logs {
             context.report.value(&json!({ "container": name, "line": line }));
             let replica = name.rsplit('-').next().unwrap_or(name);
             let prefix = if containers.len() > 1 { format!("{replica} | ") } else { String::new() };
-            context.report.line(&format!("{prefix}{line}"));
+            context.report.output(&format!("{prefix}{line}"));
         };
         if self.follow {
             let mut each: Vec<_> = containers

@@ -35,7 +35,7 @@ impl Proxy {
 }
 
 async fn list(context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
+    let store = context.store_to_look()?;
     let fleet = Fleet::read(&*store, None).await?;
     let mut rows = Vec::new();
     for (name, proxy) in fleet.all() {

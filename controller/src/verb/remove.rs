@@ -11,6 +11,7 @@ use shunt_config::store::{self, Store, Txn};
 use shunt_config::{AppName, Slot};
 
 use super::retire::{not_yet, retire_draining};
+use super::status::no_app;
 use crate::announce::displace;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
@@ -44,7 +45,7 @@ impl Remove {
         let store = context.store()?;
         let keys = AppKeys::read(&*store, app).await?;
         if keys.is_gone() {
-            return Err(Failure::usage(format!("no app `{app}` in {}", store.name())));
+            return Err(no_app(app, &*store));
         }
         if !self.yes {
             let said = format!("this stops `{app}` and removes all that is known of it");

@@ -1,20 +1,19 @@
 //! `shuntctl status`
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use clap::Args;
 use shunt_config::AppName;
-use shunt_config::key;
 use shunt_config::store::Store;
 
-use crate::app_keys::{AppKeys, names};
+use crate::app_keys::{AppKeys, apps, strays};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::sight::Sight;
 use crate::summary::Summary;
+use crate::verb::list::tell_strays;
 
 /// Flags of `status`.
 #[derive(Debug, Args)]
@@ -29,36 +28,42 @@ pub struct Status {
 impl Status {
     /// Shows it.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let store = context.store()?;
+        let store = context.store_to_look()?;
         if self.watch {
             let app = context.app(self.app.clone())?;
             return watch(context, &store, &app).await;
         }
-        let named = self.app.clone().map(|app| BTreeSet::from([app]));
-        let apps = match named {
-            Some(apps) => apps,
-            None => names(&store.read(key::APPS).await?),
-        };
-        if apps.is_empty() {
-            context.report.line("no apps");
+        let Some(app) = &self.app else { return all(context, &*store).await };
+        let keys = AppKeys::read(&*store, app).await?;
+        if keys.is_gone() {
+            return Err(no_app(app, &*store));
         }
-        for (i, app) in apps.iter().enumerate() {
-            let keys = AppKeys::read(&*store, app).await?;
-            if keys.is_gone() {
-                if self.app.is_none() {
-                    continue;
-                }
-                let said = format!("no app `{app}` in {}", store.name());
-                return Err(Failure::usage(said).hint("`shuntctl list` shows those there are"));
-            }
-            if i > 0 {
-                context.report.line("");
-            }
-            let fleet = Fleet::read(&*store, Some(app)).await?;
-            show(context, &Summary::new(&keys, &fleet));
-        }
+        let fleet = Fleet::read(&*store, Some(app)).await?;
+        show(context, &Summary::new(&keys, &fleet));
         Ok(())
     }
+}
+
+async fn all(context: &Context, store: &dyn Store) -> Result<(), Failure> {
+    let view = store.read("").await?;
+    let apps = apps(&view);
+    if apps.is_empty() {
+        context.report.line("no apps");
+    }
+    for (i, keys) in apps.iter().enumerate() {
+        if i > 0 {
+            context.report.line("");
+        }
+        show(context, &Summary::new(keys, &Fleet::in_view(&view, &keys.name)));
+    }
+    tell_strays(context, &strays(&view, &apps));
+    Ok(())
+}
+
+/// The failure of one who asks for an app that is not there.
+pub(super) fn no_app(app: &AppName, store: &dyn Store) -> Failure {
+    let said = format!("no app `{app}` in {}", store.name());
+    Failure::usage(said).hint("`shuntctl list` shows those there are")
 }
 
 fn show(context: &Context, summary: &Summary) {

@@ -8,14 +8,16 @@ use serde_json::json;
 use shunt_config::AppName;
 use shunt_config::key::AppKey;
 use shunt_config::record::Deploy;
-use shunt_config::store::Store;
+use shunt_config::store::{Outcome, Store};
 
 use crate::ack::Expected;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::fleet::Fleet;
 use crate::flip::someone_serves;
+use crate::history::Open;
 use crate::keeping::take_in_order;
 use crate::lock::holder;
 use crate::report::{Ended, Report};
@@ -44,22 +46,36 @@ impl Undo {
         let store = context.store()?;
         report.begin("undo", &format!("`{app}`"));
         match commit(&*store, &app).await? {
-            Done::Back { said, expected } => {
+            Done::Back { said, expected, entry, outcome } => {
                 report.end(Ended::Done, &said);
                 report.event("undone", json!({ "app": app, "said": said }));
-                let mut sight = Sight::open(&store, &app).await?;
-                someone_serves(&sight.fleet).map_err(|failure| {
-                    let said = format!("undone in the store, but {}", failure.said);
-                    Failure::new(Exit::Unacknowledged, said)
-                })?;
-                wait_applied(report, &mut sight, &expected, self.timeout).await?;
-                Box::pin(self.clear_up(report, &store, &app)).await
+                let done = Box::pin(self.wait(report, &store, &app, &expected)).await;
+                if let Some(entry) = entry {
+                    entry.end(&*store, &outcome, &done).await;
+                }
+                done
             }
             Done::Asked(said) => {
                 report.end(Ended::Done, said);
                 Box::pin(self.clear_up(report, &store, &app)).await
             }
         }
+    }
+
+    async fn wait(
+        &self,
+        report: &Report,
+        store: &Arc<dyn Store>,
+        app: &AppName,
+        expected: &Expected,
+    ) -> Result<(), Failure> {
+        let mut sight = Sight::open(store, app).await?;
+        someone_serves(&sight.fleet).map_err(|failure| {
+            let said = format!("undone in the store, but {}", failure.said);
+            Failure { exit: Exit::Unacknowledged, said, ..failure }
+        })?;
+        wait_applied(report, &mut sight, expected, self.timeout).await?;
+        self.clear_up(report, store, app).await
     }
 
     /// A deploy that runs sees that it is undone, and takes back what it began; one whose
@@ -86,15 +102,16 @@ impl Undo {
 }
 
 enum Done {
-    Back { said: String, expected: Expected },
+    Back { said: String, expected: Expected, entry: Option<Open>, outcome: Outcome },
     Asked(&'static str),
 }
 
 async fn commit(store: &dyn Store, app: &AppName) -> Result<Done, Failure> {
     for _ in 0..ATTEMPTS {
         let keys = AppKeys::read(store, app).await?;
-        let (txn, to, from) = match undo(&keys)? {
-            undo::Undo::Back { txn, to, from } => (txn, to, from),
+        let fleet = Fleet::read(store, Some(app)).await?;
+        let (txn, to, from, entry) = match undo(&keys, &fleet)? {
+            undo::Undo::Back { txn, to, from, entry } => (txn, to, from, entry),
             undo::Undo::Stop(txn) => match store.commit(txn).await?.token(AppKey::Deploy.of(app)) {
                 Some(_) => {
                     return Ok(Done::Asked("nothing was flipped yet; the deploy is told to stop"));
@@ -111,8 +128,9 @@ async fn commit(store: &dyn Store, app: &AppName) -> Result<Done, Failure> {
         }
         let undone = from.map_or_else(String::new, |version| format!(" (undid {version})"));
         let said = format!("`{app}` goes back to {to}{undone}");
-        return Ok(Done::Back { said, expected });
+        return Ok(Done::Back { said, expected, entry, outcome });
     }
     let said = format!("the keys of `{app}` changed at every one of {ATTEMPTS} attempts");
-    Err(Failure::new(Exit::Superseded, said))
+    let hint = "look at `shuntctl status`, then try again";
+    Err(Failure::new(Exit::Superseded, said).hint(hint))
 }

@@ -72,6 +72,8 @@ async fn a_slot_that_a_proxy_serves_is_not_announced_into_whatever_active_says()
 async fn what_an_announcement_replaces_is_kept_as_draining_until_it_is_retired() {
     let site = Site::with_two_releases().await;
     let _proxy = Words::of("lb1", &site).await.obeys();
+    // It may have requests on what is replaced, and nobody can ask it.
+    Words::of("lb2", &site).await.dies().await;
     let old = site.keys().await.slot(Slot::Green).unwrap().token.clone();
     site.run(&["announce", "web", "green", "127.0.0.1:9003"]).await.ended_with(0);
     let keys = site.keys().await;
@@ -79,6 +81,8 @@ async fn what_an_announcement_replaces_is_kept_as_draining_until_it_is_retired()
     assert_eq!(draining.release().unwrap().version.as_deref(), Some("1.1"));
     let serving = site.run(&["announce", "web", "blue", "127.0.0.1:9004"]).await;
     serving.ended_with(2).says("gets requests now");
+    site.run(&["retire", "web"]).await.ended_with(5).says("lb2 is lost");
+    site.run(&["proxy", "forget", "lb2"]).await.ended_with(0);
     site.run(&["retire", "web"]).await.ended_with(0);
     let keys = site.keys().await;
     assert!(keys.draining.is_empty() && keys.slot(Slot::Green).is_none());

@@ -54,10 +54,10 @@ async fn completions_know_the_verbs() {
 
 #[tokio::test]
 async fn a_failure_as_json_says_the_same_in_one_line() {
-    let site = Site::empty();
-    let run = site.run(&["status", "web", "--json"]).await.ended_with(2);
+    let site = Site::with_two_releases().await;
+    let run = site.run(&["status", "shop", "--json"]).await.ended_with(2);
     let end = run.json();
     assert_eq!((end["event"].as_str(), end["exit"].as_u64()), (Some("end"), Some(2)));
-    assert!(end["error"].as_str().unwrap().contains("no app `web`"));
+    assert!(end["error"].as_str().unwrap().contains("no app `shop`"));
     assert_eq!(run.errors, "");
 }

@@ -21,13 +21,14 @@ async fn held_by_ben(site: &Site) -> Arc<dyn Session> {
 async fn what_another_has_locked_is_not_flipped_or_announced() {
     let site = Site::with_two_releases().await;
     let _proxy = Words::of("lb1", &site).await.obeys();
+    site.run(&["flip", "web"]).await.ended_with(0);
     let session = held_by_ben(&site).await;
     let before = site.everything().await;
     site.run(&["flip", "web"]).await.ended_with(4).says("ben@ci-7 (pid 42)").says("--lock-wait");
-    site.run(&["announce", "web", "green", "127.0.0.1:9003"]).await.ended_with(4);
+    site.run(&["announce", "web", "blue", "127.0.0.1:9003"]).await.ended_with(4);
     assert_eq!(site.everything().await, before);
     // Going back needs no free lock.
-    site.run(&["undo", "web"]).await.ended_with(0).says("goes back to green");
+    site.run(&["undo", "web"]).await.ended_with(0).says("goes back to blue");
     session.close().await.unwrap();
     site.run(&["flip", "web"]).await.ended_with(0);
 }

@@ -1,8 +1,11 @@
 //! `shuntctl retire`: what may be stopped, and what may not be yet.
 
-use shunt_config::Slot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use shunt_config::key::AppKey;
 use shunt_config::status::AppStatus;
+use shunt_config::{Active, Slot};
 
 use crate::site::Site;
 use crate::words::{Words, obedient, refusal};
@@ -130,4 +133,44 @@ pub(crate) fn warm_record(old: &shunt_config::Token, drain: &str) -> String {
         "limits":{{"health":"1m","flip":"1m","drain":"{drain}","warm":"1m","lost":"15m","stop":"1s"}},
         "previous":{{"slot":"green","token":"{old}"}}}}"#
     )
+}
+
+/// No deploy ever comes to retire what a script has replaced.
+#[tokio::test]
+async fn what_was_run_by_hand_and_is_drained_is_forgotten_by_the_next_announcement_or_flip() {
+    let site = Site::with_two_releases().await;
+    let proxy = Words::of("lb1", &site).await;
+    let old = site.keys().await.slot(Slot::Blue).unwrap().token.clone();
+    let held = Arc::new(AtomicBool::new(true));
+    let (says, token) = (Arc::clone(&held), old.clone());
+    let _proxy = proxy.obeys_but(move |keys, mut status| {
+        let away = keys.active() == Some(Active::all(Slot::Green));
+        if away && says.load(Ordering::SeqCst) {
+            status.draining.insert(token.clone(), 1);
+        }
+        Some(status)
+    });
+    site.run(&["flip", "web"]).await.ended_with(0);
+    for port in ["127.0.0.1:9003", "127.0.0.1:9004"] {
+        site.run(&["announce", "web", "blue", port]).await.ended_with(0);
+    }
+    let draining = site.keys().await.draining;
+    assert_eq!(draining.keys().collect::<Vec<_>>(), [&old], "one request is left on that one");
+    held.store(false, Ordering::SeqCst);
+    site.run(&["flip", "web"]).await.ended_with(0);
+    assert!(site.keys().await.draining.is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_proxy_keeps_what_was_run_by_hand_from_being_forgotten() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    Words::of("lb2", &site).await.dies().await;
+    site.run(&["announce", "web", "green", "127.0.0.1:9003"]).await.ended_with(0);
+    let draining = site.keys().await.draining;
+    let lost = &draining.values().next().unwrap().ok().unwrap().lost;
+    assert_eq!(lost.len(), 1, "since when it is missed is noted");
+    site.run(&["proxy", "forget", "lb2"]).await.ended_with(0);
+    site.run(&["flip", "web"]).await.ended_with(0);
+    assert!(site.keys().await.draining.is_empty());
 }

@@ -24,7 +24,7 @@ pub struct Value<T> {
 
 impl<T> Value<T> {
     fn of(entry: &Entry, parse: impl FnOnce(&[u8]) -> Result<T, Mistake>) -> Self {
-        let read = parse(&entry.value).map(Arc::new);
+        let read = entry.parse(parse).map(Arc::new);
         Self { token: entry.token.clone(), created: entry.created, read }
     }
 }
@@ -226,6 +226,7 @@ mod tests {
             value: value.as_bytes().to_vec().into(),
             token: token.into(),
             created: 1,
+            fault: None,
         }
     }
 

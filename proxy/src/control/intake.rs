@@ -176,7 +176,7 @@ mod tests {
     use shunt_config::store::Entry;
 
     fn entry(key: &str, token: &str) -> Entry {
-        Entry { key: key.into(), value: "x".into(), token: token.into(), created: 1 }
+        Entry { key: key.into(), value: "x".into(), token: token.into(), created: 1, fault: None }
     }
 
     fn view(store: &str, keys: &[&str]) -> View {

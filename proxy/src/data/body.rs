@@ -18,9 +18,10 @@ use crate::metrics::meters::Fault;
 /// What goes wrong in a body; it breaks the message off, and nobody reads it.
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The client's body on its way to the target.
+/// The client's body on its way to the target. Most requests have none, and requests are moved a lot:
+/// what only some need is in a box.
 #[derive(Debug, Default)]
-pub(super) struct RequestBody(Option<Upload>);
+pub(super) struct RequestBody(Option<Box<Upload>>);
 
 #[derive(Debug)]
 struct Upload {
@@ -40,7 +41,8 @@ impl RequestBody {
         }
         exchange.moved(Sending::WaitsForTarget);
         let left = if limit == 0 { u64::MAX } else { limit };
-        Self(Some(Upload { incoming, gate: None, left, exchange: Rc::clone(exchange) }))
+        let exchange = Rc::clone(exchange);
+        Self(Some(Box::new(Upload { incoming, gate: None, left, exchange })))
     }
 
     /// Holds the body back until `gate` is open.
@@ -60,9 +62,8 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(Upload { incoming, gate, left, exchange }) = &mut self.0 else {
-            return Poll::Ready(None);
-        };
+        let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
+        let Upload { incoming, gate, left, exchange } = &mut **upload;
         if let Some(shut) = gate {
             ready!(shut.poll_open(cx));
             *gate = None;
@@ -80,6 +81,11 @@ impl Body for RequestBody {
                 return Poll::Ready(Some(Err("the request body is too large".into())));
             };
             *left = rest;
+        }
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && frame.is_trailers()
+        {
+            exchange.client.trailers_came();
         }
         match &polled {
             Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => exchange.moved(Sending::Done),
@@ -217,14 +223,10 @@ impl Download {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        if polled.is_pending()
-            && let Some(upstream) = &mut self.upstream
-        {
-            // The poll before told the connection that a frame is wanted; now it may read one.
-            upstream.drive(cx);
-            polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        }
+        let polled = match &mut self.upstream {
+            Some(upstream) => upstream.poll_frame(&mut self.incoming, cx),
+            None => Pin::new(&mut self.incoming).poll_frame(cx),
+        };
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let (Some(record), Some(data)) = (self.exchange.record(), frame.data_ref()) {

@@ -2,8 +2,11 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::io::ErrorKind::{ConnectionAborted, PermissionDenied, TimedOut, UnexpectedEof};
+use std::io::ErrorKind::{
+    ConnectionAborted, ConnectionRefused, PermissionDenied, TimedOut, UnexpectedEof,
+};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -18,7 +21,8 @@ use super::forwarded::Origin;
 use super::local::Local;
 use super::transport::{Stream, Transport};
 use super::{http1, http2};
-use crate::proxy_protocol::{self, Header};
+use crate::metrics::process::{Cut, Unproxied};
+use crate::proxy_protocol::{self, Header, ReadError};
 use crate::tls;
 
 /// What every request of a connection needs to know of it; made once.
@@ -95,12 +99,17 @@ async fn welcome(
     mut stream: TcpStream,
 ) -> io::Result<Welcome> {
     if let Some(trusted) = &door.proxy_protocol {
-        proxied(client, trusted, &mut stream).await?;
+        proxied(local, client, trusted, &mut stream).await?;
+    }
+    if !local.clients.hold(client) {
+        local.meters.cut(local.thread, Cut::PerAddress);
+        return Err(ConnectionRefused.into());
     }
     if let Some(tls) = &door.tls {
         let accept = TlsAcceptor::from(tls.config()).accept(stream);
         let limit = client.limits().client.tls_handshake;
-        let stream = client.deadline().within(limit, accept).await.ok_or(TimedOut)??;
+        let accepted = client.deadline().within(limit, unless_leaving(local, accept)).await;
+        let stream = accepted.ok_or(TimedOut)??;
         client.deadline().allow(client.limits().client.head);
         let (_, session) = stream.get_ref();
         let protocol = match session.alpn_protocol() {
@@ -122,18 +131,73 @@ async fn welcome(
 }
 
 /// Reads who the client is from the header that a trusted proxy in front begins with.
-async fn proxied(client: &Client, trusted: &Cidrs, stream: &mut TcpStream) -> io::Result<()> {
+async fn proxied(
+    local: &Local,
+    client: &Client,
+    trusted: &Cidrs,
+    stream: &mut TcpStream,
+) -> io::Result<()> {
+    let refused = |why| local.meters.unproxied(local.thread, why);
     if !trusted.contain(client.address().ip()) {
+        refused(Unproxied::Untrusted);
         return Err(PermissionDenied.into());
     }
     let limits = &client.limits().client;
-    let read = client.deadline().within(limits.tls_handshake, proxy_protocol::read(stream));
-    let header = read.await.ok_or(TimedOut)?.map_err(io::Error::other)?;
+    let read = async { proxy_protocol::read(stream).await.map_err(Refused::Header) };
+    let read = async { unless_leaving(local, read).await };
+    let header = match client.deadline().within(limits.tls_handshake, read).await {
+        Some(Ok(header)) => header,
+        Some(Err(Refused::Header(error))) => {
+            if let Some(why) = Unproxied::of(&error) {
+                refused(why);
+            }
+            return Err(io::Error::other(error));
+        }
+        Some(Err(Refused::Leaving)) => return Err(ConnectionAborted.into()),
+        None => {
+            refused(Unproxied::Timeout);
+            return Err(TimedOut.into());
+        }
+    };
     client.deadline().allow(limits.head);
     if let Header::Proxied(addresses) = header {
         client.set_address(addresses.source);
     }
     Ok(())
+}
+
+/// Why there is no PROXY header.
+enum Refused {
+    Header(ReadError),
+    Leaving,
+}
+
+impl From<Leaving> for Refused {
+    fn from(_: Leaving) -> Self {
+        Self::Leaving
+    }
+}
+
+/// The thread ends, and with it what has no request yet.
+struct Leaving;
+
+impl From<Leaving> for io::Error {
+    fn from(_: Leaving) -> Self {
+        ConnectionAborted.into()
+    }
+}
+
+/// `work`, unless the thread ends while it waits.
+async fn unless_leaving<T, E: From<Leaving>>(
+    local: &Local,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Pending if local.is_leaving() => Poll::Ready(Err(Leaving.into())),
+        polled => polled,
+    })
+    .await
 }
 
 /// Finds out what the client speaks, within the time for a request head.
@@ -159,8 +223,8 @@ async fn protocol(
                 Poll::Pending if client.deadline().is_over() => {
                     return Poll::Ready(Err(TimedOut.into()));
                 }
-                // Whoever has sent something is served to the end.
-                Poll::Pending if local.is_leaving() && io.ahead().is_empty() => {
+                // All that has come was read, and it is no request.
+                Poll::Pending if local.is_leaving() => {
                     return Poll::Ready(Err(ConnectionAborted.into()));
                 }
                 Poll::Pending => return Poll::Pending,

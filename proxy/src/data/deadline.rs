@@ -74,6 +74,17 @@ impl Deadline {
         .await
     }
 
+    /// When it passes.
+    pub(super) fn due(&self) -> Moment {
+        self.due.get()
+    }
+
+    /// Lets it pass now.
+    pub(super) fn end(&self) {
+        self.due.set(Moment::default());
+        self.wake();
+    }
+
     /// Whether it has passed.
     pub(super) fn is_over(&self) -> bool {
         self.all.clock.now() >= self.due.get()

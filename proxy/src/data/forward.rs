@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 
 use super::body::{Download, RequestBody, ResponseBody};
@@ -13,6 +13,7 @@ use super::error::ProxyError;
 use super::exchange::{Exchange, Sending};
 use super::headers;
 use super::local::Local;
+use super::spare::Spare;
 use super::tunnel::Side;
 use super::upgrade::{self, Upgraded};
 use super::upstream::{SendFailed, Upstream};
@@ -56,7 +57,7 @@ pub(super) async fn forward(
             true => bodyless && first,
             false => reused && repeatable,
         };
-        let copy = once_more.then(|| copy(&request));
+        let spare = once_more.then(|| Spare::of(&request));
         if let Some(record) = exchange.record() {
             record.target.set(target);
         }
@@ -71,13 +72,13 @@ pub(super) async fn forward(
             Ok(response) => return answer(local, exchange, response, upstream, target),
             Err(failed) => failed,
         };
-        request = match (failed, copy) {
+        request = match (failed, spare) {
             (SendFailed::Unsent(request), _) if reused => *request,
-            (SendFailed::Refused(_), Some(copy)) => copy,
-            (SendFailed::Broken(error), Some(copy))
+            (SendFailed::Refused(_), Some(spare)) => spare.request(),
+            (SendFailed::Broken(error), Some(spare))
                 if reused && repeatable && !error.is_parse() =>
             {
-                copy
+                spare.request()
             }
             (failed, _) => return Err(error(exchange, target, failed)),
         };
@@ -122,15 +123,6 @@ async fn connect(
 /// Whether the request may be sent again after it was sent.
 fn is_repeatable(request: &Request<RequestBody>) -> bool {
     request.method().is_idempotent() && request.body().is_end_stream()
-}
-
-/// The same request again. It has no body: see [`is_repeatable`].
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::default());
-    *copy.method_mut() = Method::clone(request.method());
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 fn answer(

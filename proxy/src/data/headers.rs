@@ -2,117 +2,18 @@
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
-    TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Uri, Version, request, response};
 
 use super::forwarded::Origin;
+use super::hop::{Coding, Hop, remove_hop_by_hop};
 
 /// `X-Request-Id`
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
-/// Whether a field speaks of one connection only, beside those that `Connection` names (RFC 9110
-/// 7.6.1). How the body is framed is decided anew on each side. `Expect` is among them because
-/// hyper answers it as soon as the body is asked for; `forward` decides when that is.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    // Compared one by one: two known names compare as one byte, and a hash costs more than all of
-    // them together.
-    const KNOWN: [HeaderName; 5] = [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, EXPECT];
-    KNOWN.contains(name) || *name == KEEP_ALIVE || *name == PROXY_CONNECTION
-}
-
-/// What a message says of its own connection that must be acted on here.
-#[derive(Debug, Default)]
-pub(super) struct Hop {
-    /// The protocols it asks to change to.
-    pub(super) upgrade: Option<HeaderValue>,
-    /// Whether it sends its body only after `100 Continue`.
-    pub(super) expects_continue: bool,
-    /// Whether it takes trailers.
-    pub(super) trailers: bool,
-    /// Whether the connection ends with this message.
-    pub(super) close: bool,
-    /// How the body is coded for the transfer.
-    pub(super) coding: Coding,
-}
-
-/// How a body is coded for the transfer (RFC 9112 6.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Coding {
-    /// Not at all.
-    #[default]
-    None,
-    /// In chunks, and nothing else.
-    Chunked,
-    /// In a way that this proxy would have to undo, or that others may read differently.
-    Other,
-}
-
-/// Removes what speaks of one connection only, and returns what it said.
-fn remove_hop_by_hop(headers: &mut HeaderMap) -> Hop {
-    let mut hop = Hop::default();
-    // Most heads have none of these fields, or only `Connection: keep-alive`.
-    let mut found: [Option<HeaderName>; 8] = Default::default();
-    let names = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
-    found.iter_mut().zip(names).for_each(|(place, name)| *place = Some(name));
-    if found.contains(&Some(TRANSFER_ENCODING)) {
-        hop.coding = coding(headers);
-    }
-    // Looked at before `Connection` is: it has to name this field.
-    hop.trailers = found.contains(&Some(TE)) && lists(headers, &TE, "trailers");
-    if found.contains(&Some(CONNECTION)) {
-        if found.contains(&Some(UPGRADE)) && lists(headers, &CONNECTION, "upgrade") {
-            hop.upgrade = headers.get(UPGRADE).cloned();
-        }
-        hop.close = lists(headers, &CONNECTION, "close");
-        for name in nominated(headers) {
-            headers.remove(name);
-        }
-    }
-    hop.expects_continue = found.contains(&Some(EXPECT)) && lists(headers, &EXPECT, "100-continue");
-    for name in found.into_iter().flatten() {
-        headers.remove(name);
-    }
-    hop
-}
-
-fn coding(headers: &HeaderMap) -> Coding {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {
-            Coding::Chunked
-        }
-        _ => Coding::Other,
-    }
-}
-
-/// Whether the list in `headers`' field `name`, in all of its lines, has `member`.
-fn lists(headers: &HeaderMap, name: &HeaderName, member: &str) -> bool {
-    let values = headers.get_all(name).iter();
-    let mut members = values.flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    members.any(|one| one.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
-}
-
-/// The fields that `Connection` names, in all of its lines.
-fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        // Options, not fields; the most frequent ones, and a name takes an allocation.
-        .filter(|name| !["keep-alive", "close"].iter().any(|o| name.eq_ignore_ascii_case(o)))
-        .filter_map(|name| name.parse().ok())
-        // What tells where a message belongs or ends is not a sender's to take away.
-        .filter(|name: &HeaderName| *name != HOST && *name != CONTENT_LENGTH)
-        .collect()
-}
 
 /// Makes the client's request head the one that is forwarded. Returns what it asks of this
 /// connection, and the request's id.
@@ -245,11 +146,11 @@ fn request_id(headers: &mut HeaderMap) -> HeaderValue {
 
 /// 128 random bits in hex. Not secret: it tells requests apart in logs.
 fn new_id() -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hex = [0; 32];
-    let mut bits = fastrand::u128(..);
-    for digit in &mut hex {
-        *digit = b"0123456789abcdef"[(bits & 15) as usize];
-        bits >>= 4;
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(fastrand::u128(..).to_ne_bytes()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
     HeaderValue::from_bytes(&hex).unwrap_or(HeaderValue::from_static("-"))
 }
@@ -328,6 +229,25 @@ mod tests {
         let head = forwarded("/", &fields, None);
         assert!(!head.headers.contains_key("x-a") && !head.headers.contains_key("x-b"));
         assert!(head.headers.contains_key("x-c") && !head.headers.contains_key("connection"));
+    }
+
+    #[test]
+    fn what_connection_names_is_heard_and_removed() {
+        let fields = [
+            ("connection", "keep-alive, TE, Expect, upgrade"),
+            ("te", "deflate, trailers"),
+            ("expect", "100-continue"),
+            ("upgrade", "websocket"),
+            ("keep-alive", "timeout=5"),
+            ("x-a", "1"),
+        ];
+        let mut headers = head("/", &fields).headers;
+        let hop = remove_hop_by_hop(&mut headers);
+        assert!(hop.trailers && hop.expects_continue && !hop.close);
+        assert_eq!(hop.upgrade.unwrap(), "websocket");
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-a"]);
+        let mut headers = head("/", &[("upgrade", "websocket")]).headers;
+        assert!(remove_hop_by_hop(&mut headers).upgrade.is_none(), "Connection does not name it");
     }
 
     #[test]

@@ -59,20 +59,24 @@ fn name(authority: &str) -> Option<&str> {
         name.parse::<std::net::Ipv6Addr>().ok()?;
         (name, rest)
     } else {
-        let colon = authority.find(':').unwrap_or(authority.len());
-        let (name, rest) = authority.split_at(colon);
-        // Unreserved and sub-delims of RFC 3986 3.2.2, without percent-encoding: no host name of
-        // an app has any of it, so nothing is lost by refusing.
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b);
-        if !name.bytes().all(allowed) {
-            return None;
-        }
+        let end = authority.bytes().position(|b| !is_allowed(b)).unwrap_or(authority.len());
+        let (name, rest) = authority.split_at_checked(end)?;
         (name.strip_suffix('.').unwrap_or(name), rest)
     };
     let port = rest.strip_prefix(':').unwrap_or(rest);
     let sound =
         (rest.is_empty() || rest.starts_with(':')) && port.bytes().all(|b| b.is_ascii_digit());
     (sound && port.len() <= 5).then_some(name)
+}
+
+/// Unreserved and sub-delims of RFC 3986 3.2.2, without percent-encoding: no host name of an app has
+/// any of it, so nothing is lost by refusing.
+const fn is_allowed(b: u8) -> bool {
+    matches!(
+        b,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'
+            | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    )
 }
 
 #[cfg(test)]

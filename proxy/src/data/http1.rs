@@ -44,11 +44,16 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     let mut leaving = false;
     let finished = poll_fn(|cx| {
         client.deadline().remember(cx.waker());
-        if !leaving && peer.local.is_leaving() {
+        let mut polled = Pin::new(&mut connection).poll(cx);
+        // After it was polled: what has come before this moment is answered.
+        if polled.is_pending() && !leaving && (peer.local.is_leaving() || client.is_ambiguous()) {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
+            polled = Pin::new(&mut connection).poll(cx);
         }
-        match Pin::new(&mut connection).poll(cx) {
+        match polled {
+            // hyper would wait for the rest of it.
+            Poll::Pending if leaving && client.has_half_a_head() => Poll::Ready(false),
             // Whoever waits for a target has seen this first and has answered: what is left is a
             // client that sends no request, or takes no more of an answer.
             Poll::Pending if client.deadline().is_over() => Poll::Ready(false),

@@ -17,7 +17,8 @@ use hyper_util::rt::TokioIo;
 use super::connection::Peer;
 use super::deadline::Watched;
 use super::request;
-use super::transport::Transport;
+use super::transport::{FrameWatch, Transport};
+use crate::metrics::process::Cut;
 
 /// What a client begins with (RFC 9113 3.4).
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,8 +27,11 @@ pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves the requests that come in on `io`.
-pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
+pub(super) async fn serve(peer: &Rc<Peer>, mut io: Transport) {
     let client = &peer.client;
+    let (block, abuse) = (peer.local.deadlines.watch(None), Rc::default());
+    let block = block.deadline();
+    io.watch(FrameWatch::new(client.limits(), &peer.local.clock, block, &abuse));
     let streams = Streams::default();
     let service = service_fn(|request| {
         let watched = peer.local.deadlines.watch(None);
@@ -50,17 +54,32 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     let mut leaving = false;
     poll_fn(|cx| {
         client.deadline().remember(cx.waker());
-        if !leaving && (peer.local.is_leaving() || client.is_used_up()) {
+        block.remember(cx.waker());
+        if peer.local.is_leaving() {
+            // hyper ends it when the client has said that it has heard, and its streams are over. Not
+            // every client says so.
+            client.told_to_go();
+        }
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() && !leaving && (peer.local.is_leaving() || client.is_used_up()) {
             leaving = true;
             connection.as_mut().graceful_shutdown();
+            polled = connection.as_mut().poll(cx);
         }
-        match connection.as_mut().poll(cx) {
+        match polled {
+            Poll::Pending if block.is_over() => {
+                peer.local.meters.cut(peer.local.thread, Cut::HeaderBlock);
+                Poll::Ready(())
+            }
             // It never passes while a stream is open.
             Poll::Pending if client.deadline().is_over() => Poll::Ready(()),
             polled => polled.map(|_| ()),
         }
     })
     .await;
+    if let Some(abuse) = abuse.get() {
+        peer.local.meters.cut(peer.local.thread, Cut::Http2(abuse));
+    }
 }
 
 /// Runs the streams of one connection on its thread.

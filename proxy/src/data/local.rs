@@ -17,10 +17,11 @@ use super::clock::{Clock, Moment};
 use super::deadline::Deadlines;
 use super::error::ProxyError;
 use super::plane::Seat;
-use super::pool::Pool;
+use super::pool::{Kept, Pool};
 use super::tunnels::Tunnels;
 use crate::access_log::Lane;
 use crate::metrics::ProcessMeters;
+use crate::metrics::process::Cut;
 use crate::pages::Pages;
 use crate::route::router::View;
 use crate::route::{Epoch, Release};
@@ -51,6 +52,8 @@ pub(super) struct Local {
     epochs: RefCell<FxHashMap<usize, Rc<LocalEpoch>>>,
     /// By the release's id. An announcement outlives its epochs, and so do its connections.
     releases: RefCell<FxHashMap<u64, Rc<LocalRelease>>>,
+    /// Connections kept in the pools of all of them.
+    kept: Rc<Kept>,
     /// How long there is until the thread ends, once it is to.
     leaving: Cell<Option<Duration>>,
     left: Notify,
@@ -114,7 +117,7 @@ impl Local {
     pub(super) fn new(seat: &mut Seat) -> Self {
         let clock = Rc::new(Clock::default());
         let deadlines = Deadlines::new(Rc::clone(&clock));
-        let clients = Clients::new(Rc::clone(&deadlines), seat.client);
+        let clients = Clients::new(Rc::clone(&deadlines), seat.client, Arc::clone(&seat.room));
         Self {
             thread: seat.thread,
             clock,
@@ -128,6 +131,7 @@ impl Local {
             view: RefCell::new(seat.router.view()),
             epochs: RefCell::default(),
             releases: RefCell::default(),
+            kept: Kept::new((seat.room.most() / seat.connections.len().max(1)).max(1)),
             leaving: Cell::new(None),
             left: Notify::new(),
             complained: Cell::default(),
@@ -182,11 +186,14 @@ impl Local {
         if let Some(known) = self.epochs.borrow().get(&key) {
             return Rc::clone(known);
         }
-        let release = |release: &Arc<Release>| {
-            let mut releases = self.releases.borrow_mut();
-            let known = releases.entry(release.id);
-            Rc::clone(known.or_insert_with(|| Rc::new(LocalRelease::new(release, self.thread))))
-        };
+        let release =
+            |release: &Arc<Release>| {
+                let mut releases = self.releases.borrow_mut();
+                let known = releases.entry(release.id);
+                Rc::clone(known.or_insert_with(|| {
+                    Rc::new(LocalRelease::new(release, self.thread, &self.kept))
+                }))
+            };
         let met = Rc::new(LocalEpoch {
             epoch: Arc::clone(epoch),
             releases: epoch.shares().iter().map(|share| release(&share.release)).collect(),
@@ -220,8 +227,21 @@ impl Local {
         self.leaving.get().is_some()
     }
 
-    /// Gives the tunnels their orders, and the log what there is for it.
+    /// Ends the connection that has been idle for longest, if one is.
+    pub(super) fn make_room(&self) -> bool {
+        let made = self.clients.end_oldest_idle(self.clock.now());
+        if made {
+            self.meters.cut(self.thread, Cut::Idle);
+        }
+        made
+    }
+
+    /// Gives the tunnels their orders, and the log what there is for it; makes room for clients that
+    /// another thread waits with.
     pub(super) fn tick(&self) {
+        if self.clients.room().is_wanted() {
+            self.make_room();
+        }
         if let Some(log) = &self.log {
             log.flush();
         }
@@ -248,10 +268,10 @@ impl Local {
 }
 
 impl LocalRelease {
-    fn new(release: &Arc<Release>, thread: usize) -> Self {
+    fn new(release: &Arc<Release>, thread: usize, kept: &Rc<Kept>) -> Self {
         Self {
             release: Arc::clone(release),
-            pools: release.targets.iter().map(|_| Pool::default()).collect(),
+            pools: release.targets.iter().map(|_| Pool::new(kept)).collect(),
             balancer: Balancer::new(release, thread),
         }
     }

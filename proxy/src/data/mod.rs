@@ -9,21 +9,23 @@
 //! - [`listener`]: sockets bound, one set for the whole life of the process
 //! - [`plane`]: the threads, and how they end
 //! - `worker`: one thread: accept, tick, sweep
+//! - [`room`], `per_address`: how many client connections there may be, and of one address
 //! - [`door`]: one listener as its connections see it
 //! - `client`: one client connection: its stage and its deadline
 //! - `deadline`: until when something may go on, without a timer for each
 //! - `transport`: a client's bytes
 //! - `connection`: from the first byte to the protocol spoken
 //! - `http1`, `http2`: that protocol
+//! - [`frames`]: what bounds the frames of HTTP/2
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
 //! - `balance`: which target of the release
 //! - `exchange`: a request that has claimed a release
 //! - `expect`: `100 Continue`, end to end
 //! - `strict`: what hyper lets pass and a proxy must not
-//! - `headers`: what is added and what is taken off
+//! - `headers`: what is added and what is taken off; `hop`: what was only for one connection
 //! - [`forwarded`]: who a request comes from
-//! - `forward`: to a target and back, with at most one retry
+//! - `forward`: to a target and back, with at most one retry; `spare`: what a retry is made of
 //! - [`rules`]: what every app may have in front of it
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
@@ -47,17 +49,22 @@ mod expect;
 mod extended;
 mod forward;
 pub mod forwarded;
+pub mod frames;
 mod headers;
+mod hop;
 mod host;
 mod http1;
 mod http2;
 pub mod listener;
 mod local;
+mod per_address;
 pub mod plane;
 mod pool;
 mod request;
 mod respond;
+pub mod room;
 pub mod rules;
+mod spare;
 mod strict;
 mod trail;
 mod transport;
@@ -70,3 +77,4 @@ mod worker;
 pub use door::Door;
 pub use listener::Listener;
 pub use plane::{ClientLimits, Plane, PlaneConfig};
+pub use room::Room;

@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::door::Door;
 use super::listener::Listener;
+use super::room::Room;
 use super::worker;
 use crate::access_log::{AccessLog, Lane};
 use crate::metrics::ProcessMeters;
@@ -39,6 +40,8 @@ pub struct PlaneConfig {
     pub listeners: Vec<Listener>,
     /// What clients may take and cost.
     pub client: ClientLimits,
+    /// How many client connections there may be.
+    pub room: Room,
     /// A line per request, if wanted.
     pub log: Option<Arc<AccessLog>>,
     /// What errors look like.
@@ -55,6 +58,7 @@ pub struct Plane {
     ended: Vec<oneshot::Receiver<usize>>,
     connections: Arc<[AtomicUsize]>,
     meters: Arc<ProcessMeters>,
+    room: Arc<Room>,
 }
 
 /// What one thread is given.
@@ -66,6 +70,8 @@ pub(super) struct Seat {
     pub(super) sockets: Vec<(Door, std::net::TcpListener)>,
     /// What clients may take and cost.
     pub(super) client: ClientLimits,
+    /// How many client connections there may be.
+    pub(super) room: Arc<Room>,
     /// Its end of the access log.
     pub(super) log: Option<Lane>,
     /// What errors look like.
@@ -89,6 +95,7 @@ impl Plane {
         let connections: Arc<[AtomicUsize]> =
             (0..config.threads).map(|_| AtomicUsize::new(0)).collect();
         let meters = Arc::new(ProcessMeters::new(config.threads));
+        let room = Arc::new(config.room);
         let mut sockets: Vec<Vec<_>> = (0..config.threads).map(|_| Vec::new()).collect();
         for listener in config.listeners {
             // More sockets than threads (a set handed over) are shared out, never dropped: a
@@ -105,6 +112,7 @@ impl Plane {
                 thread,
                 sockets,
                 client: config.client,
+                room: Arc::clone(&room),
                 log: config.log.as_ref().map(|log| log.lane()),
                 pages: Arc::clone(&config.pages),
                 health: config.health.clone(),
@@ -125,7 +133,7 @@ impl Plane {
         for _ in 0..config.threads {
             started.recv().map_err(io::Error::other)??;
         }
-        Ok(Self { stop, ended, connections, meters })
+        Ok(Self { stop, ended, connections, meters, room })
     }
 
     /// Client connections now open.
@@ -136,6 +144,11 @@ impl Plane {
     /// Where the number of open client connections is kept, by thread.
     pub fn connection_counts(&self) -> &Arc<[AtomicUsize]> {
         &self.connections
+    }
+
+    /// How many client connections there may be.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// What is counted that belongs to no release.

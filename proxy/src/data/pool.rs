@@ -1,7 +1,8 @@
 //! Kept connections to one target, on one thread, for one announcement.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -18,21 +19,61 @@ const FRESH: Duration = Duration::from_secs(1);
 const MOST: usize = 1024;
 
 /// Connections to one target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
     /// Those of HTTP/1.1 that nobody uses, the one used last at the back.
     idle: RefCell<VecDeque<Idle>>,
     /// Those of HTTP/2.
     pub(super) shared: Sharing,
+    kept: Rc<Kept>,
 }
 
 #[derive(Debug)]
 struct Idle {
     upstream: Box<http1::Upstream>,
     since: Moment,
+    _place: Place,
+}
+
+/// How many connections a thread keeps, in all of its pools: each is a descriptor that nobody uses.
+#[derive(Debug)]
+pub(super) struct Kept {
+    count: Cell<usize>,
+    most: usize,
+}
+
+impl Kept {
+    /// Room for `most`.
+    pub(super) fn new(most: usize) -> Rc<Self> {
+        Rc::new(Self { count: Cell::new(0), most })
+    }
+
+    fn place(self: &Rc<Self>) -> Option<Place> {
+        let count = self.count.get();
+        (count < self.most).then(|| {
+            self.count.set(count + 1);
+            Place(Rc::clone(self))
+        })
+    }
+}
+
+/// A kept connection's place, until dropped.
+#[derive(Debug)]
+struct Place(Rc<Kept>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.count.set(self.0.count.get() - 1);
+    }
 }
 
 impl Pool {
+    /// Nothing yet. What it keeps counts among what is `kept`.
+    pub(super) fn new(kept: &Rc<Kept>) -> Self {
+        let (idle, shared) = Default::default();
+        Self { idle, shared, kept: Rc::clone(kept) }
+    }
+
     /// A place on a shared connection, or the connection used last, if it was used lately enough.
     ///
     /// One that died while nobody polled it costs a `repeatable` request a second try, which is
@@ -64,8 +105,10 @@ impl Pool {
         // What is shared stays where it is.
         let Upstream::Http1(upstream) = upstream else { return };
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < MOST {
-            idle.push_back(Idle { upstream, since: clock.now() });
+        if idle.len() < MOST
+            && let Some(place) = self.kept.place()
+        {
+            idle.push_back(Idle { upstream, since: clock.now(), _place: place });
         }
     }
 

@@ -18,7 +18,7 @@ use super::error::ProxyError;
 use super::exchange::Exchange;
 use super::expect::Gate;
 use super::extended::{Extended, WEBSOCKET};
-use super::headers::Coding;
+use super::hop::Coding;
 use super::trail::Trail;
 use super::{forward, headers, host, respond, strict, upgrade};
 use crate::route::Front;
@@ -35,6 +35,9 @@ pub(super) async fn handle(
     let http1 = head.version != Version::HTTP_2;
     let mut trail = Trail::of(&peer, &head, began);
     let answered = match front_health(&peer, &head) {
+        _ if http1 && peer.client.is_ambiguous() => {
+            Err(ProxyError::BadRequest("no request may follow one with trailers"))
+        }
         Some(answered) => answered,
         None => answer(&peer, &deadline, (head, body), began, &mut trail).await,
     };
@@ -46,7 +49,8 @@ pub(super) async fn handle(
     });
     turn.pass_on();
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if http1 && peer.client.is_used_up() && !switched {
+    let last = peer.client.is_used_up() || peer.client.is_ambiguous();
+    if http1 && last && !switched {
         // Said in the last answer, so that no request is on its way when the connection ends. HTTP/2
         // has GOAWAY for that.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -18,7 +18,9 @@ pub(super) fn error(error: &ProxyError, trail: &Trail, peer: &Peer) -> Response<
     if error.fault().is_some() {
         peer.local.complain(|| {
             let cause = error.source().map(ToString::to_string);
-            tracing::warn!(%error, cause, request_id = ?trail.id, "request failed");
+            let id = trail.id.as_ref().map(|id| id.as_bytes().escape_ascii());
+            let request_id = id.map(tracing::field::display);
+            tracing::warn!(%error, cause, request_id, "request failed");
         });
     }
     let mut response = match error {

@@ -14,7 +14,7 @@ use super::error::ProxyError;
 use super::local::LocalRelease;
 use crate::access_log::{Asked, Lane, Line};
 use crate::pages::Wanted;
-use crate::route::Front;
+use crate::route::{Front, Release};
 
 /// What an answer of the proxy's own needs to know of its request.
 #[derive(Debug, Default)]
@@ -89,6 +89,11 @@ impl Record {
     /// Writes the line: the request is over, with `status`, at `release` if it came that far.
     pub(super) fn write(&self, status: u16, release: Option<&LocalRelease>) {
         let release = release.map(|local| &*local.release);
+        let app = release.map_or("", |release| release.app.as_str());
+        self.put(status, app, release);
+    }
+
+    fn put(&self, status: u16, app: &str, release: Option<&Release>) {
         let target = release.and_then(|release| release.targets.get(self.target.get()));
         let target = target.map(|target| target.address.to_string()).unwrap_or_default();
         self.lane.push(&Line {
@@ -99,7 +104,7 @@ impl Record {
             status,
             received: self.received.get(),
             sent: self.sent.get(),
-            app: release.map_or("", |release| release.app.as_str()),
+            app,
             slot: release.map_or("", |release| release.slot.as_str()),
             release: release
                 .map_or("", |release| release.version.as_deref().unwrap_or(release.token.as_str())),
@@ -124,7 +129,10 @@ impl Trail {
     pub(super) fn ended(&self, error: &ProxyError) {
         if let Some(record) = &self.record {
             record.error.set(error.cause());
-            record.write(error.status().as_u16(), None);
+            // The release that had no room for it tells the app, and nothing more: it has gone to
+            // none of its targets.
+            let app = self.release.as_ref().map_or("", |local| local.release.app.as_str());
+            record.put(error.status().as_u16(), app, None);
         }
     }
 }

@@ -1,17 +1,23 @@
 //! A client's bytes: the socket, TLS on it, what was read of it before it was known what is spoken on it, and
 //! the word to [`Client`] that something has moved.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::client::Client;
+use super::clock::{Clock, Moment};
+use super::deadline::Deadline;
+use super::frames::{Abuse, Frames};
+use super::http2::PREFACE;
+use super::plane::ClientLimits;
 use crate::gather;
 
 /// As much of the first bytes as is read before the protocol is known: a usual request head.
@@ -59,12 +65,63 @@ pub(super) struct Transport {
     client: Rc<Client>,
     /// Read already, and not yet handed on.
     ahead: Vec<u8>,
+    /// Who looks at the frames of HTTP/2.
+    watch: Option<Box<FrameWatch>>,
+}
+
+/// Who looks at the frames of an HTTP/2 client.
+#[derive(Debug)]
+pub(super) struct FrameWatch {
+    frames: Frames,
+    clock: Rc<Clock>,
+    /// Until when the header block that has begun is to end.
+    block: Rc<Deadline>,
+    /// How long one may take.
+    head: Duration,
+    abuse: Rc<Cell<Option<Abuse>>>,
+}
+
+impl FrameWatch {
+    /// A watch over a connection of which the preface has not been handed on yet. `block` is set for as
+    /// long as a header block is open, and `abuse` once the connection is to end for one.
+    pub(super) fn new(
+        limits: &ClientLimits,
+        clock: &Rc<Clock>,
+        block: &Rc<Deadline>,
+        abuse: &Rc<Cell<Option<Abuse>>>,
+    ) -> Self {
+        Self {
+            frames: Frames::new(PREFACE.len(), &limits.http2),
+            clock: Rc::clone(clock),
+            block: Rc::clone(block),
+            head: limits.client.head,
+            abuse: Rc::clone(abuse),
+        }
+    }
+
+    fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let before = self.frames.is_in_header_block();
+        if let Err(abuse) = self.frames.look(bytes, self.clock.now().since(Moment::default())) {
+            self.abuse.set(Some(abuse));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, abuse));
+        }
+        let now = self.frames.is_in_header_block();
+        if now != before {
+            self.block.restart(now.then_some(self.head));
+        }
+        Ok(())
+    }
 }
 
 impl Transport {
     /// `stream`, of which nothing was read yet.
     pub(super) fn new(stream: Stream, client: Rc<Client>) -> Self {
-        Self { stream, client, ahead: Vec::new() }
+        Self { stream, client, ahead: Vec::new(), watch: None }
+    }
+
+    /// Lets `watch` look at what is handed on from now on.
+    pub(super) fn watch(&mut self, watch: FrameWatch) {
+        self.watch = Some(Box::new(watch));
     }
 
     /// What was read and not handed on.
@@ -74,7 +131,7 @@ impl Transport {
 
     /// Reads some more of the first bytes and keeps them; `false` at the end of the stream.
     pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let Self { stream, client, ahead } = self;
+        let Self { stream, client, ahead, .. } = self;
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buf = ReadBuf::new(scratch);
             ready!(stream.poll_read(cx, &mut buf))?;
@@ -94,22 +151,26 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
-            let taken = self.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.ahead[..taken]);
-            if taken == self.ahead.len() {
+            let Self { ahead, watch, .. } = &mut *self;
+            let taken = ahead.len().min(buf.remaining());
+            buf.put_slice(&ahead[..taken]);
+            let looked = watch.as_mut().map_or(Ok(()), |watch| watch.look(&ahead[..taken]));
+            if taken == ahead.len() {
                 // The room is not needed a second time.
-                self.ahead = Vec::new();
+                *ahead = Vec::new();
             } else {
-                self.ahead.drain(..taken);
+                ahead.drain(..taken);
             }
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(looked);
         }
         let before = buf.filled().len();
         ready!(self.stream.poll_read(cx, buf))?;
         if buf.filled().len() > before {
             self.client.head_began();
         }
-        Poll::Ready(Ok(()))
+        let looked =
+            self.watch.as_mut().map_or(Ok(()), |watch| watch.look(&buf.filled()[before..]));
+        Poll::Ready(looked)
     }
 }
 
@@ -119,7 +180,9 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(either!(&mut self.stream, stream => stream.poll_write(cx, buf)))?;
+        let written = either!(&mut self.stream, stream => stream.poll_write(cx, buf));
+        self.client.set_blocked(written.is_pending());
+        let written = ready!(written)?;
         self.client.took();
         Poll::Ready(Ok(written))
     }
@@ -129,8 +192,9 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written =
-            ready!(either!(&mut self.stream, stream => gather::poll_write(stream, cx, bufs)))?;
+        let written = either!(&mut self.stream, stream => gather::poll_write(stream, cx, bufs));
+        self.client.set_blocked(written.is_pending());
+        let written = ready!(written)?;
         self.client.took();
         Poll::Ready(Ok(written))
     }
@@ -143,7 +207,9 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.stream, stream => stream.poll_flush(cx))
+        let flushed = either!(&mut self.stream, stream => stream.poll_flush(cx));
+        self.client.set_blocked(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -48,6 +48,8 @@ async fn serve(mut seat: Seat) -> usize {
         .collect();
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&local), seat_counts(&seat)));
     let grace = stopped(&mut seat).await;
+    // After the runtime has looked at the sockets: who has sent something by now is served.
+    tokio::task::yield_now().await;
     local.leave(grace);
     for task in accepting {
         // Each empties its queue before it ends: who has connected is served.
@@ -84,13 +86,43 @@ async fn accept(local: Rc<Local>, door: Rc<Door>, socket: std::net::TcpListener)
             () = local.left() => return,
         };
         match accepted {
-            Ok((stream, peer)) => connection::spawn(&local, &door, stream, peer),
+            Ok((stream, peer)) => {
+                wait_for_room(&local).await;
+                connection::spawn(&local, &door, stream, peer);
+            }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 local.meters.accept_failed(local.thread);
                 local.complain(|| tracing::warn!(%error, "cannot accept"));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+}
+
+/// Waits until there is room for one more client, and makes some if a client is idle. The one that
+/// waits, at most one of each listener, is served even if the thread is to end meanwhile.
+async fn wait_for_room(local: &Local) {
+    let room = local.clients.room();
+    let mut waiting = None;
+    while room.is_full() && !local.is_leaving() {
+        if local.make_room() {
+            // It goes in this very turn.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        if waiting.is_none() && room.pause() {
+            tracing::warn!(
+                connections = room.most(),
+                "no more clients are accepted until some leave or have been idle for a second: \
+                 `connections` of `[client]` or the limit of file descriptors (LimitNOFILE=, ulimit \
+                 -Hn) allows no more"
+            );
+        }
+        waiting.get_or_insert_with(|| room.wait());
+        tokio::select! {
+            () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+            () = local.left() => {}
         }
     }
 }

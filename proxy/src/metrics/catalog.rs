@@ -110,6 +110,33 @@ pub(super) static ACCEPT_FAILURES: Family = Family::counter(
     NONE,
     "Accepts that failed for want of descriptors or memory.",
 );
+pub(super) static CONNECTIONS_MAX: Family = Family::gauge(
+    "shunt_client_connections_max",
+    NONE,
+    "Client connections that there is room for: what is allowed, or what file descriptors last for.",
+);
+pub(super) static ACCEPT_PAUSES: Family = Family::counter(
+    "shunt_accept_pauses_total",
+    NONE,
+    "How often a data thread stopped accepting because there was no room for more clients.",
+);
+pub(super) static CUT: Family = Family::counter(
+    "shunt_client_connections_cut_total",
+    &["reason"],
+    "Client connections ended before their time: idle ones that made room for others, those of an \
+     address that has too many, and those whose HTTP/2 frames cost too much.",
+);
+pub(super) static UNPROXIED: Family = Family::counter(
+    "shunt_proxy_protocol_refused_total",
+    &["reason"],
+    "Connections closed for want of a PROXY header: from a peer that may send none (`untrusted`), \
+     with none or a bad one, ended within it, or none in time.",
+);
+pub(super) static LOG_LINES: Family = Family::counter(
+    "shunt_access_log_lines_total",
+    &["result"],
+    "Lines of the access log written, and dropped because the output was too slow or failed.",
+);
 pub(super) static BUILD: Family =
     Family::gauge("shunt_build_info", &["version"], "The version of this program.");
 pub(super) static START: Family =
@@ -133,7 +160,8 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static ALL: [&Family; 26] = [
+pub(super) static ALL: [&Family; 31] = [
+    &CUT,
     &REQUESTS,
     &DURATION,
     &IN_FLIGHT,
@@ -158,6 +186,10 @@ pub(super) static ALL: [&Family; 26] = [
     &CONNECTIONS,
     &UNROUTED,
     &ACCEPT_FAILURES,
+    &CONNECTIONS_MAX,
+    &ACCEPT_PAUSES,
+    &UNPROXIED,
+    &LOG_LINES,
     &BUILD,
     &START,
 ];

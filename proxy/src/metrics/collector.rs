@@ -12,9 +12,12 @@ use shunt_config::{AppName, Slot};
 use super::catalog as of;
 use super::families::{Family, Series, float};
 use super::meters::{CLASSES, Fault, Retry};
+use super::process::{Cut, Unproxied};
 use super::{ProcessMeters, Totals};
+use crate::access_log::Counts;
 use crate::control::overview::{AppView, Overview, Shown};
 use crate::control::report::Identity;
+use crate::data::Room;
 use crate::data::tunnel::End;
 use crate::route::Release;
 
@@ -25,6 +28,10 @@ pub struct PlaneCounts {
     pub meters: Arc<ProcessMeters>,
     /// Open client connections by thread.
     pub connections: Arc<[AtomicUsize]>,
+    /// How many client connections there may be.
+    pub room: Arc<Room>,
+    /// Lines of the access log, if there is one.
+    pub log: Option<Arc<Counts>>,
 }
 
 /// The collector behind `/metrics`.
@@ -73,6 +80,24 @@ impl Collector {
             all.push(single(&of::CONNECTIONS, float(open as u64)));
             all.push(unrouted.finish());
             all.push(single(&of::ACCEPT_FAILURES, float(plane.meters.accepts_failed())));
+            all.push(single(&of::CONNECTIONS_MAX, float(plane.room.most() as u64)));
+            all.push(single(&of::ACCEPT_PAUSES, float(plane.room.pauses())));
+            let mut cut = Series::of(&of::CUT);
+            for why in Cut::ALL {
+                cut.add(&[why.as_str()], float(plane.meters.cut_for(why)));
+            }
+            all.push(cut.finish());
+            let mut unproxied = Series::of(&of::UNPROXIED);
+            for why in Unproxied::ALL {
+                unproxied.add(&[why.as_str()], float(plane.meters.unproxied_for(why)));
+            }
+            all.push(unproxied.finish());
+            if let Some(log) = &plane.log {
+                let mut lines = Series::of(&of::LOG_LINES);
+                lines.add(&["written"], float(log.written()));
+                lines.add(&["dropped"], float(log.dropped()));
+                all.push(lines.finish());
+            }
         }
         all
     }

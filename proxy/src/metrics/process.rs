@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::StatusCode;
 
+use crate::data::frames::Abuse;
+use crate::proxy_protocol::ReadError;
+
 /// Counters of the whole process, in a row per data thread.
 #[derive(Debug)]
 pub struct ProcessMeters {
@@ -16,6 +19,90 @@ struct Row {
     unknown_host: AtomicU64,
     no_release: AtomicU64,
     accept_failed: AtomicU64,
+    unproxied: [AtomicU64; Unproxied::ALL.len()],
+    cut: [AtomicU64; Cut::ALL.len()],
+}
+
+/// Why a client connection was ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// It was idle, and another client needed the room.
+    Idle,
+    /// Its address has as many as it may.
+    PerAddress,
+    /// A header block of HTTP/2 did not end in time.
+    HeaderBlock,
+    /// What its frames of HTTP/2 amounted to.
+    Http2(Abuse),
+}
+
+impl Cut {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Idle,
+        Self::PerAddress,
+        Self::HeaderBlock,
+        Self::Http2(Abuse::NoSettings),
+        Self::Http2(Abuse::Resets),
+        Self::Http2(Abuse::Control),
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::PerAddress => "per_address",
+            Self::HeaderBlock => "http2_header_block",
+            Self::Http2(abuse) => abuse.as_str(),
+        }
+    }
+
+    fn index(self) -> usize {
+        match self {
+            Self::Idle => 0,
+            Self::PerAddress => 1,
+            Self::HeaderBlock => 2,
+            Self::Http2(abuse) => 3 + abuse as usize,
+        }
+    }
+}
+
+/// Why a connection to a listener of the PROXY protocol was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproxied {
+    /// Its peer is none of those that may speak it.
+    Untrusted,
+    /// What it began with is no header.
+    Malformed,
+    /// It ended within the header.
+    Incomplete,
+    /// No whole header came in time.
+    Timeout,
+}
+
+impl Unproxied {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 4] = [Self::Untrusted, Self::Malformed, Self::Incomplete, Self::Timeout];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Untrusted => "untrusted",
+            Self::Malformed => "malformed",
+            Self::Incomplete => "incomplete",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// What `error` is; nothing for one that only looked whether the port is open, and for a socket
+    /// that failed.
+    pub fn of(error: &ReadError) -> Option<Self> {
+        match error {
+            ReadError::Invalid(_) => Some(Self::Malformed),
+            ReadError::Closed => Some(Self::Incomplete),
+            ReadError::Nothing | ReadError::Io(_) => None,
+        }
+    }
 }
 
 impl ProcessMeters {
@@ -37,6 +124,26 @@ impl ProcessMeters {
     /// Counts an accept that failed for want of descriptors or memory.
     pub(crate) fn accept_failed(&self, thread: usize) {
         self.rows[thread].accept_failed.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection closed for want of a PROXY header.
+    pub(crate) fn unproxied(&self, thread: usize, why: Unproxied) {
+        self.rows[thread].unproxied[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Connections closed for want of a PROXY header.
+    pub fn unproxied_for(&self, why: Unproxied) -> u64 {
+        self.rows.iter().map(|row| row.unproxied[why as usize].load(Relaxed)).sum()
+    }
+
+    /// Counts a client connection that was ended before its time.
+    pub(crate) fn cut(&self, thread: usize, why: Cut) {
+        self.rows[thread].cut[why.index()].fetch_add(1, Relaxed);
+    }
+
+    /// Client connections ended before their time.
+    pub fn cut_for(&self, why: Cut) -> u64 {
+        self.rows.iter().map(|row| row.cut[why.index()].load(Relaxed)).sum()
     }
 
     /// Requests for a host or path that no app has.

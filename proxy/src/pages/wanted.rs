@@ -24,7 +24,9 @@ impl Wanted {
         let mut accept = head.headers.get_all(ACCEPT).iter().cloned();
         Self {
             head: head.method == Method::HEAD,
-            grpc: head.headers.get(CONTENT_TYPE).is_some_and(grpc::is_grpc),
+            // It knows no other method.
+            grpc: head.method == Method::POST
+                && head.headers.get(CONTENT_TYPE).is_some_and(grpc::is_grpc),
             accept: accept.next(),
             more: accept.collect(),
         }

@@ -117,10 +117,7 @@ impl Marks {
 
 /// The values of all cookies called `name` (RFC 6265 5.4). There may be several: one that another
 /// site set for a parent domain must not hide ours.
-pub(crate) fn cookies<'a>(
-    headers: &'a HeaderMap,
-    name: &'a str,
-) -> impl IntoIterator<Item = &'a [u8]> {
+pub fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl IntoIterator<Item = &'a [u8]> {
     let pairs =
         headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
     pairs.filter_map(move |pair| {

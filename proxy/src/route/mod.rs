@@ -28,7 +28,7 @@ pub mod target;
 pub use epoch::{Epoch, Share};
 pub use front::Front;
 pub use line::Line;
-pub use mark::Key;
+pub use mark::{Key, cookies};
 pub use release::Release;
 pub use router::Router;
 pub use spread::Spread;

@@ -108,7 +108,7 @@ impl StateDir {
     pub(super) fn write_apps(&self, apps: &Apps) -> Vec<(AppName, io::Error)> {
         let directory = self.path.join("apps");
         let write = |(app, saved): (&AppName, &Option<SavedApp>)| {
-            let path = directory.join(format!("{app}.json"));
+            let path = self.app(app);
             let done = match saved {
                 Some(saved) => self.replace(&path, saved),
                 None => remove(&path),
@@ -118,8 +118,8 @@ impl StateDir {
         let mut failed: Vec<_> = apps.iter().filter_map(write).collect();
         // Once for all: it makes every rename and removal last.
         if let Err(error) = sync(&directory) {
-            let kind = error.kind();
-            failed.extend(apps.keys().map(|app| (app.clone(), io::Error::new(kind, "not synced"))));
+            let again = || io::Error::new(error.kind(), format!("not synced: {error}"));
+            failed.extend(apps.keys().map(|app| (app.clone(), again())));
         }
         failed
     }
@@ -130,7 +130,13 @@ impl StateDir {
         sync(&self.path)
     }
 
-    fn meta(&self) -> PathBuf {
+    /// The file of `app`.
+    pub(super) fn app(&self, app: &AppName) -> PathBuf {
+        self.path.join("apps").join(format!("{app}.json"))
+    }
+
+    /// The file that says which store is believed.
+    pub(super) fn meta(&self) -> PathBuf {
         self.path.join("meta.json")
     }
 

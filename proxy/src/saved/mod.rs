@@ -5,10 +5,12 @@
 //!
 //! # Layout
 //!
+//! - `complaints`: what is said of writes that fail
 //! - `cookie_key`: the key that sticky cookies are signed with
 //! - [`directory`]: what is saved, and how a file proves that it is whole and this proxy's own
 //! - [`saver`]: the task that writes
 
+mod complaints;
 mod cookie_key;
 pub mod directory;
 pub mod saver;

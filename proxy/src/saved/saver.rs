@@ -4,16 +4,19 @@
 //! disk, a crash right after it could bring a proxy back that serves what is no longer there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shunt_config::AppName;
 use shunt_config::status::AppStatus;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tracing::warn;
+use tracing::{info, warn};
 
+use super::complaints::{Complaints, Failure};
 use super::directory::{Apps, SavedApp, StateDir};
 
 /// Apps written between two rounds of acks.
@@ -54,6 +57,7 @@ pub struct Saver {
     /// What the store is told once the app it speaks of is on disk: an ack is a promise that a
     /// restart keeps.
     untold: BTreeMap<AppName, Option<AppStatus>>,
+    complaints: Complaints,
 }
 
 impl Saver {
@@ -65,8 +69,8 @@ impl Saver {
         statuses: mpsc::UnboundedSender<(AppName, Option<AppStatus>)>,
         failures: Arc<AtomicU64>,
     ) -> Self {
-        let (unsaved, unsaved_store, untold) = Default::default();
-        Self { directory, updates, statuses, failures, unsaved, unsaved_store, untold }
+        let (unsaved, unsaved_store, untold, complaints) = Default::default();
+        Self { directory, updates, statuses, failures, unsaved, unsaved_store, untold, complaints }
     }
 
     /// Writes until the other end is gone and all is on disk.
@@ -123,13 +127,34 @@ impl Saver {
             (apps, store, store_failed.and_then(Result::err), failed)
         });
         let Ok((mut apps, store, store_failed, failed)) = written.await else { return };
-        for error in store_failed.iter().chain(failed.iter().map(|(_, error)| error)) {
-            warn!("snapshot not written: {error}");
-            self.failures.fetch_add(1, Relaxed);
-        }
+        self.complain(store_failed.as_ref(), &failed);
         let failed: BTreeSet<AppName> = failed.into_iter().map(|(app, _)| app).collect();
         apps.retain(|app, _| failed.contains(app));
         self.unsaved = apps;
         self.unsaved_store = store.filter(|_| store_failed.is_some());
+        if self.unsaved.is_empty()
+            && self.unsaved_store.is_none()
+            && let Some(said) = self.complaints.over()
+        {
+            info!("{said}");
+        }
+    }
+
+    /// Counts what failed, and says it unless that was said lately.
+    fn complain(&mut self, store: Option<&io::Error>, apps: &[(AppName, io::Error)]) {
+        let failure = |what: String, path: PathBuf, error: &io::Error| {
+            let what = format!("{what} ({})", path.display());
+            Failure { what, why: error.to_string() }
+        };
+        let meta = || self.directory.meta();
+        let store = store.map(|error| failure("the store's name".to_owned(), meta(), error));
+        let of_app = |(app, error): &(AppName, io::Error)| {
+            failure(format!("app {app}"), self.directory.app(app), error)
+        };
+        let failed: Vec<_> = store.into_iter().chain(apps.iter().map(of_app)).collect();
+        self.failures.fetch_add(failed.len() as u64, Relaxed);
+        for said in self.complaints.note(&failed, Instant::now()) {
+            warn!("{said}");
+        }
     }
 }

@@ -63,3 +63,13 @@ async fn a_file_read_again_holds_as_far_as_it_can_and_a_bad_one_changes_nothing(
     .await;
     assert_eq!(site.get("/").await.unwrap().body, "one");
 }
+
+#[tokio::test]
+async fn a_log_level_that_is_none_is_refused_with_the_right_ones() {
+    let site = Site::start().await;
+    let (program, file) = (program("shunt-proxy"), site.proxy.file().display().to_string());
+    let run = ["run", "--config", &file, "--log-level", "lots"];
+    let (status, said) = attempt(program.to_str().unwrap(), &run).await;
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(said.contains("`lots` is no level; right are off, error, warn, info"), "{said}");
+}

@@ -122,3 +122,56 @@ async fn what_is_not_on_disk_is_not_acknowledged() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_written_is_named_and_so_is_the_end_of_it() {
+    let site = Site::start().await;
+    let file = site.proxy.state().join("apps/web.json");
+    e2e::until("it is saved", async || file.is_file().then_some(())).await;
+    assert!(!site.proxy.log().contains("snapshot"), "{}", site.proxy.log());
+    // Nothing can be renamed over a directory that is not empty.
+    fs::remove_file(&file).unwrap();
+    fs::create_dir_all(file.join("full")).unwrap();
+    site.put("apps/web/active", "green").await;
+    site.answers("two").await;
+    let failures = async || {
+        let count = site.proxy.metric("shunt_snapshot_write_failures_total").await?;
+        count.parse::<u32>().ok()
+    };
+    e2e::until("it was tried again", async || (failures().await? >= 2).then_some(())).await;
+    let said = format!("snapshot not written: app web ({}): ", file.display());
+    assert_eq!(site.proxy.log().matches(&said).count(), 1, "{}", site.proxy.log());
+    fs::remove_dir_all(&file).unwrap();
+    e2e::until("it says that it is over", async || {
+        site.proxy.log().contains("snapshot written again, after ").then_some(())
+    })
+    .await;
+    assert!(file.is_file());
+}
+
+#[tokio::test]
+async fn a_file_of_the_store_that_cannot_be_read_is_refused_and_costs_nobody_else_anything() {
+    let site = Site::start().await;
+    let e2e::Store::Directory(directory) = &site.store else { panic!("it is on a directory") };
+    let active = directory.path().join("apps/web/active");
+    let unlinked = active.with_file_name("elsewhere");
+    fs::write(&unlinked, "green").unwrap();
+    fs::remove_file(&active).unwrap();
+    std::os::unix::fs::symlink(&unlinked, &active).unwrap();
+    let why = site
+        .told("it is refused", |status| {
+            let refused = status["refused"].as_array()?;
+            let of = |key: &str| refused.iter().find(|one| one["key"] == json!(key));
+            of("apps/web/elsewhere")?;
+            Some(of("apps/web/active")?["reason"].as_str()?.to_owned())
+        })
+        .await;
+    assert!(why.contains("is a symbolic link"), "{why}");
+    assert_eq!(site.get("/").await.unwrap().body, "one", "the last good stays");
+    let metric = "shunt_refused{app=\"web\",key=\"active\"}";
+    assert_eq!(site.proxy.metric(metric).await.as_deref(), Some("1"));
+    assert!(site.proxy.log().contains("is a symbolic link"), "{}", site.proxy.log());
+    // Other keys are heard of, and a put over it is a put like any other.
+    site.put("apps/web/active", "green").await;
+    site.answers("two").await;
+}

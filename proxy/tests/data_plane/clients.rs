@@ -102,3 +102,54 @@ async fn the_last_request_of_a_connection_is_answered_as_the_last() {
     assert_eq!(client.get("/").await.header("connection"), Some("close"));
     assert!(client.rest().await.is_empty());
 }
+
+#[tokio::test]
+async fn a_shutdown_waits_for_no_client_that_has_no_request() {
+    let backend = Backend::answering("blue").await;
+    let proxy = Proxy::serving(&[backend.address]);
+    let mut half = proxy.client().await;
+    assert_eq!(half.get("/").await.body, "blue");
+    half.write("GET /next HTTP/1.1\r\nHost:").await;
+    let mut first = proxy.client().await;
+    first.write("GET / HTTP/1.1\r\nHo").await;
+    let mut undecided = proxy.client().await;
+    undecided.write("PRI * HT").await;
+    let mut silent = proxy.client().await;
+    silent.write("").await;
+    until("all four are accepted", || proxy.plane.connections() == 4).await;
+    let cut = within("the shutdown ends", proxy.plane.shutdown(LONG)).await;
+    assert_eq!(cut, 0);
+    for client in [half, first, undecided, silent] {
+        assert!(client.rest().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_came_before_the_shutdown_is_answered() {
+    let backend = Backend::answering("blue").await;
+    let proxy = Proxy::serving(&[backend.address]);
+    let mut client = proxy.client().await;
+    assert_eq!(client.get("/").await.body, "blue");
+    client.send_get("/last").await;
+    let ending = tokio::spawn(proxy.plane.shutdown(LONG));
+    let answer = client.answer().await;
+    assert_eq!(answer.body, "blue");
+    assert_eq!(within("the shutdown ends", ending).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_client_on_http_2_that_never_says_it_has_heard_is_not_waited_for() {
+    let backend = Backend::answering("blue").await;
+    let proxy = Proxy::serving(&[backend.address]);
+    let mut client = proxy.client().await;
+    // The preface and empty SETTINGS; nothing is ever acknowledged.
+    client.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    client.write([0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
+    let head = client.take(9).await;
+    assert_eq!(head[3], 4, "the proxy's SETTINGS: it is connected");
+    let cut = within("the shutdown ends", proxy.plane.shutdown(LONG)).await;
+    assert_eq!(cut, 0);
+    let rest = client.rest().await;
+    let goaway = rest.windows(6).any(|frame| frame == [0, 0, 8, 7, 0, 0]);
+    assert!(goaway, "it was told to go: {rest:?}");
+}

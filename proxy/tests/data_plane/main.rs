@@ -11,6 +11,7 @@ mod proxy;
 
 mod balancing;
 mod bodies;
+mod bounds;
 mod claims;
 mod clients;
 mod ejection;

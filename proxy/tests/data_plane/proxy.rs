@@ -7,7 +7,7 @@ use std::time::Duration;
 use shunt_config::proxy_file::Client;
 use shunt_config::timeouts::Limits;
 use shunt_config::{App, AppName, Release as Spec, Slot, Timeouts};
-use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig};
+use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig, Room};
 use shunt_proxy::metrics::Meters;
 use shunt_proxy::route::router::Change;
 use shunt_proxy::route::{Epoch, Key, Line, Release, Router, Share, Site, Spread};
@@ -39,14 +39,24 @@ impl Proxy {
     }
 
     pub(crate) fn with(limits: Limits, client: ClientLimits) -> Self {
+        Self::with_room(limits, client, THREADS, Room::of(usize::MAX))
+    }
+
+    pub(crate) fn with_room(
+        limits: Limits,
+        client: ClientLimits,
+        threads: usize,
+        room: Room,
+    ) -> Self {
         let listener =
-            Listener::bind("127.0.0.1:0".parse().unwrap(), THREADS, Door::default()).unwrap();
+            Listener::bind("127.0.0.1:0".parse().unwrap(), threads, Door::default()).unwrap();
         let address = listener.local_addr();
         let router = Arc::new(Router::default());
         let config = PlaneConfig {
-            threads: THREADS,
+            threads,
             listeners: vec![listener],
             client,
+            room,
             log: None,
             pages: Arc::default(),
             health: None,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::fault;
 use super::root::{Root, at};
+use crate::key::Key;
 use crate::store::Entry;
 use crate::strict::MAX_VALUE;
 use crate::token::Token;
@@ -29,20 +31,21 @@ pub(super) struct Found {
 /// What to call on each directory that is walked through, before its files are read.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&str) -> io::Result<()>;
 
-/// Reads the file of `key`. No regular file: `None`.
+/// Reads the file of `key`. One that cannot be read is found, with its fault.
 pub(super) fn load(root: &Root, key: &str) -> io::Result<Option<Found>> {
     let path = root.path(key);
     // Looked at before it is opened: opening a pipe would wait for a writer.
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_file() => {}
-        Ok(_) => return Ok(None),
+        Ok(meta) if meta.is_dir() && !is_key(key) => return Ok(None),
+        Ok(meta) => return Ok(Some(fault::odd(root, key, &meta))),
         Err(e) if is_absent(&e) => return Ok(None),
-        Err(e) => return Err(at(&path, &e)),
+        Err(e) => return fault::failed(root, key, &e).map(Some),
     }
     match File::open(&path).and_then(|file| read(root, key, &file)) {
         Ok(found) => Ok(Some(found)),
         Err(e) if is_absent(&e) => Ok(None),
-        Err(e) => Err(at(&path, &e)),
+        Err(e) => fault::failed(root, key, &e).map(Some),
     }
 }
 
@@ -64,9 +67,9 @@ fn read(root: &Root, key: &str, mut file: &File) -> io::Result<Found> {
     }
     let leased = meta.mode() & LEASED != 0;
     let dead = leased && is_dead(file)?;
-    let token = Token::file(meta.ino(), modified(&meta), &value);
-    let created = birth(root, key, &meta);
-    let entry = Entry { key: key.to_owned(), value: value.into(), token, created };
+    let token = token(&meta, &value);
+    let created = birth(root, key, Some(&meta));
+    let entry = Entry { key: key.to_owned(), value: value.into(), token, created, fault: None };
     Ok(Found { entry, leased, dead })
 }
 
@@ -81,12 +84,23 @@ fn is_dead(file: &File) -> io::Result<bool> {
 
 /// When the key's directory was made: a key's file is replaced at every put, its directory is as
 /// old as the app. Where the file system does not know births, the file's own time has to do.
-fn birth(root: &Root, key: &str, meta: &Metadata) -> u64 {
+pub(super) fn birth(root: &Root, key: &str, meta: Option<&Metadata>) -> u64 {
     let parent = key.rfind('/').map_or("", |end| &key[..end]);
     let born = fs::metadata(root.path(parent)).and_then(|meta| meta.created());
     let since = born.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let nanos = since.map_or_else(|| modified(meta).unsigned_abs(), |since| since.as_nanos());
-    u64::try_from(nanos).unwrap_or(u64::MAX)
+    let since = since.map(|since| since.as_nanos());
+    let nanos = since.or_else(|| meta.map(|meta| modified(meta).unsigned_abs()));
+    u64::try_from(nanos.unwrap_or_default()).unwrap_or(u64::MAX)
+}
+
+/// The identity of the file that `meta` describes, with `value` in it.
+pub(super) fn token(meta: &Metadata, value: &[u8]) -> Token {
+    Token::file(meta.ino(), modified(meta), value)
+}
+
+/// Whether a file, and no directory, belongs at `path`.
+pub(super) fn is_key(path: &str) -> bool {
+    Key::parse(path).is_ok()
 }
 
 fn modified(meta: &Metadata) -> i128 {
@@ -96,7 +110,7 @@ fn modified(meta: &Metadata) -> i128 {
 /// The identity of the file of `key`, whatever its content: `None` if there is none.
 pub(super) fn identity(root: &Root, key: &str) -> io::Result<Option<Token>> {
     match fs::symlink_metadata(root.path(key)) {
-        Ok(meta) => Ok(Some(Token::file(meta.ino(), modified(&meta), b""))),
+        Ok(meta) => Ok(Some(token(&meta, b""))),
         Err(e) if is_absent(&e) => Ok(None),
         Err(e) => Err(at(&root.path(key), &e)),
     }
@@ -119,12 +133,7 @@ pub(super) fn write(
 ) -> io::Result<(File, Token)> {
     let path = root.own(name);
     let written = || {
-        let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let mut permissions = root.file_permissions()?;
-        if leased {
-            permissions.set_mode(permissions.mode() | LEASED);
-        }
-        file.set_permissions(permissions)?;
+        let mut file = root.create(&path, if leased { LEASED } else { 0 })?;
         if leased {
             file.try_lock()?;
             if file.metadata()?.mode() & LEASED == 0 {
@@ -140,7 +149,7 @@ pub(super) fn write(
             file.sync_all()?;
         }
         let meta = file.metadata()?;
-        Ok((file, Token::file(meta.ino(), modified(&meta), value)))
+        Ok((file, token(&meta, value)))
     };
     written().map_err(|e: io::Error| at(&path, &e))
 }
@@ -176,19 +185,32 @@ pub(super) fn walk(
     let mut found = BTreeMap::new();
     let mut left = vec![directory.to_owned()];
     while let Some(directory) = left.pop() {
-        for name in names(root, &directory, visit)? {
+        let names = match names(root, &directory, visit) {
+            Ok(names) => names,
+            Err(e) => {
+                found.extend(fault::closed(root, &directory, &e)?);
+                continue;
+            }
+        };
+        for name in names {
             let path = format!("{directory}{name}");
             if !is_relevant(&path, prefix) {
                 continue;
             }
-            if path.ends_with('/') {
+            if path.ends_with('/') && !is_key(path.trim_end_matches('/')) {
                 left.push(path);
-            } else if let Some(file) = load(root, &path)? {
-                found.insert(path, file);
+            } else {
+                found.extend(look(root, path.trim_end_matches('/'))?);
             }
         }
     }
     Ok(found)
+}
+
+/// What the file at `path` says of keys.
+pub(super) fn look(root: &Root, path: &str) -> io::Result<BTreeMap<String, Found>> {
+    let found = load(root, path)?;
+    Ok(found.map(|found| fault::spread(root, path, found)).unwrap_or_default())
 }
 
 /// The names in one directory, those of directories with a slash at their end. One that is gone
@@ -197,8 +219,7 @@ fn names(root: &Root, directory: &str, visit: Visit<'_>) -> io::Result<Vec<Strin
     match visit(directory).and_then(|()| list(root, directory)) {
         // The root has to be there: without it nothing is known of any key.
         Err(e) if is_absent(&e) && !directory.is_empty() => Ok(Vec::new()),
-        Err(e) => Err(at(&root.path(directory), &e)),
-        Ok(names) => Ok(names),
+        listed => listed,
     }
 }
 
@@ -209,8 +230,8 @@ fn list(root: &Root, directory: &str) -> io::Result<Vec<String>> {
         let (name, kind) = (entry.file_name(), entry.file_type()?);
         match visible(&name) {
             Some(name) if kind.is_dir() => names.push(format!("{name}/")),
-            Some(name) if kind.is_file() => names.push(name.to_owned()),
-            _ => {}
+            Some(name) => names.push(name.to_owned()),
+            None => {}
         }
     }
     Ok(names)

@@ -5,7 +5,7 @@
 //! whoever takes the lock next finishes it. Every step may be done twice.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::Ordering;
 
@@ -48,7 +48,12 @@ pub(super) fn new_name() -> String {
 pub(super) fn write(root: &Root, steps: &[Step]) -> io::Result<()> {
     let path = root.own(UNFINISHED);
     let text = serde_json::to_vec(steps)?;
-    let written = File::create(&path).and_then(|mut file| {
+    // What a writer left that died over it. It has no name of its own, unlike prepared values.
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(at(&path, &e)),
+        _ => {}
+    }
+    let written = root.create(&path, 0).and_then(|mut file| {
         file.write_all(&text)?;
         file.sync_all()
     });

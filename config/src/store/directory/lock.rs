@@ -3,7 +3,7 @@
 //! Waiting is asking again and again: a thread that waited in the kernel could not be called off,
 //! and a writer that was stopped must not stop everybody else.
 
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -80,7 +80,13 @@ fn take(root: &Root, lock: Lock, deadline: Instant) -> io::Result<File> {
     let path = root.own("lock");
     loop {
         root.ensure()?;
-        let file = open(root, &path).map_err(|e| at(&path, &e))?;
+        let file = match open(root, &path) {
+            // Nobody has ever written here but by hand, which takes no lock: its directory does.
+            Err(e) if root.looks && lock == Lock::Shared && e.kind() == io::ErrorKind::NotFound => {
+                return File::open(root.path(""));
+            }
+            opened => opened.map_err(|e| at(&path, &e))?,
+        };
         let tried = match lock {
             Lock::Shared => file.try_lock_shared(),
             Lock::Exclusive => file.try_lock(),
@@ -108,10 +114,12 @@ fn late(path: &Path) -> io::Error {
 /// Opens the lock file. Reading is enough to lock it, so whoever may read the store may lock it.
 fn open(root: &Root, path: &Path) -> io::Result<File> {
     match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let file = OpenOptions::new().append(true).create(true).open(path)?;
-            file.set_permissions(root.file_permissions()?)?;
-            Ok(file)
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !root.looks => {
+            match root.create(path, 0) {
+                // Somebody else was first.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => File::open(path),
+                created => created,
+            }
         }
         opened => opened,
     }

@@ -15,8 +15,7 @@
 //! - **Watching** is inotify, and reacts to what is finished only: close after writing, rename,
 //!   removal. A file that is still being written is not looked at. See [`scan`].
 //!
-//! A file that cannot be read is a fault of the store, named with its path: taking it for absent
-//! would delete a key that somebody wrote.
+//! A file that cannot be read, and a symbolic link, is a key whose value is a mistake: see [`fault`].
 //!
 //! Two puts of the same text by `echo` within one tick of the kernel's clock (4 ms or less) leave
 //! the same inode, time and content behind and cannot be told apart; puts through this store can.
@@ -27,6 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+mod fault;
 mod file;
 mod journal;
 mod lock;
@@ -50,6 +50,13 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn new(path: &Path) -> Self {
         Self { root: Arc::new(Root::new(path)) }
+    }
+
+    /// The same, but nothing is made that is not there.
+    pub(super) fn to_look(path: &Path) -> Self {
+        let mut root = Root::new(path);
+        root.looks = true;
+        Self { root: Arc::new(root) }
     }
 }
 

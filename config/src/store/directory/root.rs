@@ -1,9 +1,9 @@
 //! The store's directory itself, and the paths in it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,6 +19,8 @@ const OWN: &str = ".shunt";
 #[derive(Debug)]
 pub(super) struct Root {
     path: PathBuf,
+    /// Whether it is only looked at: then neither it nor anything in it is made.
+    pub(super) looks: bool,
     /// Whether it has been there since this process began. One that vanished is a fault, and
     /// must not be answered by making an empty store in its place.
     seen: AtomicBool,
@@ -36,6 +38,7 @@ impl Root {
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            looks: false,
             seen: AtomicBool::new(false),
             swept: AtomicBool::new(false),
             count: AtomicU64::new(0),
@@ -98,6 +101,10 @@ impl Root {
                 let gone = io::Error::new(ErrorKind::NotFound, "the directory is gone");
                 return Err(at(&self.path, &gone));
             }
+            if self.looks {
+                let none = io::Error::new(ErrorKind::NotFound, "no such directory");
+                return Err(at(&self.path, &none));
+            }
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o755)
@@ -106,49 +113,89 @@ impl Root {
         }
         self.seen.store(true, Ordering::Relaxed);
         let own = self.path.join(OWN);
-        if !own.is_dir() {
+        if !own.is_dir() && !self.looks {
             self.make(&own)?;
             sync(&self.path)?;
         }
         Ok(())
     }
 
-    /// What files of the store may be opened by.
-    pub(super) fn file_permissions(&self) -> io::Result<Permissions> {
-        Ok(Permissions::from_mode((self.mode()? & 0o666) | 0o600))
+    /// Makes a file that was not there, as open to others as the root is; `mode` is added. Errors are
+    /// without the path.
+    pub(super) fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        self.give(&file, 0o666, 0o600 | mode)?;
+        Ok(file)
     }
 
-    /// The root's mode: what the store makes in it is as open to others as it is itself, so that
-    /// an installer says once who may use the store.
-    fn mode(&self) -> io::Result<u32> {
-        let meta = fs::metadata(&self.path).map_err(|e| at(&self.path, &e))?;
-        Ok(meta.permissions().mode() & 0o7777)
+    /// Gives what was made in the root the root's owner, group and mode, as far as this process may:
+    /// so an installer says once who may use the store, and what `shuntctl` writes as root can be
+    /// read by a proxy that is somebody else. `mask` is what of the mode is taken, `extra` is added.
+    fn give(&self, file: &File, mask: u32, extra: u32) -> io::Result<()> {
+        let (root, present) = (fs::metadata(&self.path)?, file.metadata()?);
+        let group = (present.gid() != root.gid()).then_some(root.gid());
+        if present.uid() != root.uid() && fchown(file, Some(root.uid()), group).is_ok() {
+            // Given away whole.
+        } else if group.is_some() {
+            // Who is not root may give to groups of its own. Where it may not, the mode decides.
+            let _ = fchown(file, None, group);
+        }
+        // After the owner: a change of it takes bits away.
+        let mode = (root.permissions().mode() & 0o7777 & mask) | extra;
+        file.set_permissions(Permissions::from_mode(mode))
     }
 
     fn make(&self, path: &Path) -> io::Result<()> {
-        match fs::create_dir(path) {
-            Ok(()) => fs::set_permissions(path, Permissions::from_mode(self.mode()?)),
+        let made = || match fs::create_dir(path) {
+            Ok(()) => {
+                let directory = File::open(path)?;
+                // Others may rename in here, and root must not give away what they put in its place.
+                let (meta, seen) = (directory.metadata()?, fs::symlink_metadata(path)?);
+                if (meta.dev(), meta.ino()) != (seen.dev(), seen.ino()) {
+                    return Err(io::Error::other("replaced while it was being made"));
+                }
+                self.give(&directory, 0o7777, 0)
+            }
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(e) => Err(e),
-        }
-        .map_err(|e| at(path, &e))
+        };
+        made().map_err(|e| at(path, &e))
     }
 
     /// Refuses a key that has a directory in its place, or a file above it. (In etcd both can
     /// be; no key of ours is below another.)
     pub(super) fn check_place(&self, key: &str) -> io::Result<()> {
-        let wrong = |path: &Path, what: &str| {
-            let text = format!("{} is a {what}: `{key}` cannot be a key here", path.display());
-            Err(io::Error::new(ErrorKind::InvalidInput, text))
-        };
         for (end, _) in key.match_indices('/') {
             let above = self.path.join(&key[..end]);
             if fs::symlink_metadata(&above).is_ok_and(|meta| !meta.is_dir()) {
-                return wrong(&above, "file");
+                let text = format!("{} is a file: `{key}` cannot be a key here", above.display());
+                return Err(io::Error::new(ErrorKind::InvalidInput, text));
             }
         }
+        self.check_no_directory(key)
+    }
+
+    /// Refuses a key that has a directory in its place.
+    pub(super) fn check_no_directory(&self, key: &str) -> io::Result<()> {
+        if !self.is_directory(key) {
+            return Ok(());
+        }
         let path = self.path(key);
-        if path.is_dir() { wrong(&path, "directory") } else { Ok(()) }
+        let text = format!("{} is a directory: `{key}` cannot be a key here", path.display());
+        Err(io::Error::new(ErrorKind::InvalidInput, text))
+    }
+
+    /// Whether a file is at `path`, and nothing that only leads to one.
+    pub(super) fn is_file(&self, path: &str) -> bool {
+        fs::symlink_metadata(self.path(path)).is_ok_and(|meta| meta.is_file())
+    }
+
+    /// Whether a directory is at `path`. A symbolic link is none, but for the root itself.
+    pub(super) fn is_directory(&self, path: &str) -> bool {
+        match path {
+            "" => self.path.is_dir(),
+            _ => fs::symlink_metadata(self.path(path)).is_ok_and(|meta| meta.is_dir()),
+        }
     }
 
     /// Makes the directories above `key`.

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use inotify::{EventMask, EventOwned, Inotify, WatchDescriptor, WatchMask};
 use tokio::io::unix::AsyncFd;
 
+use super::fault;
 use super::file::{self, Found, is_relevant, visible};
 use super::root::Root;
 use crate::store::{Change, Entry};
@@ -66,7 +67,7 @@ impl Scanner {
     /// applied: the events of one that is over are all here.
     pub(super) fn changes(&mut self, root: &Root) -> io::Result<Vec<Change>> {
         let mut changes = BTreeMap::new();
-        for path in self.touched()? {
+        for path in self.touched(root)? {
             for change in self.refresh(root, &path)? {
                 changes.insert(key_of(&change).to_owned(), change);
             }
@@ -75,14 +76,18 @@ impl Scanner {
         Ok(changes.into_values().collect())
     }
 
-    /// Looks whether the holders of leased keys live.
-    pub(super) fn check_leases(&mut self, root: &Root) -> io::Result<Vec<Change>> {
+    /// Looks whether the holders of leased keys live, and whether what could not be read can be:
+    /// nothing tells of either.
+    pub(super) fn check_known(&mut self, root: &Root) -> io::Result<Vec<Change>> {
         self.look_again = false;
         let leased = self.known.iter().filter(|(_, found)| found.leased);
-        let leased: Vec<String> = leased.map(|(key, _)| key.clone()).collect();
+        let faulty = self.known.iter().filter(|(_, found)| found.entry.fault.is_some());
+        let paths = leased.map(|(key, _)| key.as_str());
+        let paths = paths.chain(faulty.map(|(key, _)| fault::place(key)));
+        let paths: BTreeSet<String> = paths.map(str::to_owned).collect();
         let mut changes = Vec::new();
-        for key in leased {
-            changes.extend(self.refresh(root, &key)?);
+        for path in paths {
+            changes.extend(self.refresh(root, &path)?);
         }
         Ok(changes)
     }
@@ -96,7 +101,7 @@ impl Scanner {
     }
 
     /// The paths that something was said of; `""` is everything.
-    fn touched(&mut self) -> io::Result<BTreeSet<String>> {
+    fn touched(&mut self, root: &Root) -> io::Result<BTreeSet<String>> {
         let mut paths = BTreeSet::new();
         let mut buffer = vec![0; 64 * 1024];
         loop {
@@ -106,7 +111,7 @@ impl Scanner {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 Err(e) => return Err(e),
             };
-            paths.extend(events.iter().filter_map(|event| self.path_of(event)));
+            paths.extend(events.iter().filter_map(|event| self.path_of(root, event)));
         }
         if paths.contains("") {
             paths.retain(String::is_empty);
@@ -115,7 +120,7 @@ impl Scanner {
     }
 
     /// Where to look after `event`, if it matters.
-    fn path_of(&mut self, event: &EventOwned) -> Option<String> {
+    fn path_of(&mut self, root: &Root, event: &EventOwned) -> Option<String> {
         if event.mask.contains(EventMask::Q_OVERFLOW) {
             return Some(String::new());
         }
@@ -126,11 +131,10 @@ impl Scanner {
         let directory = self.directories.get(&event.wd)?;
         let name = visible(event.name.as_deref()?)?;
         let is_directory = event.mask.contains(EventMask::ISDIR);
-        // A new file says nothing until it is closed or renamed.
-        if event.mask.contains(EventMask::CREATE) && !is_directory {
-            return None;
-        }
-        Some(format!("{directory}{name}"))
+        let path = format!("{directory}{name}");
+        // A new file says nothing until it is closed or renamed. A link is never closed.
+        let is_new = event.mask.contains(EventMask::CREATE) && !is_directory;
+        (!is_new || !root.is_file(&path)).then_some(path)
     }
 
     /// Looks at `path` and everything below it.
@@ -140,7 +144,7 @@ impl Scanner {
             return Ok(Vec::new());
         }
         let mut found = BTreeMap::new();
-        if root.path(path).is_dir() {
+        if root.is_directory(path) && !file::is_key(path) {
             let (inotify, directories) = (self.inotify.get_ref(), &mut self.directories);
             let mut watch = |directory: &str| {
                 let mask = WatchMask::CLOSE_WRITE
@@ -158,10 +162,8 @@ impl Scanner {
                 Ok(())
             };
             found = file::walk(root, &below, &self.prefix, &mut watch)?;
-        } else if path.starts_with(&self.prefix)
-            && let Some(file) = file::load(root, path)?
-        {
-            found.insert(path.to_owned(), file);
+        } else if path.starts_with(&self.prefix) {
+            found = file::look(root, path)?;
         }
         Ok(self.learn(path, &below, found))
     }

@@ -8,7 +8,7 @@ use super::file;
 use super::journal::{self, Step};
 use super::root::Root;
 use super::session::Held;
-use crate::store::{Op, Outcome, Txn};
+use crate::store::{Condition, Op, Outcome, Txn};
 use crate::token::Token;
 
 /// A transaction whose values are on disk but not under their keys yet.
@@ -26,6 +26,11 @@ struct Prepared {
 pub(super) fn commit(root: &Root, txn: &Txn, held: &Held) -> io::Result<Outcome> {
     for condition in &txn.when {
         let present = file::load(root, condition.key())?.filter(|found| !found.dead);
+        if let Some(fault) = present.as_ref().and_then(|found| found.entry.fault.as_ref())
+            && !matches!(condition, Condition::Is(..))
+        {
+            return Err(io::Error::other(fault.to_string()));
+        }
         let present = present.as_ref().map(|found| (&found.entry.token, &found.entry.value[..]));
         if !condition.holds(present) {
             return Ok(Outcome::Refused);
@@ -57,6 +62,7 @@ fn prepare(root: &Root, txn: &Txn, prepared: &mut Prepared) -> io::Result<()> {
             Op::Put(key, value) => (key, value, false),
             Op::PutLeased(key, value) => (key, value, true),
             Op::Delete(key) => {
+                root.check_no_directory(key)?;
                 if let Some(identity) = file::identity(root, key)? {
                     prepared.steps.push(Step::Delete { key: key.clone(), identity });
                     prepared.durable = true;

@@ -13,7 +13,8 @@ use super::txn;
 use crate::store::watch::{Feed, Follow};
 use crate::store::{Change, StoreError, WatchEvent};
 
-/// How often to look whether the holders of leased keys live and the directory is in its place.
+/// How often to look whether the holders of leased keys live, what could not be read can be, and the
+/// directory is in its place.
 const CHECK: Duration = Duration::from_secs(1);
 /// How soon to look again at a lease whose file was just written or closed.
 const SOON: Duration = Duration::from_millis(20);
@@ -80,7 +81,7 @@ impl Source {
                     let mut changes = Vec::new();
                     if due {
                         scanner.check_root(root)?;
-                        changes = scanner.check_leases(root)?;
+                        changes = scanner.check_known(root)?;
                     }
                     changes.extend(scanner.changes(root)?);
                     Ok(changes)

@@ -96,6 +96,7 @@ impl Inner {
             value: Bytes::copy_from_slice(kv.value()),
             token: Token::etcd(cluster, kv.mod_revision(), kv.value()),
             created: u64::try_from(kv.create_revision()).unwrap_or_default(),
+            fault: None,
         })
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use http::header::{Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use self::chain::Hop;
-use self::element::Elements;
+use self::element::{Element, Elements, Malformed};
 use crate::tls::subject;
 
 pub mod chain;
@@ -123,9 +123,12 @@ impl Origin {
                 found.or(Some(Hop { address: self.peer.address, secure }))
             }
             Field::Forwarded => {
-                let lines = headers.get_all(FORWARDED).iter().map(HeaderValue::as_bytes);
-                let hop = |element: Result<element::Element<'_>, _>| element.ok()?.hop();
-                chain::client(lines.flat_map(Elements::new).map(hop), trusted)
+                let hop = |element: Result<Element<'_>, _>| element.ok()?.hop();
+                // One that is malformed is not passed on, and what the target does not see must not
+                // be believed here.
+                let sound = !is_malformed(headers);
+                let found = sound.then(|| chain::client(elements(headers).map(hop), trusted));
+                found.flatten()
             }
         };
         hop.map_or(self.peer, |hop| Client {
@@ -162,8 +165,7 @@ impl Origin {
         if !headers.contains_key(FORWARDED) {
             return;
         }
-        let lines = headers.get_all(FORWARDED).iter().map(HeaderValue::as_bytes);
-        if lines.flat_map(Elements::new).any(|element| element.is_err()) {
+        if is_malformed(headers) {
             // An open quote would swallow what is appended.
             headers.remove(FORWARDED);
         }
@@ -174,6 +176,17 @@ impl Origin {
     fn scheme(&self) -> HeaderValue {
         HeaderValue::from_static(if self.peer.secure { "https" } else { "http" })
     }
+}
+
+/// What all lines of `Forwarded` say.
+fn elements(headers: &HeaderMap) -> impl Iterator<Item = Result<Element<'_>, Malformed>> {
+    headers.get_all(FORWARDED).iter().map(HeaderValue::as_bytes).flat_map(Elements::new)
+}
+
+/// Whether any line of `Forwarded` is not what RFC 7239 says: then nobody can tell what the others
+/// belong to.
+fn is_malformed(headers: &HeaderMap) -> bool {
+    elements(headers).any(|element| element.is_err())
 }
 
 /// Removes what only a trusted proxy may say and what [`Origin::tell`] does not replace.
@@ -192,11 +205,13 @@ fn remove_claims(headers: &mut HeaderMap) {
         }
     };
     let is_claim = |name: &HeaderName| {
-        alias(name)
-            || name.as_str().starts_with("x-forwarded-") && !replaced.contains(name)
-            || *name == REAL_IP
-            || *name == FORWARDED
-            || subject::NAMES.contains(name)
+        // The first letters of all there are: few other fields are looked at any further.
+        matches!(name.as_str().as_bytes(), [b'c' | b'f' | b'x', ..])
+            && (alias(name)
+                || name.as_str().starts_with("x-forwarded-") && !replaced.contains(name)
+                || *name == REAL_IP
+                || *name == FORWARDED
+                || subject::NAMES.contains(name))
     };
     let claims: Vec<_> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
     for name in claims {

@@ -148,11 +148,19 @@ fn only_the_field_that_the_proxies_write_is_believed() {
 }
 
 #[test]
-fn a_forwarded_with_a_mistake_is_believed_from_the_next_line_on() {
+fn of_a_forwarded_with_a_mistake_nothing_is_believed_and_nothing_is_passed_on() {
     let origin = origin("10.0.0.2", false, Field::Forwarded);
-    let fields = [("forwarded", "for=6.6.6.6, for=\""), ("forwarded", "for=10.0.0.3")];
-    assert_eq!(client(&origin, &fields).0, "10.0.0.3");
-    assert_eq!(client(&origin, &fields[..1]).0, "10.0.0.2");
+    let fields = [
+        ("forwarded", "for=192.0.2.1"),
+        ("forwarded", "for=6.6.6.6, for=\""),
+        ("forwarded", "for=10.0.0.3;proto=https"),
+    ];
+    assert_eq!(client(&origin, &fields[..1]), ("192.0.2.1".to_owned(), false));
+    for some in [&fields[..], &fields[..2], &fields[1..], &fields[1..2]] {
+        assert_eq!(client(&origin, some), ("10.0.0.2".to_owned(), false), "{some:?}");
+        let headers = told(&origin, some);
+        assert_eq!(lines(&headers, "forwarded"), [b"for=10.0.0.2;proto=http"], "{some:?}");
+    }
 }
 
 #[test]

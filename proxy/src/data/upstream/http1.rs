@@ -3,18 +3,21 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::task::unconstrained;
 
 use super::super::body::RequestBody;
 use super::super::deadline::Deadline;
 use super::SendFailed;
+use super::relay::Relay;
 use crate::reach::Stream;
 
 /// What hyper reads at a time, and about what it keeps of an upload that the target does not take:
@@ -27,6 +30,9 @@ const BUFFER: usize = 64 * 1024;
 pub(in crate::data) struct Upstream {
     sender: SendRequest<RequestBody>,
     connection: Driven,
+    relay: Arc<Relay>,
+    /// The relay's own: what hyper is given.
+    waker: Waker,
 }
 
 /// hyper's half of the connection.
@@ -47,12 +53,15 @@ impl Upstream {
         let mut builder = http1::Builder::new();
         let handshake = builder.max_buf_size(BUFFER).handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
-        Ok(Self { sender, connection: Driven::Open(connection) })
+        let relay = Arc::new(Relay::default());
+        let waker = Waker::from(Arc::clone(&relay));
+        Ok(Self { sender, connection: Driven::Open(connection), relay, waker })
     }
 
     /// Moves bytes in both directions as far as they go without waiting.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        self.connection.drive(cx);
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        self.relay.listen(cx.waker());
+        self.connection.drive(&mut Context::from_waker(&self.waker));
     }
 
     /// Whether it can take a request. An end of stream that has arrived is seen here.
@@ -67,10 +76,14 @@ impl Upstream {
         request: Request<RequestBody>,
         deadline: &Deadline,
     ) -> Result<Response<Incoming>, SendFailed> {
-        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+        self.relay.hush();
+        // All that moves it on happens in `drive`: nobody need be woken for it.
+        let mut answer = std::pin::pin!(unconstrained(self.sender.try_send_request(request)));
+        let mut nobody = Context::from_waker(Waker::noop());
         std::future::poll_fn(|cx| {
-            self.connection.drive(cx);
-            match answer.as_mut().poll(cx) {
+            self.relay.listen(cx.waker());
+            self.connection.drive(&mut Context::from_waker(&self.waker));
+            match answer.as_mut().poll(&mut nobody) {
                 Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
                 Poll::Ready(Err(failed)) => Poll::Ready(Err(SendFailed::from(failed))),
                 Poll::Pending if deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
@@ -78,6 +91,28 @@ impl Upstream {
             }
         })
         .await
+    }
+
+    /// See [`super::Upstream::poll_frame`].
+    pub(super) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.relay.hush();
+        let polled = Pin::new(&mut *body).poll_frame(&mut nobody);
+        if polled.is_ready() {
+            return polled;
+        }
+        // This has told the connection that a piece is wanted; now it may read one.
+        self.drive(cx);
+        self.relay.hush();
+        let polled = Pin::new(body).poll_frame(&mut nobody);
+        if polled.is_pending() {
+            self.relay.listen(cx.waker());
+        }
+        polled
     }
 
     /// See [`super::Upstream::into_switched`].
@@ -90,7 +125,7 @@ impl Upstream {
 
     /// See [`super::Upstream::detach`].
     pub(super) fn detach(self: Box<Self>) {
-        let Self { sender, connection } = *self;
+        let Self { sender, connection, .. } = *self;
         if let Driven::Open(connection) = connection {
             tokio::task::spawn_local(async move {
                 // The error, if any, reaches whoever reads the body.

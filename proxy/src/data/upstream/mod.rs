@@ -1,11 +1,12 @@
 //! What carries a request to a target and its answer back.
 
 use std::io;
-use std::task::Context;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 
 use super::body::RequestBody;
 use super::client::Client;
@@ -16,6 +17,7 @@ use crate::reach::Stream;
 
 pub(super) mod http1;
 pub(super) mod http2;
+mod relay;
 mod sharing;
 
 pub(super) use sharing::Sharing;
@@ -64,10 +66,15 @@ impl Upstream {
         }
     }
 
-    /// Moves bytes in both directions as far as they go without waiting, if nobody else does.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Self::Http1(upstream) = self {
-            upstream.drive(cx);
+    /// The next piece of `body`, the answer that comes on this connection.
+    pub(super) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match self {
+            Self::Http1(upstream) => upstream.poll_frame(body, cx),
+            Self::Http2(_) => Pin::new(body).poll_frame(cx),
         }
     }
 

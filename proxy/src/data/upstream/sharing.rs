@@ -12,7 +12,7 @@ use super::http2::{Shared, Upstream};
 use crate::reach::Stream;
 
 /// A connection that nobody used for so long is closed.
-const KEEP: Duration = Duration::from_secs(60);
+const KEEP: Duration = Duration::from_mins(1);
 
 /// Shared connections to one target.
 #[derive(Debug, Default)]
