@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::cache::cached;
 use crate::engine::{Engine, REGISTRY};
 
 impl Engine {
@@ -82,13 +83,4 @@ fn static_demo() -> PathBuf {
 /// The Debian system that `tools/base-image` has made.
 fn debian() -> PathBuf {
     cached("debian-bookworm-2.tar", "tools/base-image")
-}
-
-/// What a tool has made once for this machine.
-fn cached(name: &str, tool: &str) -> PathBuf {
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap();
-    let path = cache.join("shunt").join(name);
-    assert!(path.exists(), "{} is not there: `{tool}` makes it", path.display());
-    path
 }

@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::print_stderr)]
 
 pub mod ask;
+pub mod authority;
+pub mod cache;
 pub mod engine;
 pub mod etcd;
 
@@ -20,6 +22,7 @@ pub mod shuntctl;
 pub mod store;
 pub mod wait;
 
+pub use authority::Authority;
 pub use engine::Engine;
 pub use etcd::Etcd;
 pub use port::Port;

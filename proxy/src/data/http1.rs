@@ -18,6 +18,10 @@ use super::upgrade;
 /// Header lines that hyper takes unless told otherwise.
 const HEADERS: u32 = 100;
 
+/// What hyper reads at a time, and about what it keeps of an answer that the client does not take:
+/// left alone it keeps over half a MiB in each direction. A head has to fit in as well.
+const BUFFER: usize = 64 * 1024;
+
 /// Serves the requests that come in on `io`, and what the connection becomes after them.
 pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
     let client = &peer.client;
@@ -34,6 +38,7 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
         // Both stages before a request have deadlines of their own: see `client`.
         .header_read_timeout(None)
         .max_header_size(bounds.header_bytes.as_usize())
+        .max_buf_size(BUFFER.max(bounds.header_bytes.as_usize()))
         .half_close(peer.door.half_close)
         .serve_connection(TokioIo::new(io), service);
     let mut leaving = false;

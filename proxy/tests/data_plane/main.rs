@@ -6,6 +6,7 @@
 mod backend;
 mod client;
 mod gated;
+mod heads;
 mod proxy;
 
 mod balancing;

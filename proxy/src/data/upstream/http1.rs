@@ -20,6 +20,10 @@ use super::SendFailed;
 use super::relay::Relay;
 use crate::reach::Stream;
 
+/// What hyper reads at a time, and about what it keeps of an upload that the target does not take:
+/// left alone it keeps over half a MiB in each direction. The head of an answer has to fit in, too.
+const BUFFER: usize = 64 * 1024;
+
 /// A connection to a target. Both halves are in one place: the task that waits for the answer also
 /// moves the bytes, so there is no second task to wake.
 #[derive(Debug)]
@@ -46,8 +50,9 @@ enum Driven {
 impl Upstream {
     /// Begins to speak HTTP/1.1 on `stream`.
     pub(super) async fn handshake(stream: Stream) -> io::Result<Self> {
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let mut builder = http1::Builder::new();
+        let handshake = builder.max_buf_size(BUFFER).handshake(TokioIo::new(stream));
+        let (sender, connection) = handshake.await.map_err(io::Error::other)?;
         let relay = Arc::new(Relay::default());
         let waker = Waker::from(Arc::clone(&relay));
         Ok(Self { sender, connection: Driven::Open(connection), relay, waker })
