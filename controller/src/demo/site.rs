@@ -16,6 +16,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::release::{Kind, Release};
 use crate::exit::{Exit, Failure};
+use crate::fleet::Fleet;
 
 /// The app's name.
 pub(super) const APP: &str = "demo";
@@ -53,7 +54,22 @@ impl Site {
         let proxy = listening.map_err(|_| unreachable("the proxy does not listen"))??;
         let log = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(keep(output, Arc::clone(&log)));
-        Ok(Self { proxy, process, store, log, directory })
+        let site = Self { proxy, process, store, log, directory };
+        site.known().await?;
+        Ok(site)
+    }
+
+    /// Waits until the proxy has said to the store that it is there, which it does only after it
+    /// listens: before that nobody could prove a release.
+    async fn known(&self) -> Result<(), Failure> {
+        let deadline = Instant::now() + PATIENCE;
+        while Fleet::read(&*self.store, None).await?.live().next().is_none() {
+            if Instant::now() > deadline {
+                return Err(unreachable("the proxy does not sign on to its store"));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
     }
 
     /// Starts a release.

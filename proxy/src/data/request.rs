@@ -49,7 +49,9 @@ pub(super) async fn handle(
     });
     turn.pass_on();
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let last = peer.client.is_used_up() || peer.client.is_ambiguous();
+    // While the thread leaves, too: hyper is told so only after it was polled for what has come.
+    let client = &peer.client;
+    let last = client.is_used_up() || client.is_ambiguous() || peer.local.is_leaving();
     if http1 && last && !switched {
         // Said in the last answer, so that no request is on its way when the connection ends. HTTP/2
         // has GOAWAY for that.
