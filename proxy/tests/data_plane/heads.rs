@@ -32,10 +32,10 @@ async fn a_request_head_may_be_as_large_as_its_limit_says() {
 }
 
 #[tokio::test]
-async fn an_answers_head_may_have_128_kib_and_not_much_more() {
+async fn an_answers_head_may_have_64_kib_and_not_much_more() {
     let backend = Backend::bind().await;
     let proxy = Proxy::serving(&[backend.address()]);
-    for (kib, status) in [(120, 200), (300, 502)] {
+    for (kib, status) in [(60, 200), (200, 502)] {
         let mut client = proxy.client().await;
         client.send_get("/").await;
         let mut conn = backend.accept().await;

@@ -21,9 +21,8 @@ use super::relay::Relay;
 use crate::reach::Stream;
 
 /// What hyper reads at a time, and about what it keeps of an upload that the target does not take:
-/// left alone it keeps over half a MiB in each direction. Twice what a client's connection has: fewer
-/// and larger reads are what makes large answers cheap. The head of an answer has to fit in, too.
-const BUFFER: usize = 128 * 1024;
+/// left alone it keeps over half a MiB in each direction. The head of an answer has to fit in, too.
+const BUFFER: usize = 64 * 1024;
 
 /// A connection to a target. Both halves are in one place: the task that waits for the answer also
 /// moves the bytes, so there is no second task to wake.

@@ -33,7 +33,7 @@ const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS;
 /// How much of request bodies is held for a target whose window is shut, per stream.
 const SEND_BUFFER: usize = 64 * 1024;
 /// The largest response head, as decoded.
-const HEAD: u32 = 128 * 1024;
+const HEAD: u32 = 64 * 1024;
 
 /// A connection that the requests of one thread share.
 #[derive(Debug)]
