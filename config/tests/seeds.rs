@@ -6,18 +6,12 @@
 mod deploy_file;
 #[path = "../../fuzz/checks/proxy_file.rs"]
 mod proxy_file;
+#[path = "../../fuzz/seeds.rs"]
+mod seeds;
 #[path = "../../fuzz/checks/store_values.rs"]
 mod store_values;
 
-fn each(target: &str, check: fn(&[u8])) {
-    let directory = format!("{}/../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
-    let mut seeds = 0;
-    for file in std::fs::read_dir(directory).unwrap() {
-        check(&std::fs::read(file.unwrap().path()).unwrap());
-        seeds += 1;
-    }
-    assert!(seeds > 1, "seeds of {target}");
-}
+use seeds::each;
 
 #[test]
 fn store_values_hold_what_fuzzing_asks() {

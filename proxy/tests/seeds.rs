@@ -10,18 +10,12 @@ mod forwarded;
 mod frames;
 #[path = "../../fuzz/checks/proxy_protocol.rs"]
 mod proxy_protocol;
+#[path = "../../fuzz/seeds.rs"]
+mod seeds;
 #[path = "../../fuzz/checks/websocket.rs"]
 mod websocket;
 
-fn each(target: &str, check: fn(&[u8])) {
-    let directory = format!("{}/../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
-    let mut seeds = 0;
-    for file in std::fs::read_dir(directory).unwrap() {
-        check(&std::fs::read(file.unwrap().path()).unwrap());
-        seeds += 1;
-    }
-    assert!(seeds > 1, "seeds of {target}");
-}
+use seeds::each;
 
 #[test]
 fn proxy_protocol_headers_hold_what_fuzzing_asks() {
