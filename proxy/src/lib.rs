@@ -9,6 +9,7 @@
 //! - [`route`]: where a request goes: the snapshot, epochs and claims
 //! - [`reach`]: how targets are reached: connections, PROXY header, TLS
 //! - [`data`]: the data threads and the walk of a request
+//! - [`codec`]: HTTP/1.1 as it is spoken to targets
 //! - [`websocket`]: where frames begin and end
 //! - [`proxy_protocol`]: who the client of a balancer in front is, and telling targets
 //! - [`tls`]: certificates, and TLS towards clients and targets
@@ -21,6 +22,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod cli;
+pub mod codec;
 pub mod control;
 pub mod data;
 mod descriptors;

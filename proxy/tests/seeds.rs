@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step of a test fails the test")]
 
+#[path = "../../fuzz/checks/answer.rs"]
+mod answer;
 #[path = "../../fuzz/checks/cookie.rs"]
 mod cookie;
 #[path = "../../fuzz/checks/forwarded.rs"]
@@ -25,6 +27,11 @@ fn proxy_protocol_headers_hold_what_fuzzing_asks() {
 #[test]
 fn forwarded_addresses_hold_what_fuzzing_asks() {
     each("forwarded", forwarded::check);
+}
+
+#[test]
+fn answers_of_targets_hold_what_fuzzing_asks() {
+    seeds::each("answer", answer::check);
 }
 
 #[test]

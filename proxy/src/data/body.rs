@@ -26,6 +26,8 @@ pub(super) struct RequestBody(Option<Box<Upload>>);
 #[derive(Debug)]
 struct Upload {
     incoming: Incoming,
+    /// A piece of it that was taken and could not be sent.
+    first: Bytes,
     /// What holds it back, while the target has not said that it wants it.
     gate: Option<Gate>,
     /// Bytes that may still come.
@@ -42,7 +44,7 @@ impl RequestBody {
         exchange.moved(Sending::WaitsForTarget);
         let left = if limit == 0 { u64::MAX } else { limit };
         let exchange = Rc::clone(exchange);
-        Self(Some(Box::new(Upload { incoming, gate: None, left, exchange })))
+        Self(Some(Box::new(Upload { incoming, first: Bytes::new(), gate: None, left, exchange })))
     }
 
     /// Holds the body back until `gate` is open.
@@ -50,6 +52,20 @@ impl RequestBody {
         if let Some(upload) = &mut self.0 {
             upload.exchange.held();
             upload.gate = Some(gate);
+        }
+    }
+
+    /// The target wants it.
+    pub(super) fn go_on(&mut self) {
+        if let Some(upload) = &mut self.0 {
+            upload.gate = None;
+        }
+    }
+
+    /// Takes back the piece that was taken last.
+    pub(super) fn put_back(&mut self, piece: Bytes) {
+        if let Some(upload) = &mut self.0 {
+            upload.first = piece;
         }
     }
 }
@@ -63,7 +79,10 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
-        let Upload { incoming, gate, left, exchange } = &mut **upload;
+        let Upload { incoming, first, gate, left, exchange } = &mut **upload;
+        if !first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))));
+        }
         if let Some(shut) = gate {
             ready!(shut.poll_open(cx));
             *gate = None;
@@ -98,11 +117,18 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|upload| upload.incoming.is_end_stream())
+        self.0
+            .as_ref()
+            .is_none_or(|upload| upload.first.is_empty() && upload.incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or(SizeHint::with_exact(0), |upload| upload.incoming.size_hint())
+        let Some(upload) = &self.0 else { return SizeHint::with_exact(0) };
+        let (first, rest) = (upload.first.len() as u64, upload.incoming.size_hint());
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(first + rest),
+            None => rest,
+        }
     }
 }
 
@@ -124,8 +150,7 @@ enum Kind {
 /// The target's body on its way to the client.
 #[derive(Debug)]
 pub(super) struct Download {
-    incoming: Incoming,
-    /// The connection it comes on; `None` once that is driven elsewhere, pooled or gone.
+    /// What it comes on; `None` once it is over or broken off.
     upstream: Option<Upstream>,
     /// Whether the target keeps that connection.
     keep: bool,
@@ -174,66 +199,51 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Forward(download) => download.incoming.is_end_stream(),
+            Kind::Forward(download) => download.is_end_stream(),
             Kind::Own(text) => text.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Forward(download) => download.incoming.size_hint(),
+            Kind::Forward(download) => download.size_hint(),
             Kind::Own(text) => text.size_hint(),
         }
     }
 }
 
 impl Download {
-    /// The body `incoming` from target number `target`, on `upstream`, which the target means to
+    /// The body that comes from target number `target` on `upstream`, which the target means to
     /// `keep` open.
     pub(super) fn new(
-        incoming: Incoming,
-        (upstream, keep): (Upstream, bool),
+        mut upstream: Upstream,
+        keep: bool,
         target: usize,
         exchange: Rc<Exchange>,
         clock: &Rc<Clock>,
     ) -> Self {
         let idle = exchange.release().release.limits.idle;
         exchange.deadline.allow_per_byte(idle);
-        let mut download = Self {
-            incoming,
-            upstream: Some(upstream),
-            keep,
-            target,
-            exchange,
-            clock: Rc::clone(clock),
-        };
-        if download.exchange.sending() == Sending::Held {
-            // The target has answered without the body, which now will never be sent: nothing else
-            // can follow on that connection.
-            download.keep = false;
-        } else if download.exchange.sending() != Sending::Done {
-            // hyper stops polling this body while the client does not read, and the upload would
-            // stall with it; so the connection moves to a task that is always polled.
-            download.upstream = download.upstream.take().and_then(Upstream::detach);
+        // A target that has answered without the body it was to say a word for gets none of it, and
+        // nothing else can follow on that connection.
+        if exchange.sending() != Sending::Held {
+            upstream.send_apart();
         }
-        download
+        Self { upstream: Some(upstream), keep, target, exchange, clock: Rc::clone(clock) }
     }
 
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = match &mut self.upstream {
-            Some(upstream) => upstream.poll_frame(&mut self.incoming, cx),
-            None => Pin::new(&mut self.incoming).poll_frame(cx),
-        };
-        match polled {
+        let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+        match upstream.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let (Some(record), Some(data)) = (self.exchange.record(), frame.data_ref()) {
                     record.sent.set(record.sent.get() + data.len() as u64);
                 }
                 self.exchange.deadline.allow(self.exchange.release().release.limits.idle);
-                if self.incoming.is_end_stream() {
+                if upstream.is_end_stream() {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -250,6 +260,14 @@ impl Download {
         }
     }
 
+    fn is_end_stream(&self) -> bool {
+        self.upstream.as_ref().is_none_or(Upstream::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.upstream.as_ref().map_or_else(|| SizeHint::with_exact(0), Upstream::size_hint)
+    }
+
     /// Breaks the answer off: it is never made to look complete.
     fn broken(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.upstream = None;
@@ -257,14 +275,10 @@ impl Download {
         Poll::Ready(Some(Err(error)))
     }
 
-    /// The body is over: keeps the connection, if the target keeps it. Whether it can take another
-    /// request is seen when it is taken: looking now would make hyper prepare a read buffer while
-    /// the last piece of the body still occupies the old one.
+    /// The body is over: keeps the connection, if that can be kept.
     fn finish(&mut self) {
-        if let Some(upstream) = self.upstream.take()
-            && self.keep
-        {
-            self.exchange.release().pools[self.target].put(&self.clock, upstream);
+        if let Some(upstream) = self.upstream.take() {
+            self.exchange.release().pools[self.target].put(&self.clock, upstream, self.keep);
         }
     }
 }
@@ -272,7 +286,7 @@ impl Download {
 impl Drop for Download {
     /// hyper drops a body that says it is at its end without polling it: answers to HEAD, 204, 304.
     fn drop(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.is_end_stream() {
             self.finish();
         }
     }

@@ -5,6 +5,8 @@ use std::io;
 
 use http::{HeaderValue, StatusCode};
 
+use super::upstream::Break;
+use crate::codec::Malformed;
 use crate::metrics::meters::Fault;
 
 /// Why a request is not answered by its app.
@@ -74,16 +76,16 @@ pub(super) enum ProxyError {
     Reset {
         /// Where.
         target: String,
-        /// What hyper said.
-        source: hyper::Error,
+        /// What ended it.
+        source: Break,
     },
-    /// What came was not HTTP/1.1.
+    /// What came was not HTTP/1.1, or can be read as two answers.
     #[error("{target} did not answer in HTTP/1.1")]
     Protocol {
         /// Where.
         target: String,
-        /// What hyper said.
-        source: hyper::Error,
+        /// What is wrong with it.
+        source: Malformed,
     },
     /// It changed to a protocol that nobody asked for.
     #[error("{target} switched to a protocol that was not asked for")]
@@ -95,12 +97,6 @@ pub(super) enum ProxyError {
     /// client would take for it.
     #[error("{target} did not switch to WebSocket")]
     Unswitched {
-        /// Where.
-        target: String,
-    },
-    /// It is not clear where its answer ends.
-    #[error("{target} framed its answer in a way that can be read as two")]
-    Framing {
         /// Where.
         target: String,
     },
@@ -131,8 +127,7 @@ impl ProxyError {
             | Self::Reset { .. }
             | Self::Protocol { .. }
             | Self::Switched { .. }
-            | Self::Unswitched { .. }
-            | Self::Framing { .. } => StatusCode::BAD_GATEWAY,
+            | Self::Unswitched { .. } => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout { .. } | Self::ResponseTimeout { .. } => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -145,10 +140,9 @@ impl ProxyError {
             Self::Unreachable { .. } => Some(Fault::Connect),
             Self::ConnectTimeout { .. } => Some(Fault::ConnectTimeout),
             Self::Reset { .. } => Some(Fault::Reset),
-            Self::Protocol { .. }
-            | Self::Switched { .. }
-            | Self::Unswitched { .. }
-            | Self::Framing { .. } => Some(Fault::Protocol),
+            Self::Protocol { .. } | Self::Switched { .. } | Self::Unswitched { .. } => {
+                Some(Fault::Protocol)
+            }
             Self::ResponseTimeout { .. } => Some(Fault::ResponseTimeout),
             Self::BadRequest(_)
             | Self::Forbidden
@@ -186,10 +180,9 @@ impl ProxyError {
             Self::Busy { .. } => "the app has too much to do just now",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } => "the app cannot be reached",
             Self::Reset { .. } => "the app broke off before answering",
-            Self::Protocol { .. }
-            | Self::Switched { .. }
-            | Self::Unswitched { .. }
-            | Self::Framing { .. } => "the app did not answer in HTTP",
+            Self::Protocol { .. } | Self::Switched { .. } | Self::Unswitched { .. } => {
+                "the app did not answer in HTTP"
+            }
             Self::ResponseTimeout { .. } => "the app did not answer in time",
         }
     }
@@ -213,10 +206,9 @@ impl ProxyError {
             Self::Unreachable { .. } => Fault::Connect.as_str(),
             Self::ConnectTimeout { .. } => Fault::ConnectTimeout.as_str(),
             Self::Reset { .. } => Fault::Reset.as_str(),
-            Self::Protocol { .. }
-            | Self::Switched { .. }
-            | Self::Unswitched { .. }
-            | Self::Framing { .. } => Fault::Protocol.as_str(),
+            Self::Protocol { .. } | Self::Switched { .. } | Self::Unswitched { .. } => {
+                Fault::Protocol.as_str()
+            }
             Self::ResponseTimeout { .. } => Fault::ResponseTimeout.as_str(),
             Self::Busy { .. } => "busy",
         }

@@ -5,86 +5,81 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::{Body, Incoming};
+use http::{HeaderValue, Response, StatusCode, request, response};
+use hyper::body::Body;
 
 use super::body::{Download, RequestBody, ResponseBody};
 use super::error::ProxyError;
 use super::exchange::{Exchange, Sending};
 use super::headers;
 use super::local::Local;
-use super::spare::Spare;
 use super::tunnel::Side;
 use super::upgrade::{self, Upgraded};
-use super::upstream::{SendFailed, Upstream};
+use super::upstream::{Break, SendFailed, Upstream};
 use crate::metrics::meters::Retry;
 
-/// Sends `request` to a target of the release that `exchange` has claimed and returns its answer.
+/// Sends a request to a target of the release that `exchange` has claimed and returns its answer.
 ///
-/// A request is sent a second time, once, on a fresh connection and to another target if there is
-/// one, only where nobody can have acted on it twice: no connection was made, or nothing was sent,
-/// or it was sent without a body on a kept connection that turned out dead before any byte of an
-/// answer, with a method that may be repeated (RFC 9110 9.2.2).
+/// It is sent again, once for each of these, on a fresh connection and to another target if there is
+/// one, only where nobody can have acted on it twice: no connection was made; or nothing was sent, or
+/// it was sent without a body on a kept connection that turned out dead before any byte of an answer,
+/// with a method that may be repeated (RFC 9110 9.2.2); or the target says that it has done nothing
+/// with it (RFC 9113 8.7).
 pub(super) async fn forward(
     local: &Local,
     exchange: &Rc<Exchange>,
-    mut request: Request<RequestBody>,
+    head: &request::Parts,
+    mut body: RequestBody,
     upgrade: Option<&HeaderValue>,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let release = exchange.release();
     let mut target = exchange.place.target();
-    let mut first = true;
-    let repeatable = is_repeatable(&request);
-    let bodyless = request.body().is_end_stream();
+    let bodyless = body.is_end_stream();
+    let repeatable = bodyless && head.method.is_idempotent();
+    let (mut fresh, mut connects, mut refusals) = (false, 0, 0);
     loop {
-        let kept = if first { kept(local, exchange, target, repeatable).await } else { None };
+        let kept = if fresh { None } else { kept(local, exchange, target, repeatable).await };
         let reused = kept.is_some();
         let mut upstream = match kept {
             Some(upstream) => upstream,
             None => match connect(local, exchange, target).await {
                 Ok(upstream) => upstream,
-                Err(_) if first => {
+                Err(_) if connects == 0 && !fresh => {
                     exchange.retried(Retry::Connect);
                     exchange.place.failed();
                     target = exchange.place.again();
-                    first = false;
+                    (connects, fresh) = (1, true);
                     continue;
                 }
                 Err(error) => return Err(error),
             },
         };
-        let once_more = match upstream.can_refuse() {
-            true => bodyless && first,
-            false => reused && repeatable,
-        };
-        let spare = once_more.then(|| Spare::of(&request));
         if let Some(record) = exchange.record() {
             record.target.set(target);
         }
         if matches!(exchange.sending(), Sending::Done | Sending::Held) {
             exchange.deadline.allow(release.release.limits.response);
         }
-        let failed = match upstream.send(request, &exchange.deadline).await {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                return switched(exchange, &response, upstream, upgrade)
+        let failed = match upstream.send(head, body, &exchange.deadline).await {
+            Ok(answer) if answer.status == StatusCode::SWITCHING_PROTOCOLS => {
+                return switched(exchange, answer, upstream, upgrade)
                     .ok_or_else(|| ProxyError::Switched { target: name(exchange, target) });
             }
-            Ok(response) => return answer(local, exchange, response, upstream, target),
+            Ok(head) => return Ok(answer(local, exchange, head, upstream, target)),
             Err(failed) => failed,
         };
-        request = match (failed, spare) {
-            (SendFailed::Unsent(request), _) if reused => *request,
-            (SendFailed::Refused(_), Some(spare)) => spare.request(),
-            (SendFailed::Broken(error), Some(spare))
-                if reused && repeatable && !error.is_parse() =>
-            {
-                spare.request()
+        body = match failed {
+            SendFailed::Unsent(body) if reused => body,
+            SendFailed::Silent(_) if reused && repeatable => RequestBody::default(),
+            SendFailed::Refused(_) if refusals == 0 && bodyless => {
+                refusals = 1;
+                RequestBody::default()
             }
-            (failed, _) => return Err(error(exchange, target, failed)),
+            failed => return Err(error(exchange, target, failed)),
         };
         exchange.retried(Retry::Stale);
         target = exchange.place.again();
-        first = false;
+        fresh = true;
     }
 }
 
@@ -120,22 +115,14 @@ async fn connect(
     }
 }
 
-/// Whether the request may be sent again after it was sent.
-fn is_repeatable(request: &Request<RequestBody>) -> bool {
-    request.method().is_idempotent() && request.body().is_end_stream()
-}
-
 fn answer(
     local: &Local,
     exchange: &Rc<Exchange>,
-    response: Response<Incoming>,
+    mut head: response::Parts,
     upstream: Upstream,
     target: usize,
-) -> Result<Response<ResponseBody>, ProxyError> {
-    let (mut head, incoming) = response.into_parts();
-    let keep = headers::forward_response(&mut head, incoming.size_hint().exact())
-        .ok_or_else(|| ProxyError::Framing { target: name(exchange, target) })?;
-    let keep = keep && exchange.release().release.reach.keeps();
+) -> Response<ResponseBody> {
+    let keep = headers::forward_response(&mut head) && exchange.release().release.reach.keeps();
     exchange.place.succeeded();
     if let Some(cookie) = exchange.place.cookie() {
         head.headers.append(SET_COOKIE, cookie);
@@ -144,32 +131,31 @@ fn answer(
     if let Some(record) = exchange.record() {
         record.answered();
     }
-    let download =
-        Download::new(incoming, (upstream, keep), target, Rc::clone(exchange), &local.clock);
-    Ok(Response::from_parts(head, ResponseBody::forward(download)))
+    let download = Download::new(upstream, keep, target, Rc::clone(exchange), &local.clock);
+    Response::from_parts(head, ResponseBody::forward(download))
 }
 
 /// The answer of a target that has switched to what the client asked for; `None` if it was asked
 /// for nothing of the kind.
 fn switched(
     exchange: &Rc<Exchange>,
-    answer: &Response<Incoming>,
+    answer: response::Parts,
     upstream: Upstream,
     asked: Option<&HeaderValue>,
 ) -> Option<Response<ResponseBody>> {
-    asked.filter(|asked| upgrade::is_accepted(asked, answer.headers()))?;
+    asked.filter(|asked| upgrade::is_accepted(asked, &answer.headers))?;
     let (io, early) = upstream.into_switched()?;
     exchange.switched();
     let mut response = Response::new(ResponseBody::empty(&exchange.client));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    *response.headers_mut() = answer.headers().clone();
+    let upgraded = Upgraded::new(Side { io, early }, &answer.headers, Rc::clone(exchange));
+    *response.headers_mut() = answer.headers;
     headers::forward_switch(response.headers_mut());
     exchange.place.succeeded();
     if let Some(cookie) = exchange.place.cookie() {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
-    let target = Side { io, early };
-    exchange.client.upgrade(Upgraded::new(target, answer.headers(), Rc::clone(exchange)));
+    exchange.client.upgrade(upgraded);
     Some(response)
 }
 
@@ -187,8 +173,8 @@ fn error(exchange: &Exchange, target: usize, failed: SendFailed) -> ProxyError {
         _ if sending == Sending::Failed => ProxyError::RequestBody,
         SendFailed::Overdue if sending == Sending::WaitsForClient => ProxyError::RequestTimeout,
         SendFailed::Overdue => ProxyError::ResponseTimeout { target },
-        SendFailed::Broken(source) if source.is_parse() => ProxyError::Protocol { target, source },
-        SendFailed::Refused(source) | SendFailed::Broken(source) => {
+        SendFailed::Broken(Break::Malformed(source)) => ProxyError::Protocol { target, source },
+        SendFailed::Refused(source) | SendFailed::Silent(source) | SendFailed::Broken(source) => {
             ProxyError::Reset { target, source }
         }
         SendFailed::Unsent(_) => {

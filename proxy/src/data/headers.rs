@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    UPGRADE, VIA,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Uri, Version, request, response};
 
 use super::forwarded::Origin;
-use super::hop::{Coding, Hop, remove_hop_by_hop};
+use super::hop::{Hop, remove_hop_by_hop};
 
 /// `X-Request-Id`
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -121,7 +121,6 @@ pub(super) fn for_http2(head: &mut request::Parts, secure: bool, trailers: bool)
     target.authority = Some(authority.unwrap_or_else(|| Authority::from_static("localhost")));
     head.uri = Uri::from_parts(target).unwrap_or_default();
     head.version = Version::HTTP_2;
-    head.headers.remove(TRANSFER_ENCODING);
     if trailers {
         // The one value it may have, and one that gRPC servers look for.
         head.headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -172,26 +171,13 @@ pub(super) fn forward_switch(headers: &mut HeaderMap) {
 }
 
 /// Makes the target's response head the one the client gets. Returns whether the target keeps its
-/// connection open (RFC 9112 9.3), or nothing if it is not clear where the body of `length` ends.
-pub(super) fn forward_response(head: &mut response::Parts, length: Option<u64>) -> Option<bool> {
+/// connection open (RFC 9112 9.3).
+pub(super) fn forward_response(head: &mut response::Parts) -> bool {
     let persistent = head.version == Version::HTTP_11;
     let hop = remove_hop_by_hop(&mut head.headers);
-    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
-    // Two framings are an attempt to make others see another message (RFC 9112 6.3).
-    match (hop.coding, lengths.next()) {
-        (Coding::Other, _) | (Coding::Chunked, Some(_)) => return None,
-        (_, Some(first))
-            if !first.as_bytes().iter().all(u8::is_ascii_digit) || lengths.next().is_some() =>
-        {
-            // hyper has read a list of equal lengths as one; so must everybody after us.
-            let length = length?;
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        _ => {}
-    }
     // The version is the connection's own affair: hyper answers in the client's.
     head.version = Version::HTTP_11;
-    Some(persistent && !hop.close)
+    persistent && !hop.close
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@
 //! - `strict`: what hyper lets pass and a proxy must not
 //! - `headers`: what is added and what is taken off; `hop`: what was only for one connection
 //! - [`forwarded`]: who a request comes from
-//! - `forward`: to a target and back, with at most one retry; `spare`: what a retry is made of
+//! - `forward`: to a target and back, again where nobody can have acted on it
 //! - [`rules`]: what every app may have in front of it
 //! - `upstream`, `pool`: connections to targets
 //! - `body`: both bodies
@@ -64,7 +64,6 @@ mod request;
 mod respond;
 pub mod room;
 pub mod rules;
-mod spare;
 mod strict;
 mod trail;
 mod transport;

@@ -74,11 +74,10 @@ impl Pool {
         Self { idle, shared, kept: Rc::clone(kept) }
     }
 
-    /// A place on a shared connection, or the connection used last, if it was used lately enough.
+    /// A place on a shared connection, or the connection used last, if it was used lately enough and
+    /// nothing has come on it since.
     ///
-    /// One that died while nobody polled it costs a `repeatable` request a second try, which is
-    /// cheaper than looking at every connection before its use. For any other request it is polled
-    /// here once, which sees an end of stream that has arrived.
+    /// A request that is `repeatable` gets a second try should it be dead all the same.
     pub(super) fn take(
         &self,
         clock: &Clock,
@@ -92,18 +91,23 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         // When the last one is too old, all are.
         while idle.back().is_some_and(|last| clock.now().since(last.since) <= oldest) {
-            let mut upstream = idle.pop_back()?.upstream;
-            if repeatable || upstream.is_alive(cx) {
+            let upstream = idle.pop_back()?.upstream;
+            if upstream.is_alive(cx) {
                 return Some(Upstream::Http1(upstream));
             }
         }
         None
     }
 
-    /// Keeps a connection whose last answer is over.
-    pub(super) fn put(&self, clock: &Clock, upstream: Upstream) {
+    /// Keeps a connection whose last answer is over, if its target means to `keep` it and it can take
+    /// another request.
+    pub(super) fn put(&self, clock: &Clock, upstream: Upstream, keep: bool) {
         // What is shared stays where it is.
         let Upstream::Http1(upstream) = upstream else { return };
+        if !keep || !upstream.is_reusable() {
+            upstream.leave();
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST
             && let Some(place) = self.kept.place()
@@ -117,6 +121,6 @@ impl Pool {
         self.shared.sweep(now);
         let mut cx = Context::from_waker(Waker::noop());
         let mut idle = self.idle.borrow_mut();
-        idle.retain_mut(|kept| now.since(kept.since) <= KEEP && kept.upstream.is_alive(&mut cx));
+        idle.retain(|kept| now.since(kept.since) <= KEEP && kept.upstream.is_alive(&mut cx));
     }
 }

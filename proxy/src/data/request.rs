@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::header::{CONNECTION, EXPECT};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body, Incoming};
 
@@ -136,11 +136,6 @@ async fn answer(
     if !strict::may_go_on(&mut head)? {
         return Ok(Response::new(ResponseBody::empty(&peer.client)));
     }
-    let unmeasured = !body.is_end_stream() && body.size_hint().exact().is_none();
-    if unmeasured {
-        // hyper would leave the body of a GET away unless told that there is one.
-        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
     if let Some(front) = &trail.front {
         front.change_request(&mut head.headers);
     }
@@ -159,22 +154,22 @@ async fn answer(
     let side = (Rc::clone(&peer.client), Rc::clone(deadline));
     let exchange = Exchange::new(side, (way.lease, way.place), peer.local.thread, began, record);
     trail.release = Some(Rc::clone(exchange.release()));
-    let body = RequestBody::new(body, &exchange, bounds.body.get());
-    let mut request = Request::from_parts(head, body);
-    let bodyless = request.body().is_end_stream();
+    let mut body = RequestBody::new(body, &exchange, bounds.body.get());
+    let bodyless = body.is_end_stream();
     let may_ask = http1 && bodyless && !target.is_http2();
     let upgrade = match extended {
         Some(_) => Some(WEBSOCKET),
         None => hop.upgrade.filter(|protocols| may_ask && upgrade::may_ask(protocols)),
     };
     if let Some(protocols) = &upgrade {
-        headers::ask_upgrade(request.headers_mut(), protocols);
+        headers::ask_upgrade(&mut head.headers, protocols);
     }
     if hop.expects_continue && http1 && !bodyless && !target.is_http2() {
-        let gate = Gate::new(&mut request);
-        request.body_mut().hold(gate);
+        head.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        body.hold(Gate::new());
     }
-    let mut answered = forward::forward(&peer.local, &exchange, request, upgrade.as_ref()).await;
+    let mut answered =
+        forward::forward(&peer.local, &exchange, &head, body, upgrade.as_ref()).await;
     if let Some(extended) = extended {
         answered = answered.and_then(|response| tunnel(peer, extended, response, &exchange));
     }

@@ -7,12 +7,13 @@ use std::error::Error;
 use std::future::Future;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http::{Request, request, response};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
@@ -20,7 +21,8 @@ use hyper_util::rt::TokioIo;
 use super::super::body::RequestBody;
 use super::super::clock::Moment;
 use super::super::deadline::Deadline;
-use super::SendFailed;
+use super::{Break, SendFailed};
+use crate::codec::framing;
 use crate::reach::Stream;
 
 /// Streams on one connection; for more another one is made. A server should take as many (RFC 9113
@@ -48,7 +50,11 @@ pub(in crate::data) struct Shared {
 
 /// One request's place on a shared connection.
 #[derive(Debug)]
-pub(in crate::data) struct Upstream(Rc<Shared>);
+pub(in crate::data) struct Upstream {
+    shared: Rc<Shared>,
+    /// The answer's body.
+    answer: Option<Incoming>,
+}
 
 impl Shared {
     /// Begins to speak HTTP/2 on `stream`. Its task ends when the last place on it and the
@@ -81,7 +87,7 @@ impl Shared {
         }
         self.streams.set(self.streams.get() + 1);
         self.used.set(now);
-        Some(Upstream(Rc::clone(self)))
+        Some(Upstream { shared: Rc::clone(self), answer: None })
     }
 
     /// Whether it takes no more requests.
@@ -99,15 +105,16 @@ impl Upstream {
     /// See [`super::Upstream::send`].
     pub(super) async fn send(
         &mut self,
-        request: Request<RequestBody>,
+        head: &request::Parts,
+        body: RequestBody,
         deadline: &Deadline,
-    ) -> Result<Response<Incoming>, SendFailed> {
-        let mut sender = self.0.sender.clone();
-        let mut answer = pin!(sender.try_send_request(request));
+    ) -> Result<response::Parts, SendFailed> {
+        let mut sender = self.shared.sender.clone();
+        let mut answer = pin!(sender.try_send_request(Request::from_parts(head.clone(), body)));
         let answered = poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
             Poll::Ready(Err(mut failed)) => Poll::Ready(Err(match failed.take_message() {
-                Some(request) => SendFailed::Unsent(Box::new(request)),
+                Some(request) => SendFailed::Unsent(request.into_body()),
                 None => SendFailed::of(failed.into_error()),
             })),
             Poll::Pending if deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
@@ -117,15 +124,40 @@ impl Upstream {
         if matches!(answered, Err(SendFailed::Overdue)) {
             // Perhaps it is this request, perhaps nothing comes on this connection any more; pings to
             // find out are what gRPC servers end connections for.
-            self.0.failed.set(true);
+            self.shared.failed.set(true);
         }
-        answered
+        let (mut head, answer) = answered?.into_parts();
+        // It frames nothing here, but does for whoever the head is passed on to.
+        framing::content_length(&mut head.headers).map_err(|e| SendFailed::Broken(e.into()))?;
+        self.answer = Some(answer);
+        Ok(head)
+    }
+
+    /// See [`super::Upstream::poll_frame`].
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
+        match &mut self.answer {
+            Some(answer) => Pin::new(answer).poll_frame(cx).map_err(Break::Http2),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// See [`super::Upstream::is_end_stream`].
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.answer.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// See [`super::Upstream::size_hint`].
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.answer.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get() - 1);
+        self.shared.streams.set(self.shared.streams.get() - 1);
     }
 }
 
@@ -138,7 +170,7 @@ impl SendFailed {
             let reset = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
             error.is_remote() && (reset || error.is_go_away())
         });
-        if refused { Self::Refused(error) } else { Self::Broken(error) }
+        if refused { Self::Refused(error.into()) } else { Self::Broken(error.into()) }
     }
 }
 

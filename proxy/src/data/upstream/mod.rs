@@ -1,23 +1,22 @@
 //! What carries a request to a target and its answer back.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::{Body, Frame, Incoming};
+use http::{request, response};
+use hyper::body::{Frame, SizeHint};
 
 use super::body::RequestBody;
 use super::client::Client;
 use super::clock::Clock;
 use super::deadline::Deadline;
 use super::local::LocalRelease;
+use crate::codec::Malformed;
 use crate::reach::Stream;
 
 pub(super) mod http1;
 pub(super) mod http2;
-mod relay;
 mod sharing;
 
 pub(super) use sharing::Sharing;
@@ -35,14 +34,33 @@ pub(super) enum Upstream {
 /// Why a request got no response head.
 #[derive(Debug)]
 pub(super) enum SendFailed {
-    /// Nothing of it was sent; here it is back.
-    Unsent(Box<Request<RequestBody>>),
+    /// Nothing of it was sent; here is its body again.
+    Unsent(RequestBody),
     /// The target says that it has done nothing with it.
-    Refused(hyper::Error),
-    /// It was sent, in part at least, and the connection failed.
-    Broken(hyper::Error),
+    Refused(Break),
+    /// It was sent, in part at least, and the connection failed before any byte of an answer.
+    Silent(Break),
+    /// An answer had begun, or what came is none.
+    Broken(Break),
     /// The time for it is over.
     Overdue,
+}
+
+/// What was wrong with a connection to a target.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Break {
+    /// The target has closed it.
+    #[error("it closed the connection")]
+    Closed,
+    /// The system has.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// What came is not HTTP/1.1, or its end is not clear.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// The same of HTTP/2.
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
 }
 
 impl Upstream {
@@ -61,42 +79,52 @@ impl Upstream {
         if reach.protocol.is_http2() {
             release.pools[target].shared.make(clock, connect).await.map(Self::Http2)
         } else {
-            let upstream = http1::Upstream::handshake(connect().await?).await?;
-            Ok(Self::Http1(Box::new(upstream)))
+            Ok(Self::Http1(Box::new(http1::Upstream::new(connect().await?))))
         }
     }
 
-    /// The next piece of `body`, the answer that comes on this connection.
-    pub(super) fn poll_frame(
-        &mut self,
-        body: &mut Incoming,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        match self {
-            Self::Http1(upstream) => upstream.poll_frame(body, cx),
-            Self::Http2(_) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    /// Sends `request` and waits for the response head, until `deadline`.
+    /// Sends `head` and `body`, and waits for the head of the answer, until `deadline`.
     ///
     /// # Cancel safety
     ///
     /// Cancelling cancels the request at the target: its connection, or its stream, is closed.
     pub(super) async fn send(
         &mut self,
-        request: Request<RequestBody>,
+        head: &request::Parts,
+        body: RequestBody,
         deadline: &Deadline,
-    ) -> Result<Response<Incoming>, SendFailed> {
+    ) -> Result<response::Parts, SendFailed> {
         match self {
-            Self::Http1(upstream) => upstream.send(request, deadline).await,
-            Self::Http2(upstream) => upstream.send(request, deadline).await,
+            Self::Http1(upstream) => upstream.send(head, body, deadline).await,
+            Self::Http2(upstream) => upstream.send(head, body, deadline).await,
         }
     }
 
-    /// Whether it may be asked again for what it says it has not done: see [`SendFailed::Refused`].
-    pub(super) fn can_refuse(&self) -> bool {
-        matches!(self, Self::Http2(_))
+    /// The next piece of the answer's body.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
+        match self {
+            Self::Http1(upstream) => upstream.poll_frame(cx),
+            Self::Http2(upstream) => upstream.poll_frame(cx),
+        }
+    }
+
+    /// Whether the answer's body is known to be over.
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(upstream) => upstream.is_end_stream(),
+            Self::Http2(upstream) => upstream.is_end_stream(),
+        }
+    }
+
+    /// How much of the answer's body there is to come.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(upstream) => upstream.size_hint(),
+            Self::Http2(upstream) => upstream.size_hint(),
+        }
     }
 
     /// The socket and what was read of it, once the target has switched protocols.
@@ -107,16 +135,12 @@ impl Upstream {
         }
     }
 
-    /// Goes on in a task of its own until both messages are over. For when nobody is sure to poll
-    /// the response body while the request body still runs. A stream is held until its answer is
-    /// over.
-    pub(super) fn detach(self) -> Option<Self> {
-        match self {
-            Self::Http1(upstream) => {
-                upstream.detach();
-                None
-            }
-            shared @ Self::Http2(_) => Some(shared),
+    /// Sends what is left of the request in a task of its own: nobody is sure to poll the answer's
+    /// body while the request's still runs. It ends with the request, or when this is dropped before
+    /// the answer is over.
+    pub(super) fn send_apart(&mut self) {
+        if let Self::Http1(upstream) = self {
+            upstream.send_apart();
         }
     }
 }
