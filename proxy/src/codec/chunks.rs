@@ -96,9 +96,10 @@ impl Chunks {
                 Some(At::Size)
             }
             (At::Size | At::Blank, b' ' | b'\t') => self.ignore(At::Blank),
-            (At::Size | At::Blank, b';') => self.ignore(At::Extension),
             (At::Size | At::Blank | At::Extension, b'\r') => Some(At::SizeEnd),
-            (At::Extension, b'\t' | b' '..=b'~' | 0x80..) => self.ignore(At::Extension),
+            (At::Size | At::Blank, b';') | (At::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.ignore(At::Extension)
+            }
             (At::SizeEnd, b'\n') if self.left == 0 => Some(At::Trailers),
             (At::SizeEnd, b'\n') => Some(At::Data),
             (At::DataCr, b'\r') => Some(At::DataLf),
