@@ -237,6 +237,9 @@ impl Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+        if self.exchange.waits_for_client() {
+            return Poll::Pending;
+        }
         match upstream.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let (Some(record), Some(data)) = (self.exchange.record(), frame.data_ref()) {

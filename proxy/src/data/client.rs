@@ -48,6 +48,8 @@ pub(super) struct Client {
     open: Cell<u32>,
     /// Whether it has not taken all that was written to it.
     blocked: Cell<bool>,
+    /// Whether an answer waits until it has.
+    waited_for: Cell<bool>,
     /// Whether a request had trailers.
     trailers: Cell<bool>,
     /// Whether it was told to go.
@@ -155,6 +157,16 @@ impl Client {
     /// The client takes no more for now, or does again.
     pub(super) fn set_blocked(&self, blocked: bool) {
         self.blocked.set(blocked);
+        if !blocked && self.waited_for.replace(false) {
+            self.deadline().wake();
+        }
+    }
+
+    /// Whether an answer has to wait before more of it is read: hyper asks for a piece more than the
+    /// client takes. Only for HTTP/1.1, where who waits is the connection's own task.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waited_for.set(self.blocked.get());
+        self.blocked.get()
     }
 
     /// Whether all that there is of a next request is a part of its head, and the client has taken
@@ -216,6 +228,7 @@ impl Clients {
             served: Cell::new(0),
             open: Cell::new(0),
             blocked: Cell::new(false),
+            waited_for: Cell::new(false),
             trailers: Cell::new(false),
             leaving: Cell::new(false),
             watched: self.deadlines.watch(Some(self.limits.client.head)),

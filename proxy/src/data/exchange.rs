@@ -82,6 +82,12 @@ impl Exchange {
         self.sending.get()
     }
 
+    /// Whether the client has to take what it was sent before it is sent more. HTTP/2 has windows for
+    /// that, one for each stream.
+    pub(super) fn waits_for_client(&self) -> bool {
+        Rc::ptr_eq(&self.deadline, self.client.deadline()) && self.client.is_waited_for()
+    }
+
     /// A piece of the request body has moved, and so has the deadline.
     pub(super) fn moved(&self, sending: Sending) {
         self.sending.set(sending);

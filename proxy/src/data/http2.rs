@@ -23,8 +23,8 @@ use crate::metrics::process::Cut;
 /// What a client begins with (RFC 9113 3.4).
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much of answers is held for a client whose window is shut, per stream.
-const SEND_BUFFER: usize = 64 * 1024;
+/// How much of an answer is held for a client whose window is shut before no more pieces of it are read.
+const SEND_BUFFER: usize = 16 * 1024;
 
 /// Serves the requests that come in on `io`.
 pub(super) async fn serve(peer: &Rc<Peer>, mut io: Transport) {
