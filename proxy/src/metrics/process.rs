@@ -30,8 +30,6 @@ pub enum Cut {
     Idle,
     /// Its address has as many as it may.
     PerAddress,
-    /// A header block of HTTP/2 did not end in time.
-    HeaderBlock,
     /// What its frames of HTTP/2 amounted to.
     Http2(Abuse),
 }
@@ -41,10 +39,10 @@ impl Cut {
     pub const ALL: [Self; 6] = [
         Self::Idle,
         Self::PerAddress,
-        Self::HeaderBlock,
         Self::Http2(Abuse::NoSettings),
         Self::Http2(Abuse::Resets),
         Self::Http2(Abuse::Control),
+        Self::Http2(Abuse::HeaderBlock),
     ];
 
     /// The label value.
@@ -52,7 +50,6 @@ impl Cut {
         match self {
             Self::Idle => "idle",
             Self::PerAddress => "per_address",
-            Self::HeaderBlock => "http2_header_block",
             Self::Http2(abuse) => abuse.as_str(),
         }
     }
@@ -61,8 +58,7 @@ impl Cut {
         match self {
             Self::Idle => 0,
             Self::PerAddress => 1,
-            Self::HeaderBlock => 2,
-            Self::Http2(abuse) => 3 + abuse as usize,
+            Self::Http2(abuse) => 2 + abuse as usize,
         }
     }
 }

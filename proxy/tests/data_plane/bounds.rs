@@ -110,6 +110,21 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
+const PROTOCOL_ERROR: u32 = 1;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The reason of the GOAWAY that `frames` end with; `None` if they end with anything else.
+fn goaway(mut frames: &[u8]) -> Option<u32> {
+    let mut last = None;
+    while let Some((header, rest)) = frames.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize;
+        let (payload, rest) = rest.split_at(length);
+        last = (header[3] == 7).then(|| u32::from_be_bytes(*payload.last_chunk().unwrap()));
+        frames = rest;
+    }
+    last.filter(|_| frames.is_empty())
+}
+
 /// A client that has said the preface, and what more is said.
 async fn speaking(proxy: &Proxy, frames: &[u8]) -> client::Client {
     let mut client = proxy.client().await;
@@ -128,17 +143,35 @@ async fn a_client_whose_frames_cost_too_much_is_cut_off_and_counted() {
         let stream = 2 * n + 1;
         [frame(1, 5, stream, &[0x82, 0x86, 0x84]), frame(3, 0, stream, &[0, 0, 0, 8])].concat()
     };
-    for (flood, abuse) in [
-        (frame(6, 0, 0, &[0; 8]), Abuse::NoSettings),
-        ([settings.clone(), frame(6, 0, 0, &[0; 8]).repeat(6)].concat(), Abuse::Control),
-        ([settings.clone(), settings.repeat(6)].concat(), Abuse::Control),
-        ([settings.clone(), (0..6).flat_map(reset).collect()].concat(), Abuse::Resets),
+    let pings = |n| [settings.clone(), frame(6, 0, 0, &[0; 8]).repeat(n)].concat();
+    for (flood, abuse, code) in [
+        (frame(6, 0, 0, &[0; 8]), Abuse::NoSettings, PROTOCOL_ERROR),
+        (pings(6), Abuse::Control, ENHANCE_YOUR_CALM),
+        ([settings.clone(), settings.repeat(6)].concat(), Abuse::Control, ENHANCE_YOUR_CALM),
+        (
+            [settings.clone(), (0..6).flat_map(reset).collect()].concat(),
+            Abuse::Resets,
+            ENHANCE_YOUR_CALM,
+        ),
     ] {
         let before = cut(&proxy, Cut::Http2(abuse));
         let client = speaking(&proxy, &flood).await;
-        client.rest().await;
+        assert_eq!(goaway(&client.rest().await), Some(code), "{abuse}");
         until("it is counted", || cut(&proxy, Cut::Http2(abuse)) == before + 1).await;
     }
+}
+
+#[tokio::test]
+async fn who_is_cut_off_is_told_which_of_its_streams_were_heard() {
+    let http2 = Http2 { control_frames_per_second: 1, ..Http2::default() };
+    let proxy = Proxy::with(limits(), ClientLimits { http2, ..ClientLimits::default() });
+    let mut client = speaking(&proxy, &frame(4, 0, 0, &[])).await;
+    // To a host that there is none of, so that it is answered.
+    client.write(frame(1, 5, 5, &[0x82, 0x86, 0x84, 0x41, 1, b'x'])).await;
+    client.expect("nothing is served here").await;
+    client.write(frame(6, 0, 0, &[0; 8]).repeat(2)).await;
+    let rest = client.rest().await;
+    assert_eq!(rest[rest.len() - 8..], [0, 0, 0, 5, 0, 0, 0, 11]);
 }
 
 #[tokio::test]
@@ -148,6 +181,6 @@ async fn a_header_block_of_http_2_has_the_time_of_a_head() {
     // Its stream would keep the connection from being idle for ever.
     let open = [frame(4, 0, 0, &[]), frame(1, 1, 1, &[0x82, 0x86, 0x84])].concat();
     let client = speaking(&proxy, &open).await;
-    client.rest().await;
-    until("it is counted", || cut(&proxy, Cut::HeaderBlock) == 1).await;
+    assert_eq!(goaway(&client.rest().await), Some(ENHANCE_YOUR_CALM));
+    until("it is counted", || cut(&proxy, Cut::Http2(Abuse::HeaderBlock)) == 1).await;
 }
