@@ -150,9 +150,10 @@ impl Local {
             let table = arc_swap::cache::Access::load(&mut *view);
             let found = table.find(asker.host, asker.head.uri.path());
             let found = found.ok_or_else(|| unrouted(ProxyError::UnknownHost))?;
-            asker.passes(found.site.front.as_ref())?;
+            let stopped = |error| asker.stopped(&found.site.app, error);
+            asker.passes(found.site.front.as_ref()).map_err(stopped)?;
             let epoch = found.site.epoch.as_ref();
-            let epoch = epoch.ok_or_else(|| unrouted(ProxyError::NoRelease))?;
+            let epoch = epoch.ok_or_else(|| stopped(unrouted(ProxyError::NoRelease)))?;
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
             // Refused means closed, and the successor was stored before the close: the next look
             // finds it.
