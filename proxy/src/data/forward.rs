@@ -17,6 +17,7 @@ use super::spare::Spare;
 use super::tunnel::Side;
 use super::upgrade::{self, Upgraded};
 use super::upstream::{SendFailed, Upstream};
+use crate::descriptors;
 use crate::metrics::meters::Retry;
 
 /// Sends `request` to a target of the release that `exchange` has claimed and returns its answer.
@@ -43,7 +44,7 @@ pub(super) async fn forward(
             Some(upstream) => upstream,
             None => match connect(local, exchange, target).await {
                 Ok(upstream) => upstream,
-                Err(_) if first => {
+                Err(error) if first && error.fault().is_some() => {
                     exchange.retried(Retry::Connect);
                     exchange.place.failed();
                     target = exchange.place.again();
@@ -105,13 +106,17 @@ async fn connect(
     target: usize,
 ) -> Result<Upstream, ProxyError> {
     let release = exchange.release();
-    let connecting = Upstream::connect(release, target, &exchange.client, &local.clock);
+    let connecting = Upstream::connect(local, release, target, &exchange.client);
     match exchange.deadline.within(release.release.limits.connect, connecting).await {
         Some(Ok(upstream)) => {
             if let Some(record) = exchange.record() {
                 record.connected();
             }
             Ok(upstream)
+        }
+        Some(Err(source)) if descriptors::is_none_left(&source) => {
+            local.no_room();
+            Err(ProxyError::NoRoom)
         }
         Some(Err(source)) => {
             Err(ProxyError::Unreachable { target: name(exchange, target), source })

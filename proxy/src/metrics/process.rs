@@ -18,6 +18,7 @@ pub struct ProcessMeters {
 struct Row {
     unknown_host: AtomicU64,
     no_release: AtomicU64,
+    no_room: AtomicU64,
     accept_failed: AtomicU64,
     unproxied: [AtomicU64; Unproxied::ALL.len()],
     cut: [AtomicU64; Cut::ALL.len()],
@@ -115,6 +116,16 @@ impl ProcessMeters {
             _ => &row.no_release,
         };
         counter.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a request for which there was no room for one more connection to a target.
+    pub(crate) fn no_room(&self, thread: usize) {
+        self.rows[thread].no_room.fetch_add(1, Relaxed);
+    }
+
+    /// Requests for which there was no room for one more connection to a target.
+    pub fn refused_room(&self) -> u64 {
+        self.rows.iter().map(|row| row.no_room.load(Relaxed)).sum()
     }
 
     /// Counts an accept that failed for want of descriptors or memory.

@@ -8,7 +8,8 @@ use shunt_proxy::data::{ClientLimits, Room};
 use shunt_proxy::metrics::process::Cut;
 
 use crate::backend::Backend;
-use crate::client;
+use crate::client::{self, within};
+use crate::http2;
 use crate::proxy::{Proxy, SHORT, limits, until};
 
 /// A proxy of one thread, with room for some clients only.
@@ -102,6 +103,71 @@ async fn an_address_has_no_more_connections_than_it_may() {
     assert_eq!(next.answer().await.body, "next");
     conn.answer("first").await;
     assert_eq!(first.answer().await.body, "first");
+}
+
+#[tokio::test]
+async fn requests_without_room_for_a_connection_to_a_target_are_refused_and_it_is_not_blamed() {
+    let backend = Backend::bind().await;
+    let room = Room::of(usize::MAX).for_targets(2);
+    let proxy = Proxy::with_room(limits(), ClientLimits::default(), 1, room);
+    let release = proxy.release("first", &[backend.address()]);
+    proxy.flip(&release);
+    // Clients are not what there are too many of: one of HTTP/2 asks for all.
+    let client = http2::connect(&proxy).await;
+    let ask = |path: &'static str| {
+        let mut client = client.clone();
+        tokio::spawn(async move { client.send_request(http2::get(path)).await.unwrap() })
+    };
+    let first = ask("/1");
+    let mut one = backend.accept().await;
+    one.request().await;
+    let second = ask("/2");
+    let mut two = backend.accept().await;
+    two.request().await;
+    assert_eq!(proxy.plane.room().targets(), 2);
+
+    let refused = within("an answer", ask("/3")).await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    // Accepting has room of its own.
+    assert_eq!(proxy.client().await.get("/4").await.status(), 503);
+    assert_eq!(proxy.plane.meters().refused_room(), 2);
+    let totals = release.meters.totals();
+    assert_eq!(totals.faults.iter().chain(&totals.retries).sum::<u64>(), 0);
+
+    one.answer("one").await;
+    assert_eq!(http2::text(within("an answer", first).await.unwrap()).await, "one");
+    let again = ask("/5");
+    one.request().await;
+    one.answer("again").await;
+    two.answer("two").await;
+    for (answer, text) in [(again, "again"), (second, "two")] {
+        assert_eq!(http2::text(within("an answer", answer).await.unwrap()).await, text);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_makes_room_for_one_to_another_target() {
+    let (one, two) = (Backend::bind().await, Backend::bind().await);
+    let room = Room::of(usize::MAX).for_targets(1);
+    let proxy = Proxy::with_room(limits(), ClientLimits::default(), 1, room);
+    proxy.flip(&proxy.release("first", &[one.address(), two.address()]));
+    let mut client = proxy.client().await;
+    let mut last: Option<crate::backend::Conn> = None;
+    // In turn.
+    for backend in [&one, &two, &one] {
+        client.send_get("/").await;
+        let mut conn = backend.accept().await;
+        if let Some(mut last) = last.take() {
+            last.closed().await;
+        }
+        conn.request().await;
+        conn.answer("ok").await;
+        assert_eq!(client.answer().await.status(), 200);
+        last = Some(conn);
+    }
+    assert_eq!(proxy.plane.meters().refused_room(), 0);
+    assert_eq!(proxy.plane.room().targets(), 1);
 }
 
 /// A frame of HTTP/2 on stream 1, or on the connection.
