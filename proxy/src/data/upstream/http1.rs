@@ -125,12 +125,11 @@ impl Upstream {
 
     /// See [`super::Upstream::detach`].
     pub(super) fn detach(self: Box<Self>) {
-        let Self { sender, connection, .. } = *self;
-        if let Driven::Open(connection) = connection {
+        // Without its sender it ends with the exchange, instead of waiting for another one.
+        if let Driven::Open(connection) = self.connection {
             tokio::task::spawn_local(async move {
                 // The error, if any, reaches whoever reads the body.
                 let _ = connection.await;
-                drop(sender);
             });
         }
     }
