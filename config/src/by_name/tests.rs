@@ -60,8 +60,11 @@ fn a_list_is_no_struct_at_any_depth() {
     assert!(read::<Kind>(r#"{"keys":[1]}"#).unwrap_err().starts_with("invalid type: sequence"));
 }
 
+/// How a value of the store is read.
+type Parse = fn(&[u8]) -> Result<(), Mistake>;
+
 /// Values of the store with every object that each can have in them, and how they are read.
-fn stored() -> Vec<(&'static str, Value, fn(&[u8]) -> Result<(), Mistake>)> {
+fn stored() -> Vec<(&'static str, Value, Parse)> {
     let who = json!({"user": "ann", "host": "ci-7", "pid": 42});
     let at = "2026-01-01T00:00:00Z";
     let health = json!({"path": "/up"});
@@ -110,7 +113,7 @@ fn stored() -> Vec<(&'static str, Value, fn(&[u8]) -> Result<(), Mistake>)> {
     ]
 }
 
-/// Where `value` holds objects: how a mistake names each, and how serde_json finds it.
+/// Where `value` holds objects: how a mistake names each, and how `serde_json` finds it.
 fn objects(value: &Value, name: &str, pointer: &str, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
