@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::by_name::ByName;
 use crate::strict::Mistake;
 
 /// Where a target answers: `host:port`, `[::1]:port` or `unix:/path`.
@@ -127,7 +128,7 @@ impl<'de> Deserialize<'de> for Target {
                 text.parse().map(Self::new).map_err(de::Error::custom)
             }
             value => {
-                let full = Full::deserialize(value).map_err(de::Error::custom)?;
+                let full = Full::deserialize(ByName(value)).map_err(de::Error::custom)?;
                 if !(1..=1000).contains(&full.weight) {
                     let said = format!("weight {} is not within 1 to 1000", full.weight);
                     return Err(de::Error::custom(said));

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use crate::by_name::ByName;
 use crate::strict::{self, Mistake, nearest};
 
 /// Reads `text`, the content of `file`, with `build`: what it returns if the file has no mistake,
@@ -222,7 +223,7 @@ impl Report {
     ) -> Option<T> {
         let mut sound = true;
         loop {
-            let error = match T::deserialize(ValueDeserializer::from(value.clone())) {
+            let error = match T::deserialize(ByName(ValueDeserializer::from(value.clone()))) {
                 Ok(read) => return sound.then_some(read),
                 Err(error) => error,
             };

@@ -8,7 +8,7 @@
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`queue`], [`eject`],
 //!   [`https`], [`headers`], [`protocol`]: parts of those values
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
-//! - [`strict`]: how text becomes a value, and how a mistake is named
+//! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
 //! - [`key`]: where each value lives
 //! - [`status`]: what a proxy says of itself
@@ -21,6 +21,7 @@ pub mod active;
 pub mod address;
 pub mod app;
 pub mod balance;
+mod by_name;
 pub mod cidr;
 pub mod deploy_file;
 pub mod document;

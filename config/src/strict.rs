@@ -4,9 +4,9 @@
 //! failure is a [`Mistake`]: one sentence that names the place, the value and, where there is one,
 //! the way out.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+
+use crate::by_name::ByName;
 
 /// The longest value read from a store, in bytes. etcd's own limit is 1.5 MiB; no value of ours
 /// comes near this, so a larger one is a mistake and is not even parsed.
@@ -47,46 +47,20 @@ pub fn text(value: &[u8]) -> Result<&str, Mistake> {
     Ok(text)
 }
 
-/// Parses a JSON object into `T`. serde would take a list as well, its elements for the keys in
-/// the order in which this program happens to declare them.
-pub fn object<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, Mistake> {
+/// Parses a JSON object into `T`.
+pub fn object<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
     if !text.starts_with('{') {
         return Err(Mistake::new(format!("`{}` is no JSON object `{{…}}`", short(text))));
     }
-    let value = json(text)?;
-    if let (Ok(given), Ok(read)) = (serde_json::from_str(text), serde_json::to_value(&value))
-        && let Some(place) = list_for_object(&given, &read)
-    {
-        return Err(Mistake::new(format!("`{place}`: is a list, and has to be {OBJECT}")));
-    }
-    Ok(value)
+    json(text)
 }
 
-/// Where a list was given for what reads as an object, if anywhere.
-fn list_for_object(given: &Value, read: &Value) -> Option<String> {
-    let below = |key: &str, given, read: Option<&Value>| {
-        let rest = list_for_object(given, read?)?;
-        let dot = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
-        Some(format!("{key}{dot}{rest}"))
-    };
-    match (given, read) {
-        (Value::Array(_), Value::Object(_)) => Some(String::new()),
-        (Value::Object(given), Value::Object(read)) => {
-            given.iter().find_map(|(key, value)| below(key, value, read.get(key)))
-        }
-        (Value::Array(given), Value::Array(read)) => {
-            let mut all = given.iter().enumerate();
-            all.find_map(|(i, value)| below(&format!("[{i}]"), value, read.get(i)))
-        }
-        _ => None,
-    }
-}
-
-/// Parses JSON into `T`; an unknown key is refused by name with the nearest known one.
+/// Parses JSON into `T`; an unknown key is refused by name with the nearest known one, and so is a
+/// list in the place of an object.
 pub fn json<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
     let no_json = |e: &serde_json::Error| Mistake::new(format!("not JSON: {e}"));
     let mut de = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut de).map_err(|e| {
+    let value = serde_path_to_error::deserialize(ByName(&mut de)).map_err(|e| {
         let path = e.path().to_string();
         let inner = e.into_inner();
         if !inner.is_data() {
@@ -196,15 +170,17 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 mod tests {
     use super::*;
 
-    #[derive(Debug, serde::Deserialize, Serialize)]
+    #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only how it is refused matters")]
     struct Outer {
         health: Option<Inner>,
         hosts: Option<Vec<String>>,
     }
 
-    #[derive(Debug, serde::Deserialize, Serialize)]
+    #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only how it is refused matters")]
     struct Inner {
         interval: Option<String>,
     }

@@ -13,8 +13,9 @@ use super::clock::Moment;
 use super::deadline::{Deadline, Deadlines, Watched};
 use super::per_address::Held;
 use super::plane::ClientLimits;
-use super::room::{Room, Taken};
+use super::room::Room;
 use super::upgrade::Upgraded;
+use crate::descriptors::Place;
 use crate::proxy_protocol::Addresses;
 
 /// How long a client on HTTP/2 has to go, once it was told to and nothing runs for it: time for its
@@ -277,7 +278,7 @@ pub(super) struct Admitted {
     pub(super) client: Rc<Client>,
     key: usize,
     clients: Rc<Clients>,
-    _place: Taken,
+    _place: Place,
 }
 
 impl Drop for Admitted {

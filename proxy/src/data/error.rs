@@ -57,6 +57,9 @@ pub(super) enum ProxyError {
         /// Seconds after which trying again makes sense.
         retry_after: u64,
     },
+    /// There is no descriptor for one more connection to a target.
+    #[error("no room for one more connection to a target")]
+    NoRoom,
     /// No connection to the target.
     #[error("cannot connect to {target}")]
     Unreachable {
@@ -122,7 +125,9 @@ impl ProxyError {
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownHost => StatusCode::NOT_FOUND,
-            Self::Stopping | Self::NoRelease | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Stopping | Self::NoRelease | Self::NoRoom | Self::Busy { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Unreachable { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
@@ -157,6 +162,7 @@ impl ProxyError {
             | Self::RequestTimeout
             | Self::UnknownHost
             | Self::NoRelease
+            | Self::NoRoom
             | Self::Busy { .. } => None,
         }
     }
@@ -177,6 +183,7 @@ impl ProxyError {
             Self::RequestTimeout => "the request body took too long",
             Self::UnknownHost => "nothing is served here",
             Self::NoRelease => "the app is not available",
+            Self::NoRoom => "the server has too much to do just now",
             Self::Busy { .. } => "the app has too much to do just now",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } => "the app cannot be reached",
             Self::Reset { .. } => "the app broke off before answering",
@@ -203,6 +210,7 @@ impl ProxyError {
             Self::RequestTimeout => "request_timeout",
             Self::UnknownHost => "unknown_host",
             Self::NoRelease => "no_release",
+            Self::NoRoom => "no_room",
             Self::Unreachable { .. } => Fault::Connect.as_str(),
             Self::ConnectTimeout { .. } => Fault::ConnectTimeout.as_str(),
             Self::Reset { .. } => Fault::Reset.as_str(),
@@ -218,6 +226,8 @@ impl ProxyError {
     pub(super) fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Busy { retry_after } => Some(*retry_after),
+            // One request that ends is enough.
+            Self::NoRoom => Some(1),
             _ => None,
         }
     }

@@ -16,6 +16,7 @@ use super::local::Local;
 use super::tunnel::Side;
 use super::upgrade::{self, Upgraded};
 use super::upstream::{Break, SendFailed, Upstream};
+use crate::descriptors;
 use crate::metrics::meters::Retry;
 
 /// Sends a request to a target of the release that `exchange` has claimed and returns its answer.
@@ -36,27 +37,28 @@ pub(super) async fn forward(
     let mut target = exchange.place.target();
     let bodyless = body.is_end_stream();
     let repeatable = bodyless && head.method.is_idempotent();
-    let (mut fresh, mut connects, mut refusals) = (false, 0, 0);
+    // Whether a kept connection will not do, and whether a target has refused it.
+    let (mut fresh, mut refused) = (false, false);
     loop {
+        if let Some(record) = exchange.record() {
+            record.target.set(target);
+        }
         let kept = if fresh { None } else { kept(local, exchange, target, repeatable).await };
         let reused = kept.is_some();
         let mut upstream = match kept {
             Some(upstream) => upstream,
             None => match connect(local, exchange, target).await {
                 Ok(upstream) => upstream,
-                Err(_) if connects == 0 && !fresh => {
+                Err(error) if !fresh && error.fault().is_some() => {
                     exchange.retried(Retry::Connect);
                     exchange.place.failed();
                     target = exchange.place.again();
-                    (connects, fresh) = (1, true);
+                    fresh = true;
                     continue;
                 }
                 Err(error) => return Err(error),
             },
         };
-        if let Some(record) = exchange.record() {
-            record.target.set(target);
-        }
         if matches!(exchange.sending(), Sending::Done | Sending::Held) {
             exchange.deadline.allow(release.release.limits.response);
         }
@@ -71,8 +73,8 @@ pub(super) async fn forward(
         body = match failed {
             SendFailed::Unsent(body) if reused => body,
             SendFailed::Silent(_) if reused && repeatable => RequestBody::default(),
-            SendFailed::Refused(_) if refusals == 0 && bodyless => {
-                refusals = 1;
+            SendFailed::Refused(_) if bodyless && !refused => {
+                refused = true;
                 RequestBody::default()
             }
             failed => return Err(error(exchange, target, failed)),
@@ -100,13 +102,17 @@ async fn connect(
     target: usize,
 ) -> Result<Upstream, ProxyError> {
     let release = exchange.release();
-    let connecting = Upstream::connect(release, target, &exchange.client, &local.clock);
+    let connecting = Upstream::connect(local, release, target, &exchange.client);
     match exchange.deadline.within(release.release.limits.connect, connecting).await {
         Some(Ok(upstream)) => {
             if let Some(record) = exchange.record() {
                 record.connected();
             }
             Ok(upstream)
+        }
+        Some(Err(source)) if descriptors::is_none_left(&source) => {
+            local.no_room();
+            Err(ProxyError::NoRoom)
         }
         Some(Err(source)) => {
             Err(ProxyError::Unreachable { target: name(exchange, target), source })

@@ -10,8 +10,7 @@ use std::time::Duration;
 use shunt_config::proxy_file::Http2;
 use thiserror::Error;
 
-/// Bytes in front of each frame's payload.
-const HEADER: usize = 9;
+use super::framing::{self, Framing, HEADER};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -21,10 +20,16 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const CONTINUATION: u8 = 9;
 
+const PROTOCOL_ERROR: u32 = 0x1;
+const ENHANCE_YOUR_CALM: u32 = 0xb;
+
 /// On SETTINGS and PING: it answers one of ours. On DATA and HEADERS: the stream ends with it.
 const ACK_OR_END_STREAM: u8 = 0x1;
 /// On HEADERS and CONTINUATION: the header block ends with it.
 const END_HEADERS: u8 = 0x4;
+
+/// What of a stream's number counts (RFC 9113 4.1).
+const STREAM: u32 = u32::MAX >> 1;
 
 /// Why a connection is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -38,6 +43,9 @@ pub enum Abuse {
     /// CVE-2019-9512, CVE-2019-9515, CVE-2019-9518.
     #[error("too many frames that carry nothing")]
     Control,
+    /// It would keep its connection from being idle for ever.
+    #[error("a header block does not end")]
+    HeaderBlock,
 }
 
 impl Abuse {
@@ -47,6 +55,15 @@ impl Abuse {
             Self::NoSettings => "http2_no_settings",
             Self::Resets => "http2_resets",
             Self::Control => "http2_control_frames",
+            Self::HeaderBlock => "http2_header_block",
+        }
+    }
+
+    /// What the client is told (RFC 9113 7). A bad preface is an error of protocol (RFC 9113 3.4).
+    pub(super) fn code(self) -> u32 {
+        match self {
+            Self::NoSettings => PROTOCOL_ERROR,
+            Self::Resets | Self::Control | Self::HeaderBlock => ENHANCE_YOUR_CALM,
         }
     }
 }
@@ -54,13 +71,11 @@ impl Abuse {
 /// The frames of one connection so far, from after the preface on.
 #[derive(Debug)]
 pub struct Frames {
-    /// What of the next frame's header has come.
-    header: [u8; HEADER],
-    have: usize,
-    /// Bytes of the present frame's payload still to come.
-    payload: usize,
+    framing: Framing,
     begun: bool,
     in_header_block: bool,
+    /// The highest stream that was opened.
+    last: u32,
     resets: Rate,
     control: Rate,
 }
@@ -70,11 +85,10 @@ impl Frames {
     /// `limits`.
     pub fn new(skip: usize, limits: &Http2) -> Self {
         Self {
-            header: [0; HEADER],
-            have: 0,
-            payload: skip,
+            framing: Framing::new(skip),
             begun: false,
             in_header_block: false,
+            last: 0,
             resets: Rate::new(limits.resets_per_second),
             control: Rate::new(limits.control_frames_per_second),
         }
@@ -86,20 +100,15 @@ impl Frames {
     ///
     /// [`Abuse`], after which the connection is to be ended.
     pub fn look(&mut self, mut bytes: &[u8], now: Duration) -> Result<(), Abuse> {
-        loop {
-            let skipped = self.payload.min(bytes.len());
-            self.payload -= skipped;
-            bytes = &bytes[skipped..];
-            let taken = (HEADER - self.have).min(bytes.len());
-            self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
-            self.have += taken;
-            bytes = &bytes[taken..];
-            if self.have < HEADER {
-                return Ok(());
-            }
-            self.have = 0;
-            self.frame(now)?;
+        while let Some(header) = self.framing.next(&mut bytes) {
+            self.frame(&header, now)?;
         }
+        Ok(())
+    }
+
+    /// The highest stream that the client has opened; 0 for none.
+    pub(super) fn last_stream(&self) -> u32 {
+        self.last
     }
 
     /// Whether a header block has begun and not ended.
@@ -107,15 +116,14 @@ impl Frames {
         self.in_header_block
     }
 
-    fn frame(&mut self, now: Duration) -> Result<(), Abuse> {
-        let [a, b, c, kind, flags, ..] = self.header;
-        self.payload = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+    fn frame(&mut self, header: &[u8; HEADER], now: Duration) -> Result<(), Abuse> {
+        let [_, _, _, kind, flags, stream @ ..] = *header;
         if !self.begun && (kind != SETTINGS || flags & ACK_OR_END_STREAM != 0) {
             return Err(Abuse::NoSettings);
         }
         // Those that begin a connection are no flood.
         let first = !std::mem::replace(&mut self.begun, true);
-        let empty = self.payload == 0;
+        let empty = framing::length(header) == 0;
         let ack = flags & ACK_OR_END_STREAM != 0;
         let counted = match kind {
             RST_STREAM => Some((&mut self.resets, Abuse::Resets)),
@@ -127,6 +135,7 @@ impl Frames {
         };
         if matches!(kind, HEADERS | CONTINUATION) {
             self.in_header_block = flags & END_HEADERS == 0;
+            self.last = self.last.max(u32::from_be_bytes(stream) & STREAM);
         }
         match counted {
             Some((rate, abuse)) => rate.count(now).then_some(()).ok_or(abuse),

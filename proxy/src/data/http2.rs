@@ -3,7 +3,7 @@
 //! hyper runs each stream in a task of its own, on the same thread. A stream has a deadline of its
 //! own, too: a client that takes no more of one answer must not keep its release for ever.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -16,8 +16,10 @@ use hyper_util::rt::TokioIo;
 
 use super::connection::Peer;
 use super::deadline::Watched;
+use super::frame_watch::FrameWatch;
+use super::frames::Abuse;
 use super::request;
-use super::transport::{FrameWatch, Transport};
+use super::transport::Transport;
 use crate::metrics::process::Cut;
 
 /// What a client begins with (RFC 9113 3.4).
@@ -29,7 +31,7 @@ const SEND_BUFFER: usize = 16 * 1024;
 /// Serves the requests that come in on `io`.
 pub(super) async fn serve(peer: &Rc<Peer>, mut io: Transport) {
     let client = &peer.client;
-    let (block, abuse) = (peer.local.deadlines.watch(None), Rc::default());
+    let (block, abuse) = (peer.local.deadlines.watch(None), Rc::<Cell<_>>::default());
     let block = block.deadline();
     io.watch(FrameWatch::new(client.limits(), &peer.local.clock, block, &abuse));
     let streams = Streams::default();
@@ -67,8 +69,9 @@ pub(super) async fn serve(peer: &Rc<Peer>, mut io: Transport) {
             polled = connection.as_mut().poll(cx);
         }
         match polled {
+            // It takes nothing, so hyper did not look whether more has come.
             Poll::Pending if block.is_over() => {
-                peer.local.meters.cut(peer.local.thread, Cut::HeaderBlock);
+                abuse.set(Some(Abuse::HeaderBlock));
                 Poll::Ready(())
             }
             // It never passes while a stream is open.

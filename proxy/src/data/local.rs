@@ -20,6 +20,7 @@ use super::plane::Seat;
 use super::pool::{Kept, Pool};
 use super::tunnels::Tunnels;
 use crate::access_log::Lane;
+use crate::descriptors;
 use crate::metrics::ProcessMeters;
 use crate::metrics::process::Cut;
 use crate::pages::Pages;
@@ -150,9 +151,10 @@ impl Local {
             let table = arc_swap::cache::Access::load(&mut *view);
             let found = table.find(asker.host, asker.head.uri.path());
             let found = found.ok_or_else(|| unrouted(ProxyError::UnknownHost))?;
-            asker.passes(found.site.front.as_ref())?;
+            let stopped = |error| asker.stopped(&found.site.app, error);
+            asker.passes(found.site.front.as_ref()).map_err(stopped)?;
             let epoch = found.site.epoch.as_ref();
-            let epoch = epoch.ok_or_else(|| unrouted(ProxyError::NoRelease))?;
+            let epoch = epoch.ok_or_else(|| stopped(unrouted(ProxyError::NoRelease)))?;
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
             // Refused means closed, and the successor was stored before the close: the next look
             // finds it.
@@ -234,6 +236,33 @@ impl Local {
             self.meters.cut(self.thread, Cut::Idle);
         }
         made
+    }
+
+    /// A place for one more connection to a target. Where none is left, the kept connection goes that
+    /// nobody has used for longest; it is closed soon, so its place is given away already.
+    pub(super) fn target_place(&self) -> Option<descriptors::Place> {
+        let places = self.clients.room().target_places();
+        places.take_free().or_else(|| self.let_go().then(|| places.take()))
+    }
+
+    fn let_go(&self) -> bool {
+        let releases = self.releases.borrow();
+        let pools = releases.values().flat_map(|local| &local.pools);
+        let idle = pools.filter_map(|pool| Some((pool.oldest()?, pool)));
+        let oldest = idle.min_by_key(|(since, _)| *since);
+        oldest.inspect(|(_, pool)| pool.let_go()).is_some()
+    }
+
+    /// Counts a request for which there was no room for one more connection to a target.
+    pub(super) fn no_room(&self) {
+        self.meters.no_room(self.thread);
+        self.complain(|| {
+            tracing::warn!(
+                connections = self.clients.room().most_targets(),
+                "requests are answered with 503: the limit of file descriptors (LimitNOFILE=, \
+                 ulimit -Hn) allows no more connections to targets"
+            );
+        });
     }
 
     /// Gives the tunnels their orders, and the log what there is for it; makes room for clients that

@@ -16,7 +16,7 @@
 //! - `transport`: a client's bytes
 //! - `connection`: from the first byte to the protocol spoken
 //! - `http1`, `http2`: that protocol
-//! - [`frames`]: what bounds the frames of HTTP/2
+//! - [`frames`]: what bounds the frames of HTTP/2; `framing`: where they begin; `frame_watch`: who looks
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
 //! - `balance`: which target of the release
@@ -49,7 +49,9 @@ mod expect;
 mod extended;
 mod forward;
 pub mod forwarded;
+mod frame_watch;
 pub mod frames;
+mod framing;
 mod headers;
 mod hop;
 mod host;

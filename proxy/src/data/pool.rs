@@ -116,6 +116,19 @@ impl Pool {
         }
     }
 
+    /// Since when nobody has used the connection that is idle for longest, if one is.
+    pub(super) fn oldest(&self) -> Option<Moment> {
+        let own = self.idle.borrow().front().map(|kept| kept.since);
+        own.or_else(|| self.shared.oldest())
+    }
+
+    /// Closes that connection.
+    pub(super) fn let_go(&self) {
+        if self.idle.borrow_mut().pop_front().is_none() {
+            self.shared.let_go();
+        }
+    }
+
     /// Closes connections that are dead or idle for too long.
     pub(super) fn sweep(&self, now: Moment) {
         self.shared.sweep(now);

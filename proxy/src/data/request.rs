@@ -9,7 +9,7 @@ use http::header::{CONNECTION, EXPECT};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body, Incoming};
 
-use super::balance::Asker;
+use super::balance::{Asker, Seen};
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::connection::Peer;
@@ -117,9 +117,11 @@ async fn answer(
             seen: RefCell::default(),
         };
         let admitted = peer.local.admit(&asker, deadline).await;
-        (trail.front, trail.release) = asker.seen.into_inner();
+        Seen { front: trail.front, app: trail.app, release: trail.release } =
+            asker.seen.into_inner();
         admitted?
     };
+    trail.release = Some(Rc::clone(way.lease.release()));
     if let Some(front) = &trail.front {
         bounds = front.limits.over(&bounds);
     }
@@ -153,7 +155,6 @@ async fn answer(
     trail.id = Some(id);
     let side = (Rc::clone(&peer.client), Rc::clone(deadline));
     let exchange = Exchange::new(side, (way.lease, way.place), peer.local.thread, began, record);
-    trail.release = Some(Rc::clone(exchange.release()));
     let mut body = RequestBody::new(body, &exchange, bounds.body.get());
     let bodyless = body.is_end_stream();
     let may_ask = http1 && bodyless && !target.is_http2();

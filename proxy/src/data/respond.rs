@@ -41,12 +41,11 @@ pub(super) fn error(error: &ProxyError, trail: &Trail, peer: &Peer) -> Response<
 }
 
 fn page(error: &ProxyError, trail: &Trail, peer: &Peer) -> Response<Bytes> {
-    let release = trail.release.as_ref();
     let told = Told {
         status: error.status(),
         maintenance: false,
         message: error.public(),
-        app: release.map(|local| local.release.app.as_str()),
+        app: trail.app(),
         request_id: trail.id.as_ref(),
     };
     let mut response = peer.local.pages.load().answer(&told, &trail.wanted);

@@ -1,9 +1,12 @@
-//! How many client connections there may be: as many as are allowed, and as file descriptors last for.
+//! How many connections there may be: as many of clients as are allowed, and as file descriptors last for.
 //!
 //! Descriptors are what everything here is made of. If clients took the last one, requests could not
 //! be sent to targets, the store could not be read, and nobody could look why. So before that the
 //! connection that has been idle for longest goes; where none is idle, accepting stops, and who
 //! connects waits in the kernel's queue until another one leaves.
+//!
+//! Connections to targets have a share of their own, for few clients of HTTP/2 can ask for many. Neither
+//! takes what is the other's: a client that has come in is not ended for requests of others.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -11,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::per_address::PerAddress;
+use crate::descriptors::{Place, Places};
 
 /// How often it is said that there is no room.
 const AGAIN: Duration = Duration::from_mins(1);
@@ -21,11 +25,11 @@ const RESERVE: std::ops::RangeInclusive<u64> = 16..=1024;
 /// There is always room for some.
 const LEAST: u64 = 4;
 
-/// How many client connections there may be, and how many there are.
+/// How many connections there may be, and how many there are.
 #[derive(Debug)]
 pub struct Room {
-    most: usize,
-    taken: AtomicUsize,
+    clients: Arc<Places>,
+    targets: Arc<Places>,
     pauses: AtomicU64,
     /// Threads that wait for room.
     waiting: AtomicUsize,
@@ -34,21 +38,28 @@ pub struct Room {
 }
 
 impl Room {
-    /// Room for `most`.
+    /// Room for `most` clients, and for twice as many connections to targets: each may need one, and as
+    /// many are kept.
     pub fn of(most: usize) -> Self {
-        let (taken, pauses, waiting, per_address, said) = Default::default();
-        Self { most, taken, pauses, waiting, per_address, said }
+        let (clients, targets) = (Places::of(most), Places::of(most.saturating_mul(2)));
+        let (pauses, waiting, per_address, said) = Default::default();
+        Self { clients, targets, pauses, waiting, per_address, said }
     }
 
-    /// The same, for no more than `most`.
+    /// The same, for no more than `most` clients.
     #[must_use]
     pub fn at_most(self, most: usize) -> Self {
-        Self { most: self.most.min(most), ..self }
+        Self { clients: Places::of(self.most().min(most)), ..self }
+    }
+
+    /// The same, for `most` connections to targets.
+    #[must_use]
+    pub fn for_targets(self, most: usize) -> Self {
+        Self { targets: Places::of(most), ..self }
     }
 
     /// Room for as many as a limit of `descriptors` (`None`: no limit) leaves to `threads` data
-    /// threads: a third of what is not in use or reserved. Each may need a connection to a target, and
-    /// as many connections to targets are kept.
+    /// threads: a third of what is not in use or reserved for clients, the rest for targets.
     pub fn within(descriptors: Option<u64>, threads: usize) -> Self {
         let Some(limit) = descriptors else { return Self::of(usize::MAX) };
         let open = fs::read_dir("/proc/self/fd").map_or(64, |all| all.count() as u64);
@@ -57,9 +68,24 @@ impl Room {
         )
     }
 
-    /// How many there may be.
+    /// How many clients there may be.
     pub fn most(&self) -> usize {
-        self.most
+        self.clients.most()
+    }
+
+    /// How many connections to targets there may be.
+    pub fn most_targets(&self) -> usize {
+        self.targets.most()
+    }
+
+    /// How many connections to targets there are, kept ones among them.
+    pub fn targets(&self) -> usize {
+        self.targets.taken()
+    }
+
+    /// The share of connections to targets.
+    pub(super) fn target_places(&self) -> &Arc<Places> {
+        &self.targets
     }
 
     /// How often a thread had to stop accepting.
@@ -80,14 +106,13 @@ impl Room {
 
     /// Whether no more may come.
     pub(super) fn is_full(&self) -> bool {
-        self.taken.load(Relaxed) >= self.most
+        self.clients.is_full()
     }
 
     /// Takes a place. There may be one more for each thread than [`Self::most`]: two may see the last
     /// one free.
-    pub(super) fn take(self: &Arc<Self>) -> Taken {
-        self.taken.fetch_add(1, Relaxed);
-        Taken(Arc::clone(self))
+    pub(super) fn take(&self) -> Place {
+        self.clients.take()
     }
 
     /// Whether a thread waits for room: every other is to make some if it can.
@@ -128,16 +153,6 @@ fn share(limit: u64, used: u64) -> u64 {
     (limit.saturating_sub(used + reserve) / 3).max(LEAST)
 }
 
-/// A place, until dropped.
-#[derive(Debug)]
-pub(super) struct Taken(Arc<Room>);
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +164,8 @@ mod tests {
         assert_eq!(share(64, 60), LEAST);
         assert_eq!(share(0, 60), LEAST);
         assert_eq!(Room::within(None, 2).most(), usize::MAX);
+        let room = Room::of(10).at_most(3);
+        assert_eq!((room.most(), room.most_targets()), (3, 20), "the rest of them is theirs");
     }
 
     #[test]

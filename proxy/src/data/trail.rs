@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, request};
+use shunt_config::AppName;
 
 use super::connection::Peer;
 use super::error::ProxyError;
@@ -23,6 +24,8 @@ pub(super) struct Trail {
     pub(super) wanted: Wanted,
     /// The request's id, once it has one.
     pub(super) id: Option<HeaderValue>,
+    /// The app that let it no further.
+    pub(super) app: Option<AppName>,
     /// The release it went to, once there is one.
     pub(super) release: Option<Rc<LocalRelease>>,
     /// What stands in front of its app.
@@ -129,10 +132,15 @@ impl Trail {
     pub(super) fn ended(&self, error: &ProxyError) {
         if let Some(record) = &self.record {
             record.error.set(error.cause());
-            // The release that had no room for it tells the app, and nothing more: it has gone to
-            // none of its targets.
-            let app = self.release.as_ref().map_or("", |local| local.release.app.as_str());
-            record.put(error.status().as_u16(), app, None);
+            // A release tells the app, and nothing more: the request has gone to none of its
+            // targets.
+            record.put(error.status().as_u16(), self.app().unwrap_or_default(), None);
         }
+    }
+
+    /// The app it is for, if that is known.
+    pub(super) fn app(&self) -> Option<&str> {
+        let release = self.release.as_ref().map(|local| &local.release.app);
+        release.or(self.app.as_ref()).map(AppName::as_str)
     }
 }

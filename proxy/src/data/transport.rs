@@ -1,23 +1,19 @@
 //! A client's bytes: the socket, TLS on it, what was read of it before it was known what is spoken on it, and
 //! the word to [`Client`] that something has moved.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::client::Client;
-use super::clock::{Clock, Moment};
-use super::deadline::Deadline;
-use super::frames::{Abuse, Frames};
-use super::http2::PREFACE;
-use super::plane::ClientLimits;
+use super::frame_watch::FrameWatch;
+use super::frames::Abuse;
 use crate::gather;
 
 /// As much of the first bytes as is read before the protocol is known: a usual request head.
@@ -69,50 +65,6 @@ pub(super) struct Transport {
     watch: Option<Box<FrameWatch>>,
 }
 
-/// Who looks at the frames of an HTTP/2 client.
-#[derive(Debug)]
-pub(super) struct FrameWatch {
-    frames: Frames,
-    clock: Rc<Clock>,
-    /// Until when the header block that has begun is to end.
-    block: Rc<Deadline>,
-    /// How long one may take.
-    head: Duration,
-    abuse: Rc<Cell<Option<Abuse>>>,
-}
-
-impl FrameWatch {
-    /// A watch over a connection of which the preface has not been handed on yet. `block` is set for as
-    /// long as a header block is open, and `abuse` once the connection is to end for one.
-    pub(super) fn new(
-        limits: &ClientLimits,
-        clock: &Rc<Clock>,
-        block: &Rc<Deadline>,
-        abuse: &Rc<Cell<Option<Abuse>>>,
-    ) -> Self {
-        Self {
-            frames: Frames::new(PREFACE.len(), &limits.http2),
-            clock: Rc::clone(clock),
-            block: Rc::clone(block),
-            head: limits.client.head,
-            abuse: Rc::clone(abuse),
-        }
-    }
-
-    fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let before = self.frames.is_in_header_block();
-        if let Err(abuse) = self.frames.look(bytes, self.clock.now().since(Moment::default())) {
-            self.abuse.set(Some(abuse));
-            return Err(io::Error::new(io::ErrorKind::InvalidData, abuse));
-        }
-        let now = self.frames.is_in_header_block();
-        if now != before {
-            self.block.restart(now.then_some(self.head));
-        }
-        Ok(())
-    }
-}
-
 impl Transport {
     /// `stream`, of which nothing was read yet.
     pub(super) fn new(stream: Stream, client: Rc<Client>) -> Self {
@@ -142,6 +94,25 @@ impl Transport {
             Poll::Ready(Ok(!buf.filled().is_empty()))
         })
     }
+
+    /// Lets the watch look at `bytes`, which are handed on.
+    fn look(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+        let looked = self.watch.as_mut().map_or(Ok(()), |watch| watch.look(bytes));
+        looked.map_err(|abuse| self.end(cx, abuse))
+    }
+
+    /// The error that ends the connection for `abuse`. The client is told why, unless it takes nothing
+    /// just now: nobody waits for one that is to go.
+    fn end(&mut self, cx: &mut Context<'_>, abuse: Abuse) -> io::Error {
+        let farewell = self.watch.as_ref().and_then(|watch| watch.farewell(abuse));
+        if let Some(frame) = farewell
+            && either!(&mut self.stream, stream => stream.poll_write(cx, &frame)).is_ready()
+        {
+            // The frame goes out with it; a socket that is not ready for it is closed all the same.
+            let _ = either!(&mut self.stream, stream => stream.poll_shutdown(cx));
+        }
+        io::Error::new(io::ErrorKind::InvalidData, abuse)
+    }
 }
 
 impl AsyncRead for Transport {
@@ -151,26 +122,26 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
-            let Self { ahead, watch, .. } = &mut *self;
+            let mut ahead = std::mem::take(&mut self.ahead);
             let taken = ahead.len().min(buf.remaining());
             buf.put_slice(&ahead[..taken]);
-            let looked = watch.as_mut().map_or(Ok(()), |watch| watch.look(&ahead[..taken]));
-            if taken == ahead.len() {
-                // The room is not needed a second time.
-                *ahead = Vec::new();
-            } else {
+            let looked = self.look(cx, &ahead[..taken]);
+            // Mostly all of it: the room is not needed a second time.
+            if taken < ahead.len() {
                 ahead.drain(..taken);
+                self.ahead = ahead;
             }
             return Poll::Ready(looked);
         }
         let before = buf.filled().len();
-        ready!(self.stream.poll_read(cx, buf))?;
+        if self.stream.poll_read(cx, buf)?.is_pending() {
+            let late = self.watch.as_ref().and_then(|watch| watch.late());
+            return late.map_or(Poll::Pending, |abuse| Poll::Ready(Err(self.end(cx, abuse))));
+        }
         if buf.filled().len() > before {
             self.client.head_began();
         }
-        let looked =
-            self.watch.as_mut().map_or(Ok(()), |watch| watch.look(&buf.filled()[before..]));
-        Poll::Ready(looked)
+        Poll::Ready(self.look(cx, &buf.filled()[before..]))
     }
 }
 
@@ -184,6 +155,9 @@ impl AsyncWrite for Transport {
         self.client.set_blocked(written.is_pending());
         let written = ready!(written)?;
         self.client.took();
+        if let Some(watch) = &mut self.watch {
+            watch.wrote(&buf[..written]);
+        }
         Poll::Ready(Ok(written))
     }
 
@@ -196,6 +170,14 @@ impl AsyncWrite for Transport {
         self.client.set_blocked(written.is_pending());
         let written = ready!(written)?;
         self.client.took();
+        if let Some(watch) = &mut self.watch {
+            let mut left = written;
+            for buf in bufs {
+                let taken = buf.len().min(left);
+                watch.wrote(&buf[..taken]);
+                left -= taken;
+            }
+        }
         Poll::Ready(Ok(written))
     }
 

@@ -120,6 +120,21 @@ pub(super) static ACCEPT_PAUSES: Family = Family::counter(
     NONE,
     "How often a data thread stopped accepting because there was no room for more clients.",
 );
+pub(super) static TARGET_CONNECTIONS: Family = Family::gauge(
+    "shunt_target_connections",
+    NONE,
+    "Connections to targets for requests, open or kept.",
+);
+pub(super) static TARGET_CONNECTIONS_MAX: Family = Family::gauge(
+    "shunt_target_connections_max",
+    NONE,
+    "Connections to targets that there is room for: what file descriptors last for.",
+);
+pub(super) static TARGET_ROOM_REFUSALS: Family = Family::counter(
+    "shunt_target_room_refusals_total",
+    NONE,
+    "Requests answered with 503 because there was no room for one more connection to a target.",
+);
 pub(super) static CUT: Family = Family::counter(
     "shunt_client_connections_cut_total",
     &["reason"],
@@ -160,8 +175,11 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static ALL: [&Family; 31] = [
+pub(super) static ALL: [&Family; 34] = [
     &CUT,
+    &TARGET_CONNECTIONS,
+    &TARGET_CONNECTIONS_MAX,
+    &TARGET_ROOM_REFUSALS,
     &REQUESTS,
     &DURATION,
     &IN_FLIGHT,

@@ -82,6 +82,10 @@ impl Collector {
             all.push(single(&of::ACCEPT_FAILURES, float(plane.meters.accepts_failed())));
             all.push(single(&of::CONNECTIONS_MAX, float(plane.room.most() as u64)));
             all.push(single(&of::ACCEPT_PAUSES, float(plane.room.pauses())));
+            let (targets, most) = (plane.room.targets(), plane.room.most_targets());
+            all.push(single(&of::TARGET_CONNECTIONS, float(targets as u64)));
+            all.push(single(&of::TARGET_CONNECTIONS_MAX, float(most as u64)));
+            all.push(single(&of::TARGET_ROOM_REFUSALS, float(plane.meters.refused_room())));
             let mut cut = Series::of(&of::CUT);
             for why in Cut::ALL {
                 cut.add(&[why.as_str()], float(plane.meters.cut_for(why)));

@@ -18,6 +18,7 @@ pub struct ProcessMeters {
 struct Row {
     unknown_host: AtomicU64,
     no_release: AtomicU64,
+    no_room: AtomicU64,
     accept_failed: AtomicU64,
     unproxied: [AtomicU64; Unproxied::ALL.len()],
     cut: [AtomicU64; Cut::ALL.len()],
@@ -30,8 +31,6 @@ pub enum Cut {
     Idle,
     /// Its address has as many as it may.
     PerAddress,
-    /// A header block of HTTP/2 did not end in time.
-    HeaderBlock,
     /// What its frames of HTTP/2 amounted to.
     Http2(Abuse),
 }
@@ -41,10 +40,10 @@ impl Cut {
     pub const ALL: [Self; 6] = [
         Self::Idle,
         Self::PerAddress,
-        Self::HeaderBlock,
         Self::Http2(Abuse::NoSettings),
         Self::Http2(Abuse::Resets),
         Self::Http2(Abuse::Control),
+        Self::Http2(Abuse::HeaderBlock),
     ];
 
     /// The label value.
@@ -52,7 +51,6 @@ impl Cut {
         match self {
             Self::Idle => "idle",
             Self::PerAddress => "per_address",
-            Self::HeaderBlock => "http2_header_block",
             Self::Http2(abuse) => abuse.as_str(),
         }
     }
@@ -61,8 +59,7 @@ impl Cut {
         match self {
             Self::Idle => 0,
             Self::PerAddress => 1,
-            Self::HeaderBlock => 2,
-            Self::Http2(abuse) => 3 + abuse as usize,
+            Self::Http2(abuse) => 2 + abuse as usize,
         }
     }
 }
@@ -119,6 +116,16 @@ impl ProcessMeters {
             _ => &row.no_release,
         };
         counter.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a request for which there was no room for one more connection to a target.
+    pub(crate) fn no_room(&self, thread: usize) {
+        self.rows[thread].no_room.fetch_add(1, Relaxed);
+    }
+
+    /// Requests for which there was no room for one more connection to a target.
+    pub fn refused_room(&self) -> u64 {
+        self.rows.iter().map(|row| row.no_room.load(Relaxed)).sum()
     }
 
     /// Counts an accept that failed for want of descriptors or memory.

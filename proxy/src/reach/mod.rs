@@ -117,8 +117,8 @@ impl Reach {
         told: Option<Addresses>,
     ) -> io::Result<Stream> {
         let mut stream = match address {
-            Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
-            Address::Tcp { .. } => Stream::Tcp(tcp(resolved).await?),
+            Address::Unix(path) => Stream::from(UnixStream::connect(path).await?),
+            Address::Tcp { .. } => Stream::from(tcp(resolved).await?),
         };
         if let Some(version) = self.proxy_protocol {
             stream.write_all(&proxy_protocol::write(version, told)).await?;
@@ -160,7 +160,7 @@ impl Tls {
         if !self.options.agreed(session.alpn_protocol()) {
             return Err(io::Error::other("it did not agree on HTTP/2 (ALPN h2)"));
         }
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(stream.into())
     }
 
     fn name(&self, address: &Address) -> io::Result<ServerName<'static>> {

@@ -8,11 +8,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use crate::descriptors::Place;
 use crate::gather;
 
 /// A connection to a target.
 #[derive(Debug)]
-pub enum Stream {
+pub struct Stream {
+    socket: Socket,
+    _place: Option<Place>,
+}
+
+#[derive(Debug)]
+enum Socket {
     /// TCP in the clear.
     Tcp(TcpStream),
     /// A Unix socket in the clear.
@@ -21,12 +28,37 @@ pub enum Stream {
     Tls(Box<TlsStream<Stream>>),
 }
 
+impl Stream {
+    /// The same, which gives up `place` when it is closed.
+    pub(crate) fn in_place(self, place: Place) -> Self {
+        Self { _place: Some(place), ..self }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Self { socket: Socket::Tcp(stream), _place: None }
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Self { socket: Socket::Unix(stream), _place: None }
+    }
+}
+
+impl From<TlsStream<Self>> for Stream {
+    fn from(stream: TlsStream<Self>) -> Self {
+        Self { socket: Socket::Tls(Box::new(stream)), _place: None }
+    }
+}
+
 macro_rules! each {
     ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Self::Tcp($stream) => $call,
-            Self::Unix($stream) => $call,
-            Self::Tls($stream) => $call,
+        match &mut $self.get_mut().socket {
+            Socket::Tcp($stream) => $call,
+            Socket::Unix($stream) => $call,
+            Socket::Tls($stream) => $call,
         }
     };
 }
@@ -59,10 +91,10 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Unix(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+        match &self.socket {
+            Socket::Tcp(stream) => stream.is_write_vectored(),
+            Socket::Unix(stream) => stream.is_write_vectored(),
+            Socket::Tls(stream) => stream.is_write_vectored(),
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::site::Site;
+use crate::site::{HOST, Site};
 
 /// A proxy whose file is changed before it runs.
 async fn proxy(settings: &str, change: impl Fn(String) -> String) -> (Proxy, Store) {
@@ -85,6 +85,43 @@ async fn certificates_are_shown_with_their_names_and_their_end() {
         without.proxy.metric("shunt_access_log_lines_total{result=\"written\"}").await,
         None
     );
+}
+
+#[tokio::test]
+async fn whoever_an_app_does_not_let_further_is_logged_with_that_app() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("access.log");
+    let settings = format!("access_log = {{ path = '{}' }}\n", log.display());
+    let site = Site::with(&settings, r#","limits":{"body":"1KiB"}"#).await;
+    site.put("apps/shut/app", r#"{"hosts":["shut.test"],"deny":["127.0.0.0/8"]}"#).await;
+    site.put("apps/empty/app", r#"{"hosts":["empty.test"]}"#).await;
+    let answer = async |host: &str, length: usize| {
+        let head = format!("POST /{host} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        let request = format!("{head}Content-Length: {length}\r\n\r\n");
+        let mut stream = TcpStream::connect(site.proxy.address()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    until("the last app is there", async || (answer("empty.test", 0).await == "503").then_some(()))
+        .await;
+    assert_eq!(answer("shut.test", 0).await, "403");
+    assert_eq!(answer(HOST, 2000).await, "413");
+    assert_eq!(answer("none.test", 0).await, "404");
+    let app = |host: &str, status: u16| -> Option<String> {
+        let text = fs::read_to_string(&log).ok()?;
+        let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let path = format!("/{host}");
+        let line = lines.find(|line| line["path"] == *path && line["status"] == status)?;
+        assert_eq!((line.get("slot"), line.get("target")), (None, None), "{line}");
+        Some(line.get("app").map_or("", |app| app.as_str().unwrap()).to_owned())
+    };
+    let lines = [(HOST, 413, "web"), ("shut.test", 403, "shut"), ("empty.test", 503, "empty")];
+    for (host, status, name) in lines.into_iter().chain([("none.test", 404, "")]) {
+        let found = until(host, async || app(host, status)).await;
+        assert_eq!(found, name, "{host}");
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ async fn an_answer_that_starts_before_its_request_ends_stalls_nothing() {
         conn.swallow(length).await;
         conn.write(second).await;
         conn.write("done").await;
+        conn
     });
     let chunk = vec![b'u'; CHUNK];
     for _ in 0..CHUNKS {
@@ -34,7 +35,9 @@ async fn an_answer_that_starts_before_its_request_ends_stalls_nothing() {
     client.head().await;
     let body = client.take(4 * 1024 * 1024 + 4).await;
     assert!(body.ends_with(b"xdone"));
-    within("the target has read all", target).await.unwrap();
+    let mut conn = within("the target has read all", target).await.unwrap();
+    // It is of no use to anybody any more.
+    conn.closed().await;
 }
 
 #[tokio::test]

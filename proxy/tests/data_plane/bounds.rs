@@ -8,7 +8,8 @@ use shunt_proxy::data::{ClientLimits, Room};
 use shunt_proxy::metrics::process::Cut;
 
 use crate::backend::Backend;
-use crate::client;
+use crate::client::{self, within};
+use crate::http2;
 use crate::proxy::{Proxy, SHORT, limits, until};
 
 /// A proxy of one thread, with room for some clients only.
@@ -104,10 +105,90 @@ async fn an_address_has_no_more_connections_than_it_may() {
     assert_eq!(first.answer().await.body, "first");
 }
 
+#[tokio::test]
+async fn requests_without_room_for_a_connection_to_a_target_are_refused_and_it_is_not_blamed() {
+    let backend = Backend::bind().await;
+    let room = Room::of(usize::MAX).for_targets(2);
+    let proxy = Proxy::with_room(limits(), ClientLimits::default(), 1, room);
+    let release = proxy.release("first", &[backend.address()]);
+    proxy.flip(&release);
+    // Clients are not what there are too many of: one of HTTP/2 asks for all.
+    let client = http2::connect(&proxy).await;
+    let ask = |path: &'static str| {
+        let mut client = client.clone();
+        tokio::spawn(async move { client.send_request(http2::get(path)).await.unwrap() })
+    };
+    let first = ask("/1");
+    let mut one = backend.accept().await;
+    one.request().await;
+    let second = ask("/2");
+    let mut two = backend.accept().await;
+    two.request().await;
+    assert_eq!(proxy.plane.room().targets(), 2);
+
+    let refused = within("an answer", ask("/3")).await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    // Accepting has room of its own.
+    assert_eq!(proxy.client().await.get("/4").await.status(), 503);
+    assert_eq!(proxy.plane.meters().refused_room(), 2);
+    let totals = release.meters.totals();
+    assert_eq!(totals.faults.iter().chain(&totals.retries).sum::<u64>(), 0);
+
+    one.answer("one").await;
+    assert_eq!(http2::text(within("an answer", first).await.unwrap()).await, "one");
+    let again = ask("/5");
+    one.request().await;
+    one.answer("again").await;
+    two.answer("two").await;
+    for (answer, text) in [(again, "again"), (second, "two")] {
+        assert_eq!(http2::text(within("an answer", answer).await.unwrap()).await, text);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_makes_room_for_one_to_another_target() {
+    let (one, two) = (Backend::bind().await, Backend::bind().await);
+    let room = Room::of(usize::MAX).for_targets(1);
+    let proxy = Proxy::with_room(limits(), ClientLimits::default(), 1, room);
+    proxy.flip(&proxy.release("first", &[one.address(), two.address()]));
+    let mut client = proxy.client().await;
+    let mut last: Option<crate::backend::Conn> = None;
+    // In turn.
+    for backend in [&one, &two, &one] {
+        client.send_get("/").await;
+        let mut conn = backend.accept().await;
+        if let Some(mut last) = last.take() {
+            last.closed().await;
+        }
+        conn.request().await;
+        conn.answer("ok").await;
+        assert_eq!(client.answer().await.status(), 200);
+        last = Some(conn);
+    }
+    assert_eq!(proxy.plane.meters().refused_room(), 0);
+    assert_eq!(proxy.plane.room().targets(), 1);
+}
+
 /// A frame of HTTP/2 on stream 1, or on the connection.
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();
     [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+const PROTOCOL_ERROR: u32 = 1;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The reason of the GOAWAY that `frames` end with; `None` if they end with anything else.
+fn goaway(mut frames: &[u8]) -> Option<u32> {
+    let mut last = None;
+    while let Some((header, rest)) = frames.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize;
+        let (payload, rest) = rest.split_at(length);
+        last = (header[3] == 7).then(|| u32::from_be_bytes(*payload.last_chunk().unwrap()));
+        frames = rest;
+    }
+    last.filter(|_| frames.is_empty())
 }
 
 /// A client that has said the preface, and what more is said.
@@ -128,17 +209,35 @@ async fn a_client_whose_frames_cost_too_much_is_cut_off_and_counted() {
         let stream = 2 * n + 1;
         [frame(1, 5, stream, &[0x82, 0x86, 0x84]), frame(3, 0, stream, &[0, 0, 0, 8])].concat()
     };
-    for (flood, abuse) in [
-        (frame(6, 0, 0, &[0; 8]), Abuse::NoSettings),
-        ([settings.clone(), frame(6, 0, 0, &[0; 8]).repeat(6)].concat(), Abuse::Control),
-        ([settings.clone(), settings.repeat(6)].concat(), Abuse::Control),
-        ([settings.clone(), (0..6).flat_map(reset).collect()].concat(), Abuse::Resets),
+    let pings = |n| [settings.clone(), frame(6, 0, 0, &[0; 8]).repeat(n)].concat();
+    for (flood, abuse, code) in [
+        (frame(6, 0, 0, &[0; 8]), Abuse::NoSettings, PROTOCOL_ERROR),
+        (pings(6), Abuse::Control, ENHANCE_YOUR_CALM),
+        ([settings.clone(), settings.repeat(6)].concat(), Abuse::Control, ENHANCE_YOUR_CALM),
+        (
+            [settings.clone(), (0..6).flat_map(reset).collect()].concat(),
+            Abuse::Resets,
+            ENHANCE_YOUR_CALM,
+        ),
     ] {
         let before = cut(&proxy, Cut::Http2(abuse));
         let client = speaking(&proxy, &flood).await;
-        client.rest().await;
+        assert_eq!(goaway(&client.rest().await), Some(code), "{abuse}");
         until("it is counted", || cut(&proxy, Cut::Http2(abuse)) == before + 1).await;
     }
+}
+
+#[tokio::test]
+async fn who_is_cut_off_is_told_which_of_its_streams_were_heard() {
+    let http2 = Http2 { control_frames_per_second: 1, ..Http2::default() };
+    let proxy = Proxy::with(limits(), ClientLimits { http2, ..ClientLimits::default() });
+    let mut client = speaking(&proxy, &frame(4, 0, 0, &[])).await;
+    // To a host that there is none of, so that it is answered.
+    client.write(frame(1, 5, 5, &[0x82, 0x86, 0x84, 0x41, 1, b'x'])).await;
+    client.expect("nothing is served here").await;
+    client.write(frame(6, 0, 0, &[0; 8]).repeat(2)).await;
+    let rest = client.rest().await;
+    assert_eq!(rest[rest.len() - 8..], [0, 0, 0, 5, 0, 0, 0, 11]);
 }
 
 #[tokio::test]
@@ -148,6 +247,6 @@ async fn a_header_block_of_http_2_has_the_time_of_a_head() {
     // Its stream would keep the connection from being idle for ever.
     let open = [frame(4, 0, 0, &[]), frame(1, 1, 1, &[0x82, 0x86, 0x84])].concat();
     let client = speaking(&proxy, &open).await;
-    client.rest().await;
-    until("it is counted", || cut(&proxy, Cut::HeaderBlock) == 1).await;
+    assert_eq!(goaway(&client.rest().await), Some(ENHANCE_YOUR_CALM));
+    until("it is counted", || cut(&proxy, Cut::Http2(Abuse::HeaderBlock)) == 1).await;
 }

@@ -37,7 +37,7 @@ pub(crate) fn streaming() -> (Body, mpsc::UnboundedSender<Result<Frame<Bytes>, I
     (StreamBody::new(UnboundedReceiverStream::new(frames)).boxed(), upload)
 }
 
-async fn text(response: Response<Incoming>) -> String {
+pub(crate) async fn text(response: Response<Incoming>) -> String {
     let body = within("a body", response.into_body().collect()).await.unwrap();
     String::from_utf8(body.to_bytes().to_vec()).unwrap()
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::request;
+use shunt_config::AppName;
 use tokio::time::timeout;
 
 use super::super::clock::TICK;
@@ -28,17 +29,32 @@ pub(in crate::data) struct Asker<'a> {
     pub(in crate::data) client: Client,
     /// When it began.
     pub(in crate::data) began: Instant,
-    /// What it met last: what stands in front of its app, and the release that had no room.
+    /// What it met last.
     pub(in crate::data) seen: RefCell<Seen>,
 }
 
-type Seen = (Option<Arc<Front>>, Option<Rc<LocalRelease>>);
+/// What a request meets on its way to a release.
+#[derive(Debug, Default)]
+pub(in crate::data) struct Seen {
+    /// What stands in front of its app.
+    pub(in crate::data) front: Option<Arc<Front>>,
+    /// The app that did not let it further.
+    pub(in crate::data) app: Option<AppName>,
+    /// The release that had no room.
+    pub(in crate::data) release: Option<Rc<LocalRelease>>,
+}
 
 impl Asker<'_> {
     /// Whether it may pass `front`, which it has met now.
     pub(in crate::data) fn passes(&self, front: Option<&Arc<Front>>) -> Result<(), ProxyError> {
-        self.seen.borrow_mut().0 = front.cloned();
+        self.seen.borrow_mut().front = front.cloned();
         front.map_or(Ok(()), |front| pass(self, front))
+    }
+
+    /// The same `error`, at which `app` lets it no further.
+    pub(in crate::data) fn stopped(&self, app: &AppName, error: ProxyError) -> ProxyError {
+        self.seen.borrow_mut().app = Some(app.clone());
+        error
     }
 }
 
@@ -78,7 +94,7 @@ impl Local {
     ) -> Result<Way, ProxyError> {
         let (release, queue) = (&local.release, local.release.spread.queue);
         let busy = || {
-            asker.seen.borrow_mut().1 = Some(Rc::clone(local));
+            asker.seen.borrow_mut().release = Some(Rc::clone(local));
             let cell = release.meters.cell(self.thread);
             cell.answered(503, asker.began.elapsed());
             ProxyError::Busy { retry_after: queue.timeout.as_secs().max(1) }

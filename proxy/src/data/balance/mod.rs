@@ -26,7 +26,7 @@ use std::cell::RefCell;
 
 use shunt_config::balance::Balance;
 
-pub(super) use admission::{Asked, Asker};
+pub(super) use admission::{Asked, Asker, Seen};
 pub(super) use place::Place;
 use turn::Turn;
 pub(super) use wish::Wish;

@@ -9,10 +9,10 @@ use hyper::body::{Frame, SizeHint};
 
 use super::body::RequestBody;
 use super::client::Client;
-use super::clock::Clock;
 use super::deadline::Deadline;
-use super::local::LocalRelease;
+use super::local::{Local, LocalRelease};
 use crate::codec::Malformed;
+use crate::descriptors;
 use crate::reach::Stream;
 
 pub(super) mod http1;
@@ -64,20 +64,23 @@ pub(super) enum Break {
 }
 
 impl Upstream {
-    /// A connection to target number `target` of `release`, for a request of `client`.
+    /// A connection to target number `target` of `release`, for a request of `client`. Where there is no
+    /// room for one more, it fails as for want of descriptors.
     pub(super) async fn connect(
+        local: &Local,
         release: &LocalRelease,
         target: usize,
         client: &Client,
-        clock: &Clock,
     ) -> io::Result<Self> {
         let reach = &release.release.reach;
         let connect = async || {
+            let place = local.target_place().ok_or_else(descriptors::none_left)?;
             let to = &release.release.targets[target];
-            reach.connect(&to.address, &to.addresses(), client.ends()).await
+            let stream = reach.connect(&to.address, &to.addresses(), client.ends()).await?;
+            Ok(stream.in_place(place))
         };
         if reach.protocol.is_http2() {
-            release.pools[target].shared.make(clock, connect).await.map(Self::Http2)
+            release.pools[target].shared.make(&local.clock, connect).await.map(Self::Http2)
         } else {
             Ok(Self::Http1(Box::new(http1::Upstream::new(connect().await?))))
         }

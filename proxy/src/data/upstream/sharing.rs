@@ -48,6 +48,20 @@ impl Sharing {
         place.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
     }
 
+    /// Since when nobody has used the connection that is idle for longest, if one is.
+    pub(in crate::data) fn oldest(&self) -> Option<Moment> {
+        self.connections.borrow().iter().filter_map(|shared| shared.idle_since()).min()
+    }
+
+    /// Lets go of that connection, which ends in a task of its own.
+    pub(in crate::data) fn let_go(&self) {
+        let Some(oldest) = self.oldest() else { return };
+        let mut connections = self.connections.borrow_mut();
+        if let Some(at) = connections.iter().position(|s| s.idle_since() == Some(oldest)) {
+            connections.swap_remove(at);
+        }
+    }
+
     /// Lets go of connections that take no more requests, or have had none for long.
     pub(in crate::data) fn sweep(&self, now: Moment) {
         self.connections.borrow_mut().retain(|shared| {

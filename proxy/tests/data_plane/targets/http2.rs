@@ -8,11 +8,12 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
+use shunt_proxy::data::{ClientLimits, Room};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::client::within;
-use crate::proxy::{Proxy, SHORT, short};
+use crate::proxy::{Proxy, SHORT, short, until};
 
 /// A target that hands the test each request, and each connection's end.
 struct Target {
@@ -112,6 +113,27 @@ async fn a_request_reaches_it_as_one_of_http_2() {
     }
     asked.answer("hello");
     assert_eq!(client.answer().await.body, "hello");
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_makes_room_for_one_to_another_target() {
+    let mut targets = [Target::start().await, Target::start().await];
+    let room = Room::of(usize::MAX).for_targets(1);
+    let proxy = Proxy::with_room(short(|_| {}), ClientLimits::default(), 1, room);
+    let [one, two] = targets.each_ref().map(|target| target.address);
+    let both = format!(r#"{{"protocol":"h2c","targets":["{one}","{two}"]}}"#);
+    proxy.flip(&proxy.announce("first", &both).await);
+    let mut client = proxy.client().await;
+    // In turn.
+    for (target, connection) in [(0, 0), (1, 0), (0, 1)] {
+        client.send_get("/").await;
+        let asked = targets[target].next().await;
+        assert_eq!(asked.connection, connection);
+        asked.answer("ok");
+        assert_eq!(client.answer().await.body, "ok");
+    }
+    assert_eq!(proxy.plane.meters().refused_room(), 0);
+    until("those let go are closed", || proxy.plane.room().targets() == 1).await;
 }
 
 #[tokio::test]

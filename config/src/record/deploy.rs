@@ -1,0 +1,195 @@
+//! How far a deploy has come, and what it takes to finish or undo it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Previous, Step, StepTime, Who};
+use crate::slot::Slot;
+use crate::strict::{self, Mistake};
+use crate::token::Token;
+use crate::{Active, duration};
+
+/// How far a deploy has come, in what matters to whoever has to finish or undo it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Containers may run; no other key was changed.
+    Preparing,
+    /// The release is in its slot; traffic is as it was.
+    Announced,
+    /// `active` was put. Until the proxies acknowledge, undoing still restores all as it was.
+    Flipped,
+    /// Acknowledged by every live proxy: the replaced release may be stopped from here on.
+    Acknowledged,
+    /// It failed or was undone, and is being taken back.
+    Undoing,
+    /// It is over; the previous release still runs, so that undo is one key write.
+    Warm,
+}
+
+/// The value of `apps/<app>/deploy`: the running deploy, or the last one while its previous release
+/// is kept warm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deploy {
+    /// Names the deploy and, as a label, its containers.
+    pub id: String,
+    /// Who runs it.
+    pub who: Who,
+    /// When it began.
+    pub began: Timestamp,
+    /// Where the new release goes.
+    pub slot: Slot,
+    /// What people call the new release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its image, by digest once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The engine its containers run on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// How long it waits for what.
+    pub limits: Limits,
+    /// What is to be done, in order.
+    pub plan: Vec<Step>,
+    /// What was begun and done of it.
+    #[serde(default)]
+    pub steps: Vec<StepTime>,
+    /// How far it has come.
+    pub stage: Stage,
+    /// `active` and `app` as they were, to put them back.
+    pub before: Before,
+    /// The release that undo goes back to; `None` on an app's first deploy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
+    /// The announcement that was in the slot before, now under `draining/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Token>,
+    /// Someone wants this running deploy undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Who>,
+    /// Until when the previous release is kept warm; only in stage `warm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_until: Option<Timestamp>,
+    /// The record this one took the place of, put back if this deploy is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Box<Deploy>>,
+}
+
+/// How long a deploy waits for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// From the start of a container until it is healthy, and again until every proxy says so.
+    #[serde(with = "duration")]
+    pub health: Duration,
+    /// From the flip until every live proxy acknowledges.
+    #[serde(with = "duration")]
+    pub flip: Duration,
+    /// Until requests on a release that is no longer active are over.
+    #[serde(with = "duration")]
+    pub drain: Duration,
+    /// For how long the previous release is kept running after the deploy.
+    #[serde(with = "duration")]
+    pub warm: Duration,
+    /// For how long a lost proxy keeps a release from being stopped.
+    #[serde(with = "duration")]
+    pub lost: Duration,
+    /// Between the signals TERM and KILL when a container is stopped.
+    #[serde(with = "duration")]
+    pub stop: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            health: Duration::from_mins(1),
+            // The proxies give a flip that they cannot prove 60 s before they refuse it; their
+            // reason is worth waiting for.
+            flip: Duration::from_secs(75),
+            drain: Duration::from_secs(30),
+            warm: Duration::from_mins(10),
+            lost: Duration::from_mins(15),
+            stop: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Values as they were before a deploy; `None` where there was none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Before {
+    /// `active`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<String>,
+    /// `app`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+}
+
+impl Before {
+    /// `active` as it was, if it could be read.
+    pub fn active(&self) -> Option<Active> {
+        self.active.as_ref().and_then(|text| text.parse().ok())
+    }
+}
+
+impl Deploy {
+    /// Reads a stored value.
+    pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
+        strict::object(strict::text(value)?)
+    }
+
+    /// Whether it is not over: it runs, or was left half done.
+    pub fn unfinished(&self) -> bool {
+        self.stage != Stage::Warm
+    }
+
+    /// The last step that was begun.
+    pub fn step(&self) -> Option<&StepTime> {
+        self.steps.last()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written() {
+        let who = Who { user: "ann".into(), host: "ci-7".into(), pid: 42 };
+        let earlier = Deploy {
+            id: "20260101T000000-00000001".into(),
+            who: who.clone(),
+            began: Timestamp::UNIX_EPOCH,
+            slot: Slot::Blue,
+            version: Some("1.0".into()),
+            image: None,
+            engine: None,
+            limits: Limits::default(),
+            plan: Step::ALL.to_vec(),
+            steps: vec![],
+            stage: Stage::Warm,
+            before: Before::default(),
+            previous: None,
+            replaced: None,
+            undo: None,
+            warm_until: Some(Timestamp::UNIX_EPOCH),
+            earlier: None,
+        };
+        let record = Deploy {
+            slot: Slot::Green,
+            stage: Stage::Announced,
+            steps: vec![StepTime { step: Step::Pull, began: Timestamp::UNIX_EPOCH, ended: None }],
+            replaced: Some(Token::from("1-2-3")),
+            undo: Some(who),
+            earlier: Some(Box::new(earlier.clone())),
+            ..earlier
+        };
+        let written = serde_json::to_vec(&record).unwrap();
+        assert_eq!(Deploy::parse(&written).unwrap(), record);
+    }
+}

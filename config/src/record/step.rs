@@ -1,0 +1,79 @@
+//! What a deploy consists of.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One step of a deploy. Each may be repeated: what is done already is left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// The image is on the engine, and known by its digest.
+    Pull,
+    /// The containers run.
+    Start,
+    /// They answer their health check, asked from here.
+    Check,
+    /// The release is in the standby slot.
+    Announce,
+    /// Every live proxy has proved all its targets.
+    Prove,
+    /// New requests go to it.
+    Flip,
+    /// Every live proxy says that it serves it.
+    Acknowledge,
+    /// No live proxy has a request on the previous release.
+    Drain,
+    /// The release that was in the slot before is stopped.
+    Retire,
+}
+
+impl Step {
+    /// All, in the order of a deploy.
+    pub const ALL: [Self; 9] = [
+        Self::Pull,
+        Self::Start,
+        Self::Check,
+        Self::Announce,
+        Self::Prove,
+        Self::Flip,
+        Self::Acknowledge,
+        Self::Drain,
+        Self::Retire,
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Start => "start",
+            Self::Check => "check",
+            Self::Announce => "announce",
+            Self::Prove => "prove",
+            Self::Flip => "flip",
+            Self::Acknowledge => "acknowledge",
+            Self::Drain => "drain",
+            Self::Retire => "retire",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// When a step was done, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepTime {
+    /// The step.
+    pub step: Step,
+    /// When it was begun.
+    pub began: Timestamp,
+    /// When it was done; `None` while it is being done, or where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+}
