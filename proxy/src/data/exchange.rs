@@ -13,6 +13,13 @@ use super::trail::Record;
 use super::tunnel::End;
 use crate::metrics::meters::{Fault, Retry};
 
+/// The most that is read of an answer at a time: on large bodies, a piece of 256 KiB costs a tenth less
+/// than one of 128 KiB. It is also what a client that takes nothing keeps in memory.
+const PIECE: usize = 256 * 1024;
+/// The same for a client of HTTP/2, which may leave many answers waiting, and gets them in frames of
+/// 16 KiB.
+const STREAM_PIECE: usize = 64 * 1024;
+
 /// One request and its answer. Held by both bodies: when the last of them is dropped, the lease
 /// ends and the answer is counted.
 #[derive(Debug)]
@@ -85,7 +92,17 @@ impl Exchange {
     /// Whether the client has to take what it was sent before it is sent more. HTTP/2 has windows for
     /// that, one for each stream.
     pub(super) fn waits_for_client(&self) -> bool {
-        Rc::ptr_eq(&self.deadline, self.client.deadline()) && self.client.is_waited_for()
+        self.has_client_alone() && self.client.is_waited_for()
+    }
+
+    /// The most that is read of an answer at a time, in bytes.
+    pub(super) fn piece(&self) -> usize {
+        if self.has_client_alone() { PIECE } else { STREAM_PIECE }
+    }
+
+    /// Whether nothing else goes on on the client's connection: HTTP/1.1.
+    fn has_client_alone(&self) -> bool {
+        Rc::ptr_eq(&self.deadline, self.client.deadline())
     }
 
     /// A piece of the request body has moved, and so has the deadline.

@@ -37,8 +37,8 @@ pub(super) async fn forward(
     let mut target = exchange.place.target();
     let bodyless = body.is_end_stream();
     let repeatable = bodyless && head.method.is_idempotent();
-    // Whether a kept connection will not do, and whether a target has refused it.
-    let (mut fresh, mut refused) = (false, false);
+    // Whether a kept connection will not do; whether no connection was made; whether it was refused.
+    let (mut fresh, mut unreachable, mut refused) = (false, false, false);
     loop {
         if let Some(record) = exchange.record() {
             record.target.set(target);
@@ -49,11 +49,11 @@ pub(super) async fn forward(
             Some(upstream) => upstream,
             None => match connect(local, exchange, target).await {
                 Ok(upstream) => upstream,
-                Err(error) if !fresh && error.fault().is_some() => {
+                Err(error) if !unreachable && error.fault().is_some() => {
                     exchange.retried(Retry::Connect);
                     exchange.place.failed();
                     target = exchange.place.again();
-                    fresh = true;
+                    (fresh, unreachable) = (true, true);
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -62,7 +62,7 @@ pub(super) async fn forward(
         if matches!(exchange.sending(), Sending::Done | Sending::Held) {
             exchange.deadline.allow(release.release.limits.response);
         }
-        let failed = match upstream.send(head, body, &exchange.deadline).await {
+        let failed = match upstream.send(head, body, exchange).await {
             Ok(answer) if answer.status == StatusCode::SWITCHING_PROTOCOLS => {
                 return switched(exchange, answer, upstream, upgrade)
                     .ok_or_else(|| ProxyError::Switched { target: name(exchange, target) });

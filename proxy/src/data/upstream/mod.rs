@@ -9,7 +9,7 @@ use hyper::body::{Frame, SizeHint};
 
 use super::body::RequestBody;
 use super::client::Client;
-use super::deadline::Deadline;
+use super::exchange::Exchange;
 use super::local::{Local, LocalRelease};
 use crate::codec::Malformed;
 use crate::descriptors;
@@ -86,7 +86,8 @@ impl Upstream {
         }
     }
 
-    /// Sends `head` and `body`, and waits for the head of the answer, until `deadline`.
+    /// Sends `head` and `body`, and waits for the head of the answer, until the deadline of
+    /// `exchange`.
     ///
     /// # Cancel safety
     ///
@@ -95,11 +96,11 @@ impl Upstream {
         &mut self,
         head: &request::Parts,
         body: RequestBody,
-        deadline: &Deadline,
+        exchange: &Exchange,
     ) -> Result<response::Parts, SendFailed> {
         match self {
-            Self::Http1(upstream) => upstream.send(head, body, deadline).await,
-            Self::Http2(upstream) => upstream.send(head, body, deadline).await,
+            Self::Http1(upstream) => upstream.send(head, body, exchange).await,
+            Self::Http2(upstream) => upstream.send(head, body, exchange).await,
         }
     }
 

@@ -197,6 +197,25 @@ async fn a_refused_stream_is_tried_once_more_if_it_has_no_body() {
 }
 
 #[tokio::test]
+async fn a_refused_stream_is_tried_once_more_after_a_target_that_could_not_be_reached() {
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (mut one, mut other) = (Target::start().await, Target::start().await);
+    let proxy = Proxy::with(short(|_| {}), ClientLimits::default());
+    let targets = [dead, one.address, other.address].map(|address| format!("\"{address}\""));
+    let slot = format!(r#"{{"protocol":"h2c","targets":[{}]}}"#, targets.join(","));
+    proxy.flip(&proxy.announce("first", &slot).await);
+    let mut next = async || tokio::select! { at = one.next() => at, at = other.next() => at };
+    // Whichever of them is the first one's turn.
+    for _ in 0..6 {
+        let mut client = proxy.client().await;
+        client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        next().await.answer.send_reset(Reason::REFUSED_STREAM);
+        next().await.answer("from another");
+        assert_eq!(client.answer().await.body, "from another");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_the_target_may_have_acted_on_is_not_sent_again() {
     let (mut target, proxy) = Target::behind(|_| {}).await;
     for head in [

@@ -13,7 +13,7 @@ use http::{Method, StatusCode, request, response};
 use hyper::body::{Frame, SizeHint};
 
 use super::super::body::RequestBody;
-use super::super::deadline::Deadline;
+use super::super::exchange::Exchange;
 use super::{Break, SendFailed};
 use crate::codec::body::Body;
 use crate::codec::framing::Framing;
@@ -45,6 +45,8 @@ pub(in crate::data) struct Upstream {
     part: Vec<u8>,
     /// The body of the answer.
     body: Body,
+    /// The most that is read of it at a time.
+    most: usize,
 }
 
 impl Upstream {
@@ -57,12 +59,13 @@ impl Upstream {
             unread: Bytes::new(),
             part: Vec::new(),
             body: Body::NONE,
+            most: 0,
         }
     }
 
     /// Whether it can take a request: its target has neither closed it nor sent what nobody asked for.
     pub(in crate::data) fn is_alive(&self, cx: &mut Context<'_>) -> bool {
-        room::poll_read(&mut self.stream.borrow_mut(), cx).is_pending()
+        room::poll_read(&mut self.stream.borrow_mut(), 1, cx).is_pending()
     }
 
     /// See [`super::Upstream::send`].
@@ -70,12 +73,13 @@ impl Upstream {
         &mut self,
         head: &request::Parts,
         body: RequestBody,
-        deadline: &Deadline,
+        exchange: &Exchange,
     ) -> Result<response::Parts, SendFailed> {
+        self.most = exchange.piece();
         self.outgoing.begin(head, body);
         let mut interim = 0;
         poll_fn(|cx| match self.poll_answer(&head.method, &mut interim, cx) {
-            Poll::Pending if deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
+            Poll::Pending if exchange.deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
             polled => polled,
         })
         .await
@@ -161,7 +165,7 @@ impl Upstream {
 
     /// Some bytes of the target.
     fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Break>> {
-        match ready!(room::poll_read(&mut self.stream.borrow_mut(), cx)) {
+        match ready!(room::poll_read(&mut self.stream.borrow_mut(), self.most, cx)) {
             Ok(bytes) if bytes.is_empty() => Poll::Ready(Err(Break::Closed)),
             Ok(bytes) => Poll::Ready(Ok(bytes)),
             Err(error) => Poll::Ready(Err(Break::Io(error))),

@@ -5,14 +5,11 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
 use crate::reach::Stream;
 
-/// The most that is read at a time. A system call costs as much as copying some 4 KiB, so larger pieces
-/// win little; and a piece is what a client that takes nothing keeps in memory.
-const BLOCK: usize = 128 * 1024;
 /// What is no larger than this is copied out, so that it does not keep a whole block.
 const SMALL: usize = 16 * 1024;
 
@@ -21,14 +18,18 @@ thread_local! {
     static ROOM: RefCell<BytesMut> = RefCell::default();
 }
 
-/// Reads what has come on `stream`; nothing at its end.
-pub(super) fn poll_read(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+/// Reads what has come on `stream`, up to `most`; nothing at its end.
+pub(super) fn poll_read(
+    stream: &mut Stream,
+    most: usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Bytes>> {
     ROOM.with_borrow_mut(|room| {
-        if room.capacity() < BLOCK / 2 {
+        if room.capacity() < most {
             // The same block again, unless some of it is still on its way to a client.
-            room.reserve(BLOCK);
+            room.reserve(most);
         }
-        let length = ready!(pin!(stream.read_buf(room)).poll(cx))?;
+        let length = ready!(pin!(stream.read_buf(&mut room.limit(most))).poll(cx))?;
         if length > SMALL {
             return Poll::Ready(Ok(room.split_to(length).freeze()));
         }
