@@ -1,6 +1,7 @@
 //! The floor under every figure: bytes copied both ways, one read and one write for each piece.
 //!
-//! `bench-copy LISTEN TARGET [THREADS]`. Whatever a proxy costs above this, it costs for HTTP.
+//! `bench-copy LISTEN TARGET [LISTEN TARGET]...`, on two threads. What a proxy costs above this, it
+//! costs for HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +9,9 @@ use std::process::ExitCode;
 
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
+
+const THREADS: usize = 2;
 
 /// The largest read.
 const PIECE: usize = 64 * 1024;
@@ -17,28 +20,38 @@ const PIECE: usize = 64 * 1024;
 const BACKLOG: i32 = 4096;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let address = |n: usize| arguments.get(n).and_then(|text| text.parse::<SocketAddr>().ok());
-    let (Some(listen), Some(target)) = (address(0), address(1)) else {
-        return ExitCode::from(2);
+    let addresses: Result<Vec<SocketAddr>, _> =
+        std::env::args().skip(1).map(|text| text.parse()).collect();
+    let Ok(addresses) = addresses else { return ExitCode::from(2) };
+    let pairs: Vec<_> = addresses.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    let worker = || {
+        let pairs = pairs.clone();
+        std::thread::spawn(move || serve(&pairs))
     };
-    let threads = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(2);
-    // A floor that does not stand is seen by whoever connects.
-    let worker = || std::thread::spawn(move || serve(listen, target));
-    let workers: Vec<_> = (0..threads).map(|_| worker()).collect();
-    let ended = workers.into_iter().map(std::thread::JoinHandle::join);
-    ended.last().map_or(ExitCode::FAILURE, |_| ExitCode::FAILURE)
+    let workers: Vec<_> = (0..THREADS).map(|_| worker()).collect();
+    for worker in workers {
+        // Who wants to know waits until it can connect.
+        let _ = worker.join();
+    }
+    ExitCode::FAILURE
 }
 
-fn serve(listen: SocketAddr, target: SocketAddr) -> io::Result<()> {
+fn serve(pairs: &[(SocketAddr, SocketAddr)]) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let listener = bound(listen)?;
-        loop {
-            let (client, _) = listener.accept().await?;
-            tokio::task::spawn_local(copy(client, target));
+        let mut listeners = JoinSet::new();
+        for &(listen, target) in pairs {
+            listeners.spawn_local(accept(bound(listen)?, target));
         }
+        listeners.join_next().await.unwrap_or(Ok(Ok(())))?
     })
+}
+
+async fn accept(listener: TcpListener, target: SocketAddr) -> io::Result<()> {
+    loop {
+        let (client, _) = listener.accept().await?;
+        tokio::task::spawn_local(copy(client, target));
+    }
 }
 
 fn bound(listen: SocketAddr) -> io::Result<TcpListener> {
