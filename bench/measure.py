@@ -51,8 +51,8 @@ def charged(pid, load):
 
 def wrk(port, path, connections, seconds, scheme="http", extra=()):
     said = run(
-        need("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *extra,
-        f"{scheme}://127.0.0.1:{port}{path}", seconds=seconds,
+        need("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
+        f"{scheme}://127.0.0.1:{port}{path}", *extra, seconds=seconds,
     )
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", said)

@@ -99,18 +99,18 @@ class Missing(Exception):
     """Why a peer is left out."""
 
 
-def backend(parts, addresses=()):
+def backend(parts, name="backend", addresses=()):
     """nginx that serves files, on more addresses than one if they are named. Returns its port."""
     www = parts.dir / "www"
     www.mkdir(exist_ok=True)
     www.chmod(0o755)
-    for name, size in SIZES.items():
-        (www / name).write_bytes(bytes(n * 7 % 251 for n in range(1024)) * (size // 1024))
+    for file, size in SIZES.items():
+        (www / file).write_bytes(bytes(n * 7 % 251 for n in range(1024)) * (size // 1024))
     port = parts.port()
-    listen = "".join(f"listen {address}:{port} reuseport backlog=4096; " for address in addresses)
-    body = parts.config("backend.conf", http=port, listen=listen)
-    parts.start("backend", *nginx(parts, "backend", body))
-    parts.answers("backend", port)
+    listen = " ".join(f"listen {address}:{port} reuseport backlog=4096;" for address in addresses)
+    body = parts.config("backend.conf", f"{name}.conf", http=port, listen=listen)
+    parts.start(name, *nginx(parts, name, body))
+    parts.answers(name, port)
     return port
 
 

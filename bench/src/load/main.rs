@@ -5,7 +5,7 @@
 //! # Layout
 //!
 //! - `exchange`: one request and its answer
-//! - `open`: requests at a fixed rate, whatever becomes of them; `pace`: the clock they go by
+//! - `requests`: over kept connections; `pace`: the clock that a fixed rate goes by
 //! - `handshake`: a TLS connection for each request
 //! - `websocket`: messages that come back
 //! - `tally`: what became of all
@@ -15,8 +15,8 @@
 
 mod exchange;
 mod handshake;
-mod open;
 mod pace;
+mod requests;
 mod tally;
 mod websocket;
 
@@ -30,14 +30,14 @@ use tokio::task::LocalSet;
 #[derive(Debug, Parser)]
 #[command(about)]
 enum Kind {
-    /// A fixed number of requests a second over kept connections. Latency begins when a request
-    /// should have been sent, not when it could be.
-    Open {
+    /// Requests over kept connections.
+    Requests {
         #[command(flatten)]
         load: Load,
-        /// Requests a second.
+        /// So many a second. Latency begins when a request was due, not when it could be sent.
+        /// Without it, as many as are answered.
         #[arg(long)]
-        rate: f64,
+        rate: Option<f64>,
     },
     /// A TLS 1.3 handshake and one request for each connection.
     Handshake {
@@ -96,7 +96,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let tally = LocalSet::new().block_on(&runtime, async {
         match kind {
-            Kind::Open { load, rate } => open::run(&load, rate).await,
+            Kind::Requests { load, rate } => requests::run(&load, rate).await,
             Kind::Handshake { load, ca, resume } => handshake::run(&load, &ca, resume).await,
             Kind::Websocket { load, size } => websocket::run(&load, size).await,
             Kind::Certificate { .. } => unreachable!("written above"),

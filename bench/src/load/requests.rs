@@ -1,6 +1,7 @@
-//! Requests at a fixed rate. One that finds all connections busy waits, and its time counts from
-//! when it was due: whoever only measures what could be sent leaves out the worst (coordinated
-//! omission).
+//! Requests over kept connections, at a fixed rate or as fast as they are answered.
+//!
+//! At a fixed rate, one that finds all connections busy waits, and its time counts from when it was
+//! due: whoever only measures what could be sent leaves out the worst (coordinated omission).
 
 use std::io;
 use std::rc::Rc;
@@ -17,7 +18,7 @@ use crate::tally::Tally;
 /// How long after the last request its answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run(load: &Load, rate: f64) -> Tally {
+pub(crate) async fn run(load: &Load, rate: Option<f64>) -> Tally {
     let tally = Tally::default();
     let mut connections = Vec::new();
     for _ in 0..load.connections {
@@ -25,20 +26,27 @@ pub(crate) async fn run(load: &Load, rate: f64) -> Tally {
         connections.push(connect(load).await.ok());
     }
     let began = Instant::now();
-    let pace = Rc::new(Pace::begin(rate, load.time()).unwrap());
+    let pace = rate.map(|rate| Rc::new(Pace::begin(rate, load.time()).unwrap()));
     let mut clients = JoinSet::new();
     for connection in connections {
-        clients.spawn_local(client(load.clone(), connection, Rc::clone(&pace), tally.clone()));
+        clients.spawn_local(client(load.clone(), connection, pace.clone(), tally.clone()));
     }
     let all = async { while clients.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(load.time() + PATIENCE, all).await;
-    tally.end(began.elapsed(), pace.turns().saturating_sub(tally.over()));
+    let turns = pace.map_or_else(|| tally.over(), |pace| pace.turns());
+    tally.end(began.elapsed(), turns.saturating_sub(tally.over()));
     tally
 }
 
-async fn client(load: Load, mut connection: Option<Connection>, pace: Rc<Pace>, tally: Tally) {
+async fn client(
+    load: Load,
+    mut connection: Option<Connection>,
+    pace: Option<Rc<Pace>>,
+    tally: Tally,
+) {
     let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", load.path, load.address);
-    while let Some(due) = pace.turn().await {
+    let ends = Instant::now() + load.time();
+    while let Some(due) = turn(pace.as_deref(), ends).await {
         let exchange = async {
             let mut open = match connection.take() {
                 Some(open) => open,
@@ -49,6 +57,15 @@ async fn client(load: Load, mut connection: Option<Connection>, pace: Rc<Pace>, 
         };
         connection = tally.take(due, exchange.await);
     }
+}
+
+/// When the next request is due: at its turn, or at once.
+async fn turn(pace: Option<&Pace>, ends: Instant) -> Option<Instant> {
+    let Some(pace) = pace else {
+        let now = Instant::now();
+        return (now < ends).then_some(now);
+    };
+    pace.turn().await
 }
 
 type Connection = Exchange<TcpStream>;
