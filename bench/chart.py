@@ -1,20 +1,22 @@
-"""CPU per request as an SVG: a panel for each work, a bar for each proxy. Text and bars are legible on
-light and on dark, and follow whoever says which it is."""
+"""CPU per request as an SVG: a panel for each work, a bar for each proxy. It has a ground of its own,
+light or dark as the reader's system is, so that it is legible on any page."""
 
 from xml.sax.saxutils import escape
 
 import cpu
 import report
 
-COLUMNS, WIDTH, NAME, VALUE = 3, 330, 104, 58
-LINE, BAR, HEAD, GAP = 17, 11, 26, 18
+COLUMNS, WIDTH, NAME, VALUE = 3, 310, 82, 58
+LINE, BAR, HEAD, GAP, EDGE = 17, 11, 26, 18, 16
+NOTE = "CPU per request of the whole process tree, user and system; shorter is better"
 STYLE = """
+  .ground { fill: #ffffff }
   text { font: 11px system-ui, sans-serif; fill: #57606a }
   .title { font-weight: 600; fill: #24292f }
   .shunt { fill: #0f8a6d } .other { fill: #9aa4af } .floor { fill: #c9a227 }
   .mine { font-weight: 600; fill: #0f8a6d }
   @media (prefers-color-scheme: dark) {
-    text { fill: #9198a1 } .title { fill: #e6edf3 }
+    .ground { fill: #0d1117 } text { fill: #9198a1 } .title { fill: #e6edf3 }
     .shunt, .mine { fill: #2fbf9b } .other { fill: #6e7681 } .floor { fill: #a68a2d }
   }
 """
@@ -23,17 +25,24 @@ STYLE = """
 def svg(figures):
     results = figures["results"]
     panels = [(name, results[name]) for name in cpu.SCENARIOS if name in results]
-    parts, y = [], 0
+    parts, y = [], EDGE
     for row in range(0, len(panels), COLUMNS):
         three = panels[row : row + COLUMNS]
         for n, (name, of) in enumerate(three):
-            parts.append(panel(cpu.SCENARIOS[name].about, of, n * WIDTH, y))
+            parts.append(panel(cpu.SCENARIOS[name].about, of, EDGE + n * WIDTH, y))
         y += HEAD + LINE * max(len(of) for _, of in three) + GAP
     note = "CPU per request of the whole process tree, user and system; shorter is better"
-    parts.append(f'<text x="0" y="{y + 8}">{note}</text>')
-    size = f'width="{COLUMNS * WIDTH}" height="{y + 16}" viewBox="0 0 {COLUMNS * WIDTH} {y + 16}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
-    return "\n".join([head, f"<title>{note}</title>", f"<style>{STYLE}</style>", *parts, "</svg>\n"])
+    parts.append(f'<text x="{EDGE}" y="{y + 8}">{NOTE}</text>')
+    width, height = 2 * EDGE + COLUMNS * WIDTH - GAP, y + 8 + EDGE
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img">',
+        f"<title>{NOTE}</title>",
+        f"<style>{STYLE}</style>",
+        f'<rect class="ground" width="{width}" height="{height}" rx="8"/>',
+        *parts,
+        "</svg>\n",
+    ])
 
 
 def panel(title, of, x, y):

@@ -59,7 +59,7 @@ SCENARIOS = {
     "tls": Wrk("1 KiB, TLS 1.3, 64 kept connections", "/1k", 64, "tls"),
     "tls-new": BenchLoad("1 KiB, TLS 1.3, a new session each", *HANDSHAKE),
     "tls-resumed": BenchLoad("1 KiB, TLS 1.3, a resumed session each", *HANDSHAKE, "--resume"),
-    "http2": H2load("1 KiB, HTTP/2 over TLS, 16 connections of 16 streams", "/1k", 16, 16),
+    "http2": H2load("1 KiB, HTTP/2 over TLS, 16 × 16 streams", "/1k", 16, 16),
     "websocket": BenchLoad("WebSocket echo of 1 KiB, 64 connections", "websocket", "echo", "--path=/echo"),
 }
 

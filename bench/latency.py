@@ -50,10 +50,10 @@ def figures(name, field, rounds, seconds, rates):
 
 
 def summary(turns, rate):
-    worst = turns[0].get("first_error")
+    error = next((turn["first_error"] for turn in turns if turn.get("first_error")), None)
     said = {"rate": rate, "errors": sum(turn["errors"] for turn in turns)}
     for time in TIMES:
         of = [turn[time] for turn in turns]
         said[time] = statistics.median(of)
         said[f"{time}_spread"] = [min(of), max(of)]
-    return said | ({"first_error": worst} if worst else {})
+    return said | ({"first_error": error} if error else {})

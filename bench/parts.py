@@ -120,9 +120,9 @@ def find(program):
     return shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 
-def need(program):
+def need(program, how="`tools/need bench etcd` installs it"):
     """The same for what nothing goes without."""
     found = find(program)
     if not found:
-        raise SystemExit(f"{program} is not installed: `tools/need bench etcd` installs it")
+        raise SystemExit(f"{program} is not installed: {how}")
     return found

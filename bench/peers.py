@@ -13,7 +13,18 @@ from parts import find, need
 
 SIZES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20}
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "shunt"
-LOG = '[access_log]\npath = "{}"'
+TLS = """
+[[listen]]
+address = "127.0.0.1:{port}"
+tls = true
+[tls]
+certificates = "{directory}"
+min_version = "1.3"
+"""
+LOG = """
+[access_log]
+path = "{}"
+"""
 
 
 @dataclasses.dataclass
@@ -165,19 +176,22 @@ def _shunt(field, name, ports, log):
     put(store, "web", f"127.0.0.1:{field.app}", hosts=["*"], health={"path": "/1k"})
     echo = {"hosts": ["*"], "paths": ["/echo"], "health": {"kind": "tcp"}}
     put(store, "echo", f"127.0.0.1:{field.echo}", **echo)
-    config = shunt_config(
-        field.parts, name, **ports, store=f'directory = "{store}"',
-        access_log=LOG.format(log) if log else "",
-    )
+    more = TLS.format(port=ports["tls"], directory=field.parts.dir / "certs")
+    more += LOG.format(log) if log else ""
+    section = f'directory = "{store}"'
+    config = shunt_config(field.parts, name, http=ports["http"], store=section, more=more)
     command = (field.program("shunt-proxy"), "run", "--config", config)
     peer = field.run(name, ports, *command, version="--version")
     peer.log = log
     return peer
 
 
-def shunt_config(parts, name, threads=2, access_log="", admin=None, **values):
-    values.update(name=name, threads=threads, access_log=access_log, admin=admin or parts.port())
-    return parts.config("shunt.toml", f"{name}.toml", **values)
+def shunt_config(parts, name, http, store, threads=2, admin=None, more=""):
+    """A proxy's file; `more` is sections after the others."""
+    return parts.config(
+        "shunt.toml", f"{name}.toml", name=name, http=http, store=store, threads=threads,
+        admin=admin or parts.port(), more=more,
+    )
 
 
 def put(store, app, target, **settings):

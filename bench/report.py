@@ -7,7 +7,7 @@ LABELS = {
     "haproxy": "HAProxy",
     "envoy": "Envoy",
     "traefik": "Traefik",
-    "shunt-log": "shunt, access log",
+    "shunt-log": "shunt + log",
     "floor": "plain copy",
 }
 
@@ -47,7 +47,7 @@ def about(figures):
 def cpu_table(results):
     def cell(figures):
         low, high = figures["cpu_us_spread"]
-        return f"{number(figures['cpu_us'])} ({number(low)}-{number(high)})"
+        return number(figures["cpu_us"]) + spread(number(low), number(high))
 
     return matrix("CPU per request in µs", results, cell, ratio)
 
@@ -77,7 +77,7 @@ def latency_table(about, results):
 
     def time(figures, share):
         low, high = figures[f"{share}_spread"]
-        return f"{figures[share]:.2f} ms ({low:.2f}-{high:.2f})"
+        return f"{figures[share]:.2f} ms" + spread(f"{low:.2f}", f"{high:.2f}")
 
     return table(head, [
         [label(peer), f"{f['rate']:,.0f}", *(time(f, share) for share in latency.TIMES)]
@@ -110,6 +110,10 @@ def scale_table(f):
         ["a scrape of /metrics", "",
          f"{scrape['bytes'] / 1e6:.1f} MB in {scrape['ms']:.0f} ms, {scrape['cpu_ms']:.0f} ms of CPU"],
     ])
+
+
+def spread(low, high):
+    return f" ({low}-{high})" if low != high else ""
 
 
 def number(value):

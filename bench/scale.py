@@ -26,10 +26,7 @@ class Proxy:
         self.name = f"apps-{apps}"
         self.port, self.admin = self.parts.port(), self.parts.port()
         store = f'etcd = ["{etcd.url}"]\nprefix = "/{self.name}"'
-        config = peers.shunt_config(
-            self.parts, self.name, http=self.port, tls=self.parts.port(), admin=self.admin,
-            store=store,
-        )
+        config = peers.shunt_config(self.parts, self.name, self.port, store, admin=self.admin)
         self.command = (field.program("shunt-proxy"), "run", "--config", config)
 
     def fill(self, backend):
@@ -110,7 +107,9 @@ def run(field, rounds, seconds, apps):
     figures["memory_mib"] = {p.name: measure.memory_mib(p.pid) for p in (one, many)}
     figures["cpu_us"] = requests(one, many, rounds, seconds)
     say("flips")
-    idle = {proxy.name: proxy.idle(5) for proxy in (one, many)}
+    # Connections to targets are kept for some seconds, and looked through meanwhile.
+    time.sleep(8)
+    idle = {proxy.name: proxy.idle(10) for proxy in (one, many)}
     figures["flip_cpu_us"] = {p.name: p.flips(100, idle[p.name]) for p in (one, many)}
     say("scrapes")
     figures["scrape"] = scrapes(many)
