@@ -54,9 +54,10 @@ def panel(title, of, x, y):
         kind = "shunt" if peer.startswith("shunt") else "floor" if peer == "floor" else "other"
         mine = ' class="mine"' if kind == "shunt" else ""
         value = f"{report.number(figures['cpu_us'])} µs"
+        name, left = escape(report.label(peer)), x + NAME
         parts += [
-            f'<text{mine} x="{x + NAME - 6}" y="{top + 9}" text-anchor="end">{escape(report.label(peer))}</text>',
-            f'<rect class="{kind}" x="{x + NAME}" y="{top}" width="{long:.1f}" height="{BAR}" rx="2"/>',
-            f'<text{mine} x="{x + NAME + long + 5:.1f}" y="{top + 9}">{value}</text>',
+            f'<text{mine} x="{left - 6}" y="{top + 9}" text-anchor="end">{name}</text>',
+            f'<rect class="{kind}" x="{left}" y="{top}" width="{long:.1f}" height="{BAR}" rx="2"/>',
+            f'<text{mine} x="{left + long + 5:.1f}" y="{top + 9}">{value}</text>',
         ]
     return "\n".join(parts)

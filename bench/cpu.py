@@ -48,19 +48,22 @@ class BenchLoad:
 
 
 HANDSHAKE = ("handshake", "tls", "--connections=32", "--ca=@dir@/ca.pem")
+CLOSE = ("-H", "Connection: close")
 SCENARIOS = {
     "1k-1-connection": Wrk("1 KiB, 1 kept connection", "/1k", 1),
     "1k": Wrk("1 KiB, 64 kept connections", "/1k", 64),
     "1k-1000-connections": Wrk("1 KiB, 1,000 kept connections", "/1k", 1000),
     "100k": Wrk("100 KiB, 64 kept connections", "/100k", 64),
     "1m": Wrk("1 MiB, 16 kept connections", "/1m", 16),
-    "upload-1m": Wrk("upload of 1 MiB, 16 kept connections", "/upload", 16, extra=("-s", str(UPLOAD))),
-    "new-connections": Wrk("1 KiB, a new connection each", "/1k", 64, extra=("-H", "Connection: close")),
+    "upload-1m": Wrk("upload of 1 MiB, 16 kept connections", "/upload", 16, extra=("-s", UPLOAD)),
+    "new-connections": Wrk("1 KiB, a new connection each", "/1k", 64, extra=CLOSE),
     "tls": Wrk("1 KiB, TLS 1.3, 64 kept connections", "/1k", 64, "tls"),
     "tls-new": BenchLoad("1 KiB, TLS 1.3, a new session each", *HANDSHAKE),
     "tls-resumed": BenchLoad("1 KiB, TLS 1.3, a resumed session each", *HANDSHAKE, "--resume"),
     "http2": H2load("1 KiB, HTTP/2 over TLS, 16 × 16 streams", "/1k", 16, 16),
-    "websocket": BenchLoad("WebSocket echo of 1 KiB, 64 connections", "websocket", "echo", "--path=/echo"),
+    "websocket": BenchLoad(
+        "WebSocket echo of 1 KiB, 64 connections", "websocket", "echo", "--path=/echo"
+    ),
 }
 
 

@@ -77,7 +77,8 @@ class Counted:
         peers.put(store, "web", target, hosts=["*"], health={"path": "/1k"})
         section = f'directory = "{store}"'
         config = peers.shunt_config(parts, "counted", self.port, section, threads=1)
-        callgrind = ("--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={self.dir}/callgrind")
+        out = f"--callgrind-out-file={self.dir}/callgrind"
+        callgrind = ("--tool=callgrind", "--instr-atstart=no", out)
         self.process = parts.start(
             "counted", need("valgrind", "Debian has it under that name"), *callgrind, proxy, "run", "--config", config
         )

@@ -29,7 +29,8 @@ class Parts(contextlib.AbstractContextManager):
         self.dir = pathlib.Path(self._scratch.name)
         # The workers of nginx run as nobody where this runs as root.
         self.dir.chmod(0o755)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit("ended by a signal"))
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self.files = most
@@ -37,7 +38,7 @@ class Parts(contextlib.AbstractContextManager):
 
     def __exit__(self, *_):
         for process in self.processes.values():
-            process.terminate()
+            tell(process, signal.SIGTERM)
         for process in self.processes.values():
             ended(process)
         self._scratch.cleanup()
@@ -62,19 +63,27 @@ class Parts(contextlib.AbstractContextManager):
         return path
 
     def start(self, name, *command, **env):
-        """Starts a program whose output goes to a file."""
-        log = self._log(name).open("ab")
+        """Starts a program whose output goes to a file. It is ended with all that it starts."""
+        log = self.log(name).open("ab")
         self.processes[name] = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env={**os.environ, **env},
+            env={**os.environ, "TMPDIR": str(self.dir), **env}, start_new_session=True,
         )
         return self.processes[name]
 
     def stop(self, name):
         """Ends one before the others."""
         process = self.processes.pop(name)
-        process.terminate()
+        tell(process, signal.SIGTERM)
         ended(process)
+
+    def finish(self, name, within, codes=(0,)):
+        """Waits until one ends by itself, with one of these codes; returns its last line."""
+        code = self.processes[name].wait(within)
+        if code not in codes:
+            self._fail(f"{name} ended with code {code}", name)
+        del self.processes[name]
+        return self.log(name).read_text(errors="replace").splitlines()[-1]
 
     def answers(self, name, port, path="/1k", within=20):
         """Waits until GET is answered with 200, and returns the body."""
@@ -94,10 +103,11 @@ class Parts(contextlib.AbstractContextManager):
             self._fail(f"{name} ended with code {code}", name)
 
     def _fail(self, what, name):
-        lines = self._log(name).read_text(errors="replace").splitlines()[-20:]
+        lines = self.log(name).read_text(errors="replace").splitlines()[-20:]
         raise SystemExit("\n".join([what, *lines]))
 
-    def _log(self, name):
+    def log(self, name):
+        """Where its output goes."""
         return self.dir / f"{name}.log"
 
 
@@ -105,8 +115,14 @@ def ended(process):
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
-        process.kill()
+        tell(process, signal.SIGKILL)
         process.wait()
+
+
+def tell(process, number):
+    """Sends a signal to a process and all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def get(port, path, timeout=10):

@@ -32,13 +32,16 @@ def markdown(figures):
 
 
 def about(figures):
-    machine = figures["machine"]
-    versions = ", ".join(f"{label(p)} {v}" for p, v in figures["versions"].items() if v and p != "shunt-log")
+    machine, rounds = figures["machine"], figures["rounds"]
+    known = {peer: version for peer, version in figures["versions"].items() if version}
+    known.pop("shunt-log", None)
+    versions = ", ".join(f"{label(peer)} {version}" for peer, version in known.items())
+    turns = f"Medians of {rounds} turns of" if rounds > 1 else "One turn of"
     lines = [
-        f"{machine['cores']} × {machine['cpu']}, Linux {machine['kernel']}; load, backend and proxy share "
-        f"them. {versions} ({machine['commit']}). Medians of {figures['rounds']} turns of "
-        f"{figures['seconds']} s, lowest and highest in brackets. {figures['at'][:10]}, "
-        f"{figures['took_s'] / 60:.0f} minutes.",
+        f"{machine['cores']} × {machine['cpu']}, Linux {machine['kernel']}; load, backend and proxy "
+        f"share them. {versions} ({machine['commit']}). {turns} {figures['seconds']} s"
+        f"{'; lowest and highest in brackets' if rounds > 1 else ''}. "
+        f"{figures['at'][:10]}, {figures['took_s'] / 60:.0f} minutes."
     ]
     lines += [f"Left out: {label(peer)} ({reason})." for peer, reason in figures["left_out"].items()]
     return "\n".join(lines)

@@ -136,10 +136,8 @@ def requests(one, many, rounds, seconds):
         for name, (proxy, extra) in works.items():
             load = lambda: measure.wrk(proxy.port, "/1k", 64, seconds, extra=extra)
             turns[name].append(measure.charged(proxy.pid, load))
-    errors = sum(turn["errors"] for of in turns.values() for turn in of)
-    return {name: statistics.median(turn["cpu_us"] for turn in of[1:]) for name, of in turns.items()} | {
-        "errors": errors
-    }
+    cpu = {name: statistics.median(turn["cpu_us"] for turn in of[1:]) for name, of in turns.items()}
+    return cpu | {"errors": sum(turn["errors"] for of in turns.values() for turn in of)}
 
 
 def scrapes(proxy):

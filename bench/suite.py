@@ -72,15 +72,16 @@ def arguments():
         prog="bench/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     target = os.environ.get("CARGO_TARGET_DIR", "target")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="scenarios of this name, or with it in theirs")
-    parser.add_argument("--peers", default="", metavar="NAME,NAME", help=f"of {', '.join(peers.PEERS)}")
-    parser.add_argument("--rounds", type=int, help="turns of each peer (5)")
-    parser.add_argument("--seconds", type=int, help="of each turn (3)")
-    parser.add_argument("--quick", action="store_true", help="one round of one second, 50 flips")
-    parser.add_argument("--proxy", type=pathlib.Path, help="another shunt-proxy")
-    parser.add_argument("--programs", default=f"{target}/release", help="where cargo has built them")
-    parser.add_argument("--out", help="where to (bench if it is all of it, or else target/bench)")
-    parser.add_argument("--list", action="store_true", help="what there is")
+    add = parser.add_argument
+    add("--only", action="append", default=[], metavar="NAME", help="scenarios with this in their name")
+    add("--peers", default="", metavar="NAME,NAME", help=f"of {', '.join(peers.PEERS)}")
+    add("--rounds", type=int, help="turns of each peer (5)")
+    add("--seconds", type=int, help="of each turn (3)")
+    add("--quick", action="store_true", help="one round of one second, 50 flips")
+    add("--proxy", type=pathlib.Path, help="another shunt-proxy")
+    add("--programs", default=f"{target}/release", help="where cargo has built them")
+    add("--out", help="where to: bench if it is all of it, or else target/bench")
+    add("--list", action="store_true", help="say what there is")
     args = parser.parse_args()
     whole = not (args.only or args.peers or args.quick or args.proxy)
     args.rounds = args.rounds or (1 if args.quick else 5)
@@ -90,7 +91,7 @@ def arguments():
 
 
 def chosen(only):
-    """The scenarios asked for: by their name, or else by a part of it."""
+    """The scenarios asked for: the one of that name, or else those with it in theirs."""
     names = set()
     for wanted in only or [""]:
         found = {wanted} & set(SCENARIOS) or {name for name in SCENARIOS if wanted in name}

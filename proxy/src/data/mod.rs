@@ -57,6 +57,8 @@ mod http1;
 mod http2;
 pub mod listener;
 mod local;
+#[doc(hidden)]
+pub mod measured;
 mod per_address;
 pub mod plane;
 mod pool;
