@@ -23,13 +23,15 @@ COPY proxy/Cargo.toml proxy/
 COPY controller/Cargo.toml controller/
 COPY demo/Cargo.toml demo/
 COPY e2e/Cargo.toml e2e/
-RUN for crate in config proxy controller demo e2e; do \
+COPY conformance/Cargo.toml conformance/
+COPY bench/Cargo.toml bench/
+RUN for crate in config proxy controller demo e2e conformance bench; do \
         mkdir -p $crate/src $crate/tests; \
         touch $crate/src/lib.rs; \
         echo 'fn main() {}' | tee $crate/src/main.rs > $crate/tests/main.rs; \
     done \
     && cargo build --release --locked --package shunt-proxy --package shunt-controller \
-    && rm -rf config proxy controller demo e2e
+    && rm -rf config proxy controller demo e2e conformance bench
 
 COPY . .
 # Copied files are older than what was just built from the empty ones; cargo goes by time.

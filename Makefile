@@ -27,7 +27,7 @@ conformance: ## Raw bytes in, raw bytes out: shunt, nginx and HAProxy side by si
 
 bench: ## CPU per request and flip times, side by side with other proxies
 	@tools/need build etcd bench
-	@bench/run
+	@bench/run $(BENCH)
 
 soak: ## The long versions of the end-to-end tests, with their figures, and ten minutes of each fuzz target
 	@tools/need build check etcd docker registry image clients

@@ -1,100 +1,101 @@
-#!/usr/bin/env python3
-"""CPU per request of shunt-proxy and its peers, side by side, on the same backend.
+"""CPU per request of all peers in turns, on the same backend."""
 
-Every proxy runs with two workers in front of one nginx that serves files; wrk loads them in turns,
-and each turn is charged with the user and system time of the proxy's whole process tree. What is
-quoted is the ratio of medians: it holds from machine to machine far better than microseconds.
-
-    make bench                         all scenarios, a table and bench/results.json
-    make bench BENCH="--quick"         one short round each, to see that it works
-    python3 bench/cpu.py --only 1k     scenarios whose name contains "1k"
-"""
-
-import argparse
-import json
 import pathlib
 import statistics
 import sys
-import tempfile
 
 import measure
-import peers
 
+UPLOAD = pathlib.Path(__file__).parent / "config/upload.lua"
+
+
+class Wrk:
+    """Closed loop over HTTP/1.1: a connection sends when it has its answer."""
+
+    def __init__(self, about, path, connections, port="http", extra=()):
+        self.about, self.path, self.connections = about, path, connections
+        self.port, self.extra = port, extra
+
+    def load(self, _field, peer, seconds):
+        scheme = "https" if self.port == "tls" else "http"
+        port = getattr(peer, self.port)
+        return measure.wrk(port, self.path, self.connections, seconds, scheme, self.extra)
+
+
+class H2load:
+    """Streams of HTTP/2 over TLS."""
+
+    port = "tls"
+
+    def __init__(self, about, path, connections, streams):
+        self.about, self.path = about, path
+        self.connections, self.streams = connections, streams
+
+    def load(self, _field, peer, seconds):
+        return measure.h2load(peer.tls, self.path, self.connections, self.streams, seconds)
+
+
+class BenchLoad:
+    """What the load generator of this benchmark makes."""
+
+    def __init__(self, about, kind, port, *flags):
+        self.about, self.kind, self.port, self.flags = about, kind, port, flags
+
+    def load(self, field, peer, seconds):
+        program, port = field.program("bench-load"), getattr(peer, self.port)
+        flags = [flag.replace("@dir@", str(field.parts.dir)) for flag in self.flags]
+        return measure.bench_load(program, self.kind, port, seconds, *flags)
+
+
+HANDSHAKE = ("handshake", "tls", "--connections=32", "--ca=@dir@/ca.pem")
+CLOSE = ("-H", "Connection: close")
 SCENARIOS = {
-    # name: (path, connections, extra arguments for wrk, seconds)
-    "1k": ("/1k", 64, [], 5),
-    "1k-1000-connections": ("/1k", 1000, [], 5),
-    "100k": ("/100k", 64, [], 5),
-    "1m": ("/1m", 16, [], 5),
-    "new-connections": ("/1k", 64, ["-H", "Connection: close"], 5),
+    "1k-1-connection": Wrk("1 KiB, 1 kept connection", "/1k", 1),
+    "1k": Wrk("1 KiB, 64 kept connections", "/1k", 64),
+    "1k-1000-connections": Wrk("1 KiB, 1,000 kept connections", "/1k", 1000),
+    "100k": Wrk("100 KiB, 64 kept connections", "/100k", 64),
+    "1m": Wrk("1 MiB, 16 kept connections", "/1m", 16),
+    "upload-1m": Wrk("upload of 1 MiB, 16 kept connections", "/upload", 16, extra=("-s", UPLOAD)),
+    "new-connections": Wrk("1 KiB, a new connection each", "/1k", 64, extra=CLOSE),
+    "tls": Wrk("1 KiB, TLS 1.3, 64 kept connections", "/1k", 64, "tls"),
+    "tls-new": BenchLoad("1 KiB, TLS 1.3, a new session each", *HANDSHAKE),
+    "tls-resumed": BenchLoad("1 KiB, TLS 1.3, a resumed session each", *HANDSHAKE, "--resume"),
+    "http2": H2load("1 KiB, HTTP/2 over TLS, 16 × 16 streams", "/1k", 16, 16),
+    "websocket": BenchLoad(
+        "WebSocket echo of 1 KiB, 64 connections", "websocket", "echo", "--path=/echo"
+    ),
 }
 
 
-def main():
-    args = arguments()
-    with tempfile.TemporaryDirectory(prefix="shunt-bench-") as scratch:
-        with peers.Field(pathlib.Path(scratch), args.proxy) as field:
-            results = {}
-            for name, scenario in SCENARIOS.items():
-                if args.only in name:
-                    results[name] = run(name, scenario, field, args)
-    if not results:
-        sys.exit(f"no scenario has `{args.only}` in its name: {', '.join(SCENARIOS)}")
-    table(results)
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(results, indent=2) + "\n")
-    if any(peer["errors"] for peers_ in results.values() for peer in peers_.values()):
-        sys.exit("some requests failed: the figures above do not count")
-
-
-def arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--proxy", default="target/release/shunt-proxy", help="the program to test")
-    parser.add_argument("--only", default="", help="scenarios whose name contains this")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each peer (default 5)")
-    parser.add_argument("--quick", action="store_true", help="one round of one second")
-    parser.add_argument("--json", help="also write the figures to this file")
-    return parser.parse_args()
-
-
-def run(name, scenario, field, args):
-    path, connections, extra, seconds = scenario
-    rounds, seconds = (1, 1) if args.quick else (args.rounds, seconds)
-    turns = {peer.name: [] for peer in field.peers}
-    for peer in field.peers:
-        measure.wrk(peer, path, connections, extra, 1)
+def run(name, field, rounds, seconds):
+    """The figures of one scenario by peer."""
+    scenario = SCENARIOS[name]
+    able = [peer for peer in field.peers if getattr(peer, scenario.port)]
+    turns = {peer.name: [] for peer in able}
+    for peer in able:
+        scenario.load(field, peer, 1)
     for n in range(rounds):
         print(f"{name}: round {n + 1} of {rounds}", file=sys.stderr)
-        for peer in field.peers:
-            turns[peer.name].append(measure.turn(peer, path, connections, extra, seconds))
+        # Who comes first changes, so that no peer always comes after the same other.
+        for peer in able[n % len(able):] + able[: n % len(able)]:
+            load = lambda: scenario.load(field, peer, seconds)
+            turns[peer.name].append(measure.charged(peer.pid, load))
+            peer.forget()
     return {peer: summary(of) for peer, of in turns.items()}
 
 
 def summary(turns):
+    """Medians, and the spread of what is quoted."""
     cpu = [turn["cpu_us"] for turn in turns]
-    return {
+    figures = {
         "cpu_us": statistics.median(cpu),
         "cpu_us_spread": [min(cpu), max(cpu)],
         "requests_per_second": statistics.median(turn["rate"] for turn in turns),
-        "p99_ms": statistics.median(turn["p99_ms"] for turn in turns),
         "errors": sum(turn["errors"] for turn in turns),
     }
-
-
-def table(results):
-    print("| work | proxy | CPU per request | ratio to nginx | spread | requests/s | p99 |")
-    print("|---|---|---|---|---|---|---|")
-    for name, of in results.items():
-        base = of["nginx"]["cpu_us"]
-        for peer, r in of.items():
-            low, high = r["cpu_us_spread"]
-            print(
-                f"| {name} | {peer} | {r['cpu_us']:.1f} µs | {r['cpu_us'] / base:.2f} "
-                f"| {low:.1f}-{high:.1f} | {r['requests_per_second']:,.0f} | {r['p99_ms']:.2f} ms |"
-            )
-
-
-if __name__ == "__main__":
-    main()
+    for time in ("p50_ms", "p99_ms"):
+        if time in turns[0]:
+            figures[time] = statistics.median(turn[time] for turn in turns)
+    if error := next((turn["first_error"] for turn in turns if turn.get("first_error")), None):
+        figures["first_error"] = error
+    return figures

@@ -16,9 +16,9 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 
 import peers
+from parts import Parts, need
 
 HEADS = {
     "plain": "",
@@ -40,18 +40,18 @@ HEADS = {
 
 def main():
     args = arguments()
-    with tempfile.TemporaryDirectory(prefix="shunt-bench-") as scratch:
-        with Counted(pathlib.Path(scratch), args.proxy) as field:
-            load = Load(field.port, args.connections)
-            for name, head in HEADS.items():
-                if args.only in name:
-                    load.run(head, args.requests // 2)
-                    count, dump = field.count(lambda: load.run(head, args.requests), args.requests)
-                    print(f"{name}: {count:,.0f} instructions per request")
-                    if args.top:
-                        top(dump, args.requests, args.top)
-                    if args.dump:
-                        pathlib.Path(f"{args.dump}.{name}").write_bytes(dump.read_bytes())
+    with Parts() as parts:
+        counted = Counted(parts, pathlib.Path(args.proxy).resolve())
+        load = Load(counted.port, args.connections)
+        for name, head in HEADS.items():
+            if args.only in name:
+                load.run(head, args.requests // 2)
+                count, dump = counted.count(lambda: load.run(head, args.requests), args.requests)
+                print(f"{name}: {count:,.0f} instructions per request")
+                if args.top:
+                    top(dump, args.requests, args.top)
+                if args.dump:
+                    pathlib.Path(f"{args.dump}.{name}").write_bytes(dump.read_bytes())
 
 
 def arguments():
@@ -67,18 +67,22 @@ def arguments():
     return parser.parse_args()
 
 
-class Counted(peers.Field):
+class Counted:
     """The backend, and shunt-proxy with one data thread under callgrind."""
 
-    def _start(self, proxy):
-        app = self.backend()
-        self.port = self.shunt(proxy, app, threads=1)
-
-    def _run(self, *command):
-        if pathlib.Path(command[0]).name != "nginx":
-            out = f"--callgrind-out-file={self.dir}/callgrind"
-            command = ("valgrind", "--tool=callgrind", "--instr-atstart=no", out, *command)
-        super()._run(*command)
+    def __init__(self, parts, proxy):
+        self.dir, self.port = parts.dir, parts.port()
+        store = self.dir / "store"
+        target = f"127.0.0.1:{peers.backend(parts)}"
+        peers.put(store, "web", target, hosts=["*"], health={"path": "/1k"})
+        section = f'directory = "{store}"'
+        config = peers.shunt_config(parts, "counted", self.port, section, threads=1)
+        out = f"--callgrind-out-file={self.dir}/callgrind"
+        callgrind = ("--tool=callgrind", "--instr-atstart=no", out)
+        self.process = parts.start(
+            "counted", need("valgrind", "Debian has it under that name"), *callgrind, proxy, "run", "--config", config
+        )
+        parts.answers("counted", self.port)
 
     def count(self, work, requests):
         self._control("--instr=on")
@@ -93,7 +97,7 @@ class Counted(peers.Field):
         return total / requests, dump
 
     def _control(self, order):
-        command = ["callgrind_control", order, str(self.processes[-1].pid)]
+        command = ["callgrind_control", order, str(self.process.pid)]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 

@@ -1,166 +1,222 @@
-"""The backend, shunt-proxy and its peers, each with two workers on a free port."""
+"""The backend, shunt-proxy and its peers, each with two workers."""
 
-import contextlib
+import dataclasses
 import json
+import os
 import pathlib
-import socket
+import re
+import shutil
+import signal
 import subprocess
-import time
-import urllib.request
 
-NGINX = """
-worker_processes 2; daemon off; pid {dir}/{name}.pid; error_log {dir}/{name}.err;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off; keepalive_requests 1000000000; client_body_temp_path {dir}/{name}-body;
-  proxy_temp_path {dir}/{name}-proxy; fastcgi_temp_path {dir}/{name}-f;
-  uwsgi_temp_path {dir}/{name}-u; scgi_temp_path {dir}/{name}-s;
-  {body}
-}}
-"""
-BACKEND = "sendfile on; tcp_nopush on; server {{ listen 127.0.0.1:{port} reuseport; root {dir}/www; }}"
-PROXY = """
-  upstream app {{ server 127.0.0.1:{app}; keepalive 256; keepalive_requests 1000000000; }}
-  server {{
-    listen 127.0.0.1:{port} reuseport backlog=4096;
-    location / {{
-      proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_set_header Host $host; proxy_set_header X-Forwarded-Host $host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Request-Id $request_id;
-    }}
-  }}
-"""
-HAPROXY = """
-global
-  nbthread 2
-  maxconn 8192
-defaults
-  mode http
-  option forwardfor
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-frontend in
-  bind 127.0.0.1:{port}
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  default_backend app
-backend app
-  http-reuse always
-  server app 127.0.0.1:{app} check
-"""
-SHUNT = """
-name = "bench"
-threads = {threads}
+from parts import find, need
+
+SIZES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20}
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "shunt"
+TLS = """
 [[listen]]
 address = "127.0.0.1:{port}"
-[store]
-directory = "{dir}/store"
-[state]
-directory = "{dir}/state"
-[admin]
-address = "127.0.0.1:{admin}"
+tls = true
+[tls]
+certificates = "{directory}"
+min_version = "1.3"
 """
-SIZES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20}
+LOG = """
+[access_log]
+path = "{}"
+"""
 
 
+@dataclasses.dataclass
 class Peer:
-    """One running proxy."""
+    """A proxy that runs. A port it has not is what it cannot do."""
 
-    def __init__(self, name, port, process):
-        self.name, self.port, self.process, self.pid = name, port, process, process.pid
+    name: str
+    process: subprocess.Popen
+    version: str
+    http: int
+    tls: int = 0
+    echo: int = 0
+    log: pathlib.Path = None
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def forget(self):
+        """Begins the access log anew, so that it does not fill the disk."""
+        if self.log:
+            self.log.unlink(missing_ok=True)
+            os.kill(self.pid, signal.SIGUSR1)
 
 
-class Field(contextlib.AbstractContextManager):
-    """All peers, stopped and gone when the context ends."""
+class Field:
+    """The backend and all peers that are there."""
 
-    def __init__(self, scratch, proxy):
-        self.dir, self.processes, self.peers = scratch, [], []
+    def __init__(self, parts, programs, proxy=None, wanted=""):
+        self.parts, self.programs, self.proxy = parts, programs, proxy
+        self.peers, self.left_out = [], {}
+        subprocess.run([self.program("bench-load"), "certificate", parts.dir], check=True)
+        self._certificates()
+        self.app, self.echo = backend(parts), self._echo()
+        names = [name.strip() for name in wanted.split(",") if name.strip()]
+        if unknown := set(names) - set(PEERS):
+            raise SystemExit(f"no peer is called {', '.join(unknown)}: {', '.join(PEERS)}")
+        for name, start in PEERS.items():
+            if not names or name in names:
+                self._start(name, start)
+
+    def program(self, name):
+        """One of those that cargo builds."""
+        path = self.proxy if self.proxy and name == "shunt-proxy" else self.programs / name
+        if not path.exists():
+            raise SystemExit(f"{path} is not built: `bench/run` builds it")
+        return path.resolve()
+
+    def _start(self, name, start):
+        ports = {"http": self.parts.port(), "tls": self.parts.port()}
         try:
-            self._start(pathlib.Path(proxy).resolve())
-        except BaseException:
-            self.__exit__()
-            raise
+            peer = start(self, name, ports)
+        except Missing as missing:
+            self.left_out[name] = str(missing)
+            return
+        self.parts.answers(name, peer.http)
+        self.peers.append(peer)
 
-    def _start(self, proxy):
-        app = self.backend()
-        self._peer("nginx", self._nginx("nginx", PROXY, app=app))
-        port = free_port()
-        config = self._file("haproxy.cfg", HAPROXY.format(port=port, app=app))
-        self._run("haproxy", "-db", "-f", config)
-        self._peer("haproxy", port)
-        self._peer("shunt", self.shunt(proxy, app, threads=2))
+    def run(self, name, ports, program, *command, version="-v", **env):
+        process = self.parts.start(name, program, *command, **env)
+        said = subprocess.run([program, version], capture_output=True, text=True)
+        number = re.search(r"\b\d+\.\d+\.\d+\b", said.stdout + said.stderr)
+        return Peer(name, process, number[0] if number else "", echo=ports["http"], **ports)
 
-    def backend(self):
-        www = self.dir / "www"
-        www.mkdir()
-        # The workers run as nobody where this runs as root.
-        for place in (self.dir, www):
-            place.chmod(0o755)
-        for name, size in SIZES.items():
-            (www / name).write_bytes(bytes(n * 7 % 251 for n in range(1024)) * (size // 1024))
-        app = self._nginx("backend", BACKEND)
-        self._wait("backend", app)
-        return app
+    def config(self, template, ports):
+        return self.parts.config(template, app=self.app, echo=self.echo, **ports)
 
-    def shunt(self, proxy, app, threads):
-        port, admin = free_port(), free_port()
-        apps = self.dir / "store/apps/web"
-        apps.mkdir(parents=True)
-        (apps / "app").write_text(json.dumps({"hosts": ["*"], "health": {"path": "/1k"}}))
-        (apps / "blue").write_text(f"127.0.0.1:{app}")
-        (apps / "active").write_text("blue")
-        text = SHUNT.format(port=port, dir=self.dir, admin=admin, threads=threads)
-        self._run(proxy, "run", "--config", self._file("proxy.toml", text))
-        self._wait("shunt", port)
+    def _certificates(self):
+        certificate, key = (self.parts.dir / f"localhost.{end}" for end in ("crt", "key"))
+        (self.parts.dir / "certs").mkdir()
+        for file in (certificate, key):
+            shutil.copy(file, self.parts.dir / "certs")
+        (self.parts.dir / "localhost.pem").write_text(certificate.read_text() + key.read_text())
+
+    def _echo(self):
+        port = self.parts.port()
+        self.parts.start("echo", self.program("bench-echo"), f"127.0.0.1:{port}")
+        self.parts.answers("echo", port)
         return port
 
-    def _file(self, name, text):
-        path = self.dir / name
-        path.write_text(text)
-        return path
 
-    def _nginx(self, name, body, **values):
-        port = free_port()
-        body = body.format(port=port, dir=self.dir, **values)
-        config = self._file(f"{name}.conf", NGINX.format(dir=self.dir, name=name, body=body))
-        self._run("nginx", "-c", config, "-e", self.dir / f"{name}.err")
-        return port
-
-    def _run(self, *command):
-        log = (self.dir / f"{pathlib.Path(command[0]).name}.log").open("ab")
-        self.processes.append(subprocess.Popen(list(map(str, command)), stdout=log, stderr=log))
-
-    def _peer(self, name, port):
-        self._wait(name, port)
-        self.peers.append(Peer(name, port, self.processes[-1]))
-
-    def _wait(self, name, port):
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/1k", timeout=5) as answer:
-                    if len(answer.read()) == SIZES["1k"]:
-                        return
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    logs = "".join(p.read_text(errors="replace") for p in self.dir.glob("*.log"))
-                    raise SystemExit(f"{name} does not answer: {error}\n{logs}") from error
-            time.sleep(0.05)
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+class Missing(Exception):
+    """Why a peer is left out."""
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def backend(parts, name="backend", addresses=()):
+    """nginx that serves files, on more addresses than one if they are named. Returns its port."""
+    www = parts.dir / "www"
+    www.mkdir(exist_ok=True)
+    www.chmod(0o755)
+    for file, size in SIZES.items():
+        (www / file).write_bytes(bytes(n * 7 % 251 for n in range(1024)) * (size // 1024))
+    port = parts.port()
+    listen = " ".join(f"listen {address}:{port} reuseport backlog=4096;" for address in addresses)
+    body = parts.config("backend.conf", f"{name}.conf", http=port, listen=listen)
+    parts.start(name, *nginx(parts, name, body))
+    parts.answers(name, port)
+    return port
+
+
+def nginx(parts, name, body):
+    files = parts.files
+    config = parts.config(
+        "nginx.conf", f"{name}-main.conf", name=name, body=body, files=files, connections=files // 2
+    )
+    return need("nginx"), "-c", config, "-e", parts.dir / f"{name}.err"
+
+
+def nginx_peer(field, name, ports):
+    return field.run(name, ports, *nginx(field.parts, name, field.config("nginx-proxy.conf", ports)))
+
+
+def haproxy(field, name, ports):
+    program = find("haproxy")
+    if not program:
+        raise Missing("not installed: `tools/need bench` installs it")
+    return field.run(name, ports, program, "-db", "-f", field.config("haproxy.cfg", ports))
+
+
+def envoy(field, name, ports):
+    config = field.config("envoy.yaml", ports)
+    flags = ("--concurrency", 2, "--disable-hot-restart", "--log-level", "error", "-c", config)
+    return field.run(name, ports, fetched(name), *flags, version="--version")
+
+
+def traefik(field, name, ports):
+    field.config("traefik-routes.yaml", ports)
+    flag = f"--configFile={field.config('traefik.yaml', ports)}"
+    return field.run(name, ports, fetched(name), flag, version="version", GOMAXPROCS="2")
+
+
+def fetched(name):
+    program = CACHE / f"bench-{name}/proxy"
+    if not program.exists():
+        raise Missing("not there: `tools/need bench` fetches it where it can be had")
+    return program
+
+
+def shunt(field, name, ports):
+    return _shunt(field, name, ports, None)
+
+
+def shunt_with_log(field, name, ports):
+    return _shunt(field, name, ports, field.parts.dir / "access.log")
+
+
+def _shunt(field, name, ports, log):
+    store = field.parts.dir / f"{name}-store"
+    put(store, "web", f"127.0.0.1:{field.app}", hosts=["*"], health={"path": "/1k"})
+    echo = {"hosts": ["*"], "paths": ["/echo"], "health": {"kind": "tcp"}}
+    put(store, "echo", f"127.0.0.1:{field.echo}", **echo)
+    more = TLS.format(port=ports["tls"], directory=field.parts.dir / "certs")
+    more += LOG.format(log) if log else ""
+    section = f'directory = "{store}"'
+    config = shunt_config(field.parts, name, http=ports["http"], store=section, more=more)
+    command = (field.program("shunt-proxy"), "run", "--config", config)
+    peer = field.run(name, ports, *command, version="--version")
+    peer.log = log
+    return peer
+
+
+def shunt_config(parts, name, http, store, threads=2, admin=None, more=""):
+    """A proxy's file; `more` is sections after the others."""
+    return parts.config(
+        "shunt.toml", f"{name}.toml", name=name, http=http, store=store, threads=threads,
+        admin=admin or parts.port(), more=more,
+    )
+
+
+def put(store, app, target, **settings):
+    """An app with one release, in a directory store."""
+    keys = store / "apps" / app
+    keys.mkdir(parents=True)
+    (keys / "app").write_text(json.dumps(settings))
+    (keys / "blue").write_text(target)
+    (keys / "active").write_text("blue")
+
+
+def floor(field, name, ports):
+    echo = field.parts.port()
+    ways = ((ports["http"], field.app), (echo, field.echo))
+    addresses = [f"127.0.0.1:{port}" for way in ways for port in way]
+    process = field.parts.start(name, field.program("bench-copy"), *addresses)
+    return Peer(name, process, "", http=ports["http"], echo=echo)
+
+
+PEERS = {
+    "nginx": nginx_peer,
+    "haproxy": haproxy,
+    "envoy": envoy,
+    "traefik": traefik,
+    "shunt": shunt,
+    "shunt-log": shunt_with_log,
+    "floor": floor,
+}

@@ -35,6 +35,7 @@
 //! - `trail`: what is kept of a request for its error and for the access log
 //! - `error`: everything that can go wrong, its status and its side
 //! - `respond`: answers of the proxy's own
+//! - [`measured`]: steps of this walk for `benches/`
 
 mod balance;
 mod body;
@@ -59,6 +60,8 @@ mod http1;
 mod http2;
 pub mod listener;
 mod local;
+#[doc(hidden)]
+pub mod measured;
 mod per_address;
 pub mod plane;
 mod pool;

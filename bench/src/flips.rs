@@ -1,7 +1,7 @@
 //! How late a flip is: from the return of `etcdctl put` to the last answer that the old slot gave to
 //! a request sent after it, at half the rate that saturates the proxy. Part of `make bench`.
 //!
-//! `bench-flips [COUNT]`, 500 by default. Exit code 1 if a request failed.
+//! `bench-flips [COUNT]`, 500 by default. Prints one line of JSON. Exit code 1 if a request failed.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,18 +38,22 @@ async fn main() -> ExitCode {
     let full = loaded(&proxy, Duration::ZERO, Duration::from_secs(3)).await;
     let rate = f64::from(u32::try_from(full.sent()).unwrap()) / full.took().as_secs_f64();
     let pace = Duration::from_secs_f64(f64::from(CLIENTS) / (rate / 2.0));
-    println!("saturated at {rate:.0} requests a second; flips at half of that");
     let calm = loaded(&proxy, pace, Duration::from_secs(10)).await;
 
     let load = start(&proxy, pace);
     let late = flips(&store, &load, count).await;
     let report = load.stop().await;
     let late = late.measure(&report);
-    println!("flips                                {count}");
-    println!("requests sent, failed                {}, {}", report.sent(), report.failed());
-    println!("put to last answer of the old slot   {}", spread(&late));
-    println!("p99.9 of answers without flips       {:.2?}", calm.permille(999));
-    println!("p99.9 of answers during flips        {:.2?}", report.permille(999));
+    let late = |share: usize| ms(late[(late.len() * share / 1000).min(late.len() - 1)]);
+    let figures = serde_json::json!({
+        "flips": count,
+        "saturated_requests_per_second": rate,
+        "requests": report.sent(),
+        "failed": report.failed(),
+        "late_ms": { "p50": late(500), "p90": late(900), "p99": late(990), "worst": late(1000) },
+        "answers_p99.9_ms": { "calm": ms(calm.permille(999)), "flips": ms(report.permille(999)) },
+    });
+    println!("{figures}");
     if report.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -95,13 +99,6 @@ impl Flips {
     }
 }
 
-fn spread(sorted: &[Duration]) -> String {
-    let at = |share: usize| sorted[(sorted.len() * share / 1000).min(sorted.len() - 1)];
-    format!(
-        "median {:.2?}, p90 {:.2?}, p99 {:.2?}, worst {:.2?}",
-        at(500),
-        at(900),
-        at(990),
-        at(1000)
-    )
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }
