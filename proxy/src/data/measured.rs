@@ -21,6 +21,6 @@ pub fn forward_request(head: &mut request::Parts, origin: &Origin) {
 }
 
 /// Makes a target's response head the one the client gets.
-pub fn forward_response(head: &mut response::Parts) -> Option<bool> {
-    headers::forward_response(head, Some(1024))
+pub fn forward_response(head: &mut response::Parts) -> bool {
+    headers::forward_response(head)
 }
