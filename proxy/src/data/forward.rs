@@ -37,8 +37,8 @@ pub(super) async fn forward(
     let mut target = exchange.place.target();
     let bodyless = body.is_end_stream();
     let repeatable = bodyless && head.method.is_idempotent();
-    // Whether a kept connection will not do; whether no connection was made; whether it was refused.
-    let (mut fresh, mut unreachable, mut refused) = (false, false, false);
+    // Whether a kept connection will not do; whether no connection was made; whether it was turned down.
+    let (mut fresh, mut unreachable, mut turned_down) = (false, false, false);
     loop {
         if let Some(record) = exchange.record() {
             record.target.set(target);
@@ -73,8 +73,8 @@ pub(super) async fn forward(
         body = match failed {
             SendFailed::Unsent(body) if reused => body,
             SendFailed::Silent(_) if reused && repeatable => RequestBody::default(),
-            SendFailed::Refused(_) if bodyless && !refused => {
-                refused = true;
+            SendFailed::Refused(_) if bodyless && !turned_down => {
+                turned_down = true;
                 RequestBody::default()
             }
             failed => return Err(error(exchange, target, failed)),
