@@ -31,7 +31,9 @@ impl FromStr for Address {
         let wrong = |why: &str| {
             Mistake::new(format!("`{shown}` is no target (`host:port` or `unix:/path`): {why}"))
         };
-        if let Some(path) = text.strip_prefix("unix:") {
+        // In capitals, too: a host of that name would read as a path once it is written down.
+        let (scheme, path) = text.split_at_checked(5).unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("unix:") {
             // sun_path holds 108 bytes with its closing NUL: unix(7).
             return match path.starts_with('/') && path.len() < 108 && !path.contains('\0') {
                 true => Ok(Self::Unix(PathBuf::from(path))),
@@ -148,6 +150,8 @@ mod tests {
         for text in ["10.0.0.11:9001", "web_1:80", "[::1]:8080", "unix:/run/web.sock"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
+        let capitals = "UNIX:/run/web.sock".parse::<Address>().unwrap();
+        assert_eq!(capitals.to_string(), "unix:/run/web.sock");
     }
 
     #[test]
@@ -163,6 +167,7 @@ mod tests {
             "http://web:80",
             "a b:80",
             "unix:relative",
+            "Unix:8",
             "10.0.0.256:80",
             "::1:80",
             "[::g]:80",
