@@ -224,11 +224,7 @@ impl Download {
     ) -> Self {
         let idle = exchange.release().release.limits.idle;
         exchange.deadline.allow_per_byte(idle);
-        // A target that has answered without the body it was to say a word for gets none of it, and
-        // nothing else can follow on that connection.
-        if exchange.sending() != Sending::Held {
-            upstream.send_apart();
-        }
+        upstream.send_apart();
         Self { upstream: Some(upstream), keep, target, exchange, clock: Rc::clone(clock) }
     }
 
@@ -280,7 +276,11 @@ impl Download {
 
     /// The body is over: keeps the connection, if that can be kept.
     fn finish(&mut self) {
-        if let Some(upstream) = self.upstream.take() {
+        // A target that has answered to the end, and has not asked for the body before it, gets none
+        // of it: nothing else can follow on that connection.
+        if let Some(upstream) = self.upstream.take()
+            && self.exchange.sending() != Sending::Held
+        {
             self.exchange.release().pools[self.target].put(&self.clock, upstream, self.keep);
         }
     }

@@ -51,3 +51,19 @@ async fn a_target_that_waits_for_the_body_gets_it_all_the_same() {
     conn.answer("done").await;
     assert_eq!(client.answer().await.body, "done");
 }
+
+#[tokio::test]
+async fn a_target_that_begins_its_answer_first_gets_the_body_all_the_same() {
+    let backend = Backend::bind().await;
+    let proxy = Proxy::serving(&[backend.address()]);
+    let mut client = proxy.client().await;
+    client.write(ASK).await;
+    let mut conn = backend.accept().await;
+    conn.request().await;
+    conn.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n").await;
+    assert!(client.head().await.starts_with("http/1.1 200"));
+    client.write("echo").await;
+    conn.expect("echo").await;
+    conn.write("echo").await;
+    assert_eq!(client.take(4).await, b"echo");
+}
