@@ -56,9 +56,14 @@ enum Protocol {
     Http2,
 }
 
-/// Serves `stream`, which came in through `door`, in a task of its own.
-pub(super) fn spawn(local: &Rc<Local>, door: &Rc<Door>, stream: TcpStream, peer: SocketAddr) {
-    let admitted = local.clients.admit(peer, stream.local_addr().ok());
+/// Serves `stream`, which came in through `door` from one address to another, in a task of its own.
+pub(super) fn spawn(
+    local: &Rc<Local>,
+    door: &Rc<Door>,
+    stream: TcpStream,
+    (from, to): (SocketAddr, Option<SocketAddr>),
+) {
+    let admitted = local.clients.admit(from, to);
     tokio::task::spawn_local(serve(Rc::clone(local), Rc::clone(door), stream, admitted));
 }
 

@@ -1,10 +1,13 @@
 //! One data thread: accepts, ticks, sweeps, and ends.
 
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
+use std::task::Poll;
 use std::time::Duration;
-use std::{future, io};
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
@@ -70,7 +73,7 @@ async fn stopped(seat: &mut Seat) -> Duration {
     match seat.stop.wait_for(Option::is_some).await {
         Ok(grace) => grace.unwrap_or_default(),
         // The plane was dropped without a shutdown: the process is ending by itself.
-        Err(_) => future::pending().await,
+        Err(_) => pending().await,
     }
 }
 
@@ -79,16 +82,20 @@ async fn accept(local: Rc<Local>, door: Rc<Door>, socket: std::net::TcpListener)
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "listener cannot be watched"),
     };
+    // Where it listens on one address alone, that is where all have connected to.
+    let here = listener.local_addr().ok().filter(|here| !here.ip().is_unspecified());
+    let mut left = pin!(local.left());
     loop {
-        let accepted = tokio::select! {
-            biased;
-            accepted = listener.accept() => accepted,
-            () = local.left() => return,
-        };
+        let next = poll_fn(|cx| match listener.poll_accept(cx) {
+            Poll::Pending => left.as_mut().poll(cx).map(|()| None),
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+        });
+        let Some(accepted) = next.await else { return };
         match accepted {
             Ok((stream, peer)) => {
                 wait_for_room(&local).await;
-                connection::spawn(&local, &door, stream, peer);
+                let to = here.or_else(|| stream.local_addr().ok());
+                connection::spawn(&local, &door, stream, (peer, to));
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
