@@ -58,6 +58,7 @@ impl Exchange {
         began: Instant,
         record: Option<Box<Record>>,
     ) -> Rc<Self> {
+        client.hold_open();
         Rc::new(Self {
             client,
             deadline,
@@ -169,5 +170,6 @@ impl Drop for Exchange {
         if let Some(record) = &self.record {
             record.write(self.status.get(), Some(self.release()));
         }
+        self.client.let_go();
     }
 }

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use super::balance::{Asked, Asker, Balancer, Place, Wish};
-use super::client::Clients;
+use super::clients::Clients;
 use super::clock::{Clock, Moment};
 use super::deadline::Deadlines;
 use super::error::ProxyError;

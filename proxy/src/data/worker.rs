@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::clients::Clients;
 use super::clock::TICK;
 use super::connection;
 use super::door::Door;
@@ -141,12 +142,16 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut)
 }
 
-fn seat_counts(seat: &Seat) -> impl Fn(usize) + use<> {
-    let (connections, thread) = (seat.connections.clone(), seat.thread);
-    move |n| connections[thread].store(n, Relaxed)
+fn seat_counts(seat: &Seat) -> impl Fn(&Clients) + use<> {
+    let (connections, resting) = (seat.connections.clone(), seat.resting.clone());
+    let thread = seat.thread;
+    move |clients| {
+        connections[thread].store(clients.len(), Relaxed);
+        resting[thread].store(clients.resting(), Relaxed);
+    }
 }
 
-async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
+async fn tick(local: Rc<Local>, show: impl Fn(&Clients)) {
     let started = Instant::now();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -154,9 +159,9 @@ async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
     loop {
         ticks.tick().await;
         local.clock.set(started.elapsed());
-        local.deadlines.wake_overdue();
+        local.deadlines.tick();
         local.tick();
-        show(local.clients.len());
+        show(&local.clients);
         nth = nth.wrapping_add(1);
         if nth.is_multiple_of(SWEEP) {
             local.sweep();
