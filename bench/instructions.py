@@ -12,6 +12,7 @@ Requests come in waves over a few connections, as they do under load: one wake s
 
 import argparse
 import collections
+import os
 import pathlib
 import re
 import socket
@@ -100,7 +101,9 @@ class Counted:
 
     def _control(self, order):
         command = ["callgrind_control", order, str(self.process.pid)]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        # Where it looks for the pipes of valgrind, which are in the directory for temporary files.
+        where = {**os.environ, "TMPDIR": str(self.dir)}
+        subprocess.run(command, check=True, capture_output=True, timeout=60, env=where)
 
 
 class Load:
