@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Instructions per request of shunt-proxy on a kept-alive connection, counted by callgrind.
+"""Instructions per request of shunt-proxy, on a kept-alive connection or a new one, counted by callgrind.
 
 CPU time needs a quiet machine and many rounds; this count hardly depends on what else runs, so a
 change of a few hundred instructions shows in half a minute. System calls count as their entry alone.
 Requests come in waves over a few connections, as they do under load: one wake serves several.
 
-    python3 bench/instructions.py              the figure for a plain request and for a browser's
+    python3 bench/instructions.py              the figure for a plain request, for a browser's, and for
+                                               a plain one with the connection it comes on
     python3 bench/instructions.py --top 25     also the functions that cost most, per request
 """
 
 import argparse
 import collections
+import os
 import pathlib
 import re
 import socket
@@ -35,6 +37,7 @@ HEADS = {
         "Accept-Language: en-US,en;q=0.5\r\n"
         "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n"
     ),
+    "new": "Connection: close\r\n",
 }
 
 
@@ -98,21 +101,26 @@ class Counted:
 
     def _control(self, order):
         command = ["callgrind_control", order, str(self.process.pid)]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        # Where it looks for the pipes of valgrind, which are in the directory for temporary files.
+        where = {**os.environ, "TMPDIR": str(self.dir)}
+        subprocess.run(command, check=True, capture_output=True, timeout=60, env=where)
 
 
 class Load:
-    """Kept-alive connections that ask together and wait for each other."""
+    """Connections that ask together and wait for each other: kept alive, or new where the head says so."""
 
     def __init__(self, port, connections):
-        self.host = f"127.0.0.1:{port}"
-        address = ("127.0.0.1", port)
-        self.sockets = [socket.create_connection(address, 60) for _ in range(connections)]
+        self.address, self.connections = ("127.0.0.1", port), connections
+        self.kept = self.connect()
+
+    def connect(self):
+        return [socket.create_connection(self.address, 60) for _ in range(self.connections)]
 
     def run(self, head, requests):
-        request = f"GET /1k HTTP/1.1\r\nHost: {self.host}\r\n{head}\r\n".encode()
+        host = f"127.0.0.1:{self.address[1]}"
+        request = f"GET /1k HTTP/1.1\r\nHost: {host}\r\n{head}\r\n".encode()
         while requests > 0:
-            wave = self.sockets[:requests]
+            wave = self.connect() if head == HEADS["new"] else self.kept[:requests]
             for connection in wave:
                 connection.sendall(request)
             for connection in wave:

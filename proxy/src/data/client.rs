@@ -1,29 +1,20 @@
 //! One client connection: what it is doing and until when it may.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use slab::Slab;
-use tokio::sync::Notify;
-
 use super::clock::Moment;
-use super::deadline::{Deadline, Deadlines, Watched};
+use super::deadline::{Deadline, Watched};
 use super::per_address::Held;
 use super::plane::ClientLimits;
-use super::room::Room;
 use super::upgrade::Upgraded;
-use crate::descriptors::Place;
 use crate::proxy_protocol::Addresses;
 
 /// How long a client on HTTP/2 has to go, once it was told to and nothing runs for it: time for its
 /// word that it has heard, so that a request which was already under way is answered.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// How long a client is not ended for being idle: its next request may be on its way.
-const SPARED: Duration = Duration::from_secs(1);
 
 /// What a client connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +38,8 @@ pub(super) struct Client {
     served: Cell<u32>,
     /// Exchanges now open: at most one on HTTP/1.1.
     open: Cell<u32>,
+    /// Exchanges of which anything is still held: a body may go on when the answer is over.
+    held_open: Cell<u32>,
     /// Whether it has not taken all that was written to it.
     blocked: Cell<bool>,
     /// Whether an answer waits until it has.
@@ -56,14 +49,45 @@ pub(super) struct Client {
     /// Whether it was told to go.
     leaving: Cell<bool>,
     watched: Watched,
-    limits: ClientLimits,
+    limits: Rc<ClientLimits>,
     /// Its place among those of its address, where these are counted.
-    held: RefCell<Option<Held>>,
+    held: OnceCell<Box<Held>>,
     /// What this connection turns into when its last answer is written.
-    upgraded: RefCell<Option<Upgraded>>,
+    upgraded: RefCell<Option<Box<Upgraded>>>,
 }
 
 impl Client {
+    /// A connection from `address` to another, which has time for its first head until `watched` passes:
+    /// a client that connects and says nothing is not one between requests.
+    pub(super) fn new(
+        address: SocketAddr,
+        to: Option<SocketAddr>,
+        watched: Watched,
+        limits: &Rc<ClientLimits>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            address: Cell::new(address),
+            to,
+            stage: Cell::new(Stage::Idle),
+            served: Cell::new(0),
+            open: Cell::new(0),
+            held_open: Cell::new(0),
+            blocked: Cell::new(false),
+            waited_for: Cell::new(false),
+            trailers: Cell::new(false),
+            leaving: Cell::new(false),
+            watched,
+            limits: Rc::clone(limits),
+            held: OnceCell::new(),
+            upgraded: RefCell::default(),
+        })
+    }
+
+    /// Counts among those of its address from now on.
+    pub(super) fn count(&self, held: Held) {
+        self.held.get_or_init(|| Box::new(held));
+    }
+
     /// Until when the connection may go on with what it does. On HTTP/1.1 that is the one
     /// exchange's deadline, too.
     pub(super) fn deadline(&self) -> &Rc<Deadline> {
@@ -86,7 +110,7 @@ impl Client {
     }
 
     /// For how long nothing has been under way; `None` while something is, and once it is to end.
-    fn idle_for(&self, now: Moment) -> Option<Duration> {
+    pub(super) fn idle_for(&self, now: Moment) -> Option<Duration> {
         let due = self.deadline().due();
         if self.stage.get() != Stage::Idle || now >= due {
             return None;
@@ -113,9 +137,10 @@ impl Client {
         &self.limits
     }
 
-    /// A request head has begun, unless one is already known of.
+    /// Bytes have come: a request head has begun, unless one is already known of, or they may belong to
+    /// a request body that outlasts its answer.
     pub(super) fn head_began(&self) {
-        if self.stage.get() == Stage::Idle {
+        if self.stage.get() == Stage::Idle && self.held_open.get() == 0 {
             self.stage.set(Stage::Head);
             self.deadline().restart(Some(self.hurried(self.limits.client.head)));
         }
@@ -141,7 +166,30 @@ impl Client {
         if self.open.get() == 0 {
             self.stage.set(Stage::Idle);
             self.deadline().restart(Some(self.hurried(self.limits.client.idle)));
+            self.deadline().look_again();
         }
+    }
+
+    /// Something holds on to an exchange.
+    pub(super) fn hold_open(&self) {
+        self.held_open.set(self.held_open.get() + 1);
+    }
+
+    /// Nothing holds on to that exchange any more.
+    pub(super) fn let_go(&self) {
+        self.held_open.set(self.held_open.get().saturating_sub(1));
+        if self.stage.get() == Stage::Idle {
+            self.deadline().look_again();
+        }
+    }
+
+    /// Whether nothing has come, gone or been under way for a moment, so that what is kept to go on at
+    /// once need not be kept.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.stage.get() == Stage::Idle
+            && self.held_open.get() == 0
+            && !self.blocked.get()
+            && self.deadline().is_quiet()
     }
 
     /// The client was told to go: from now on it has [`FAREWELL`] between its requests.
@@ -180,7 +228,10 @@ impl Client {
     pub(super) fn took(&self) {
         match self.stage.get() {
             // The end of an answer may still be on its way.
-            Stage::Idle => self.deadline().allow(self.hurried(self.limits.client.idle)),
+            Stage::Idle => {
+                self.deadline().allow(self.hurried(self.limits.client.idle));
+                self.deadline().look_again();
+            }
             Stage::Exchange => self.deadline().moved(),
             Stage::Head => {}
         }
@@ -188,104 +239,11 @@ impl Client {
 
     /// The connection is to become a tunnel as soon as the answer to its request is written.
     pub(super) fn upgrade(&self, upgraded: Upgraded) {
-        *self.upgraded.borrow_mut() = Some(upgraded);
+        *self.upgraded.borrow_mut() = Some(Box::new(upgraded));
     }
 
     /// What the connection has become.
     pub(super) fn take_upgraded(&self) -> Option<Upgraded> {
-        self.upgraded.borrow_mut().take()
-    }
-}
-
-/// All client connections of a thread.
-#[derive(Debug)]
-pub(super) struct Clients {
-    limits: ClientLimits,
-    deadlines: Rc<Deadlines>,
-    room: Arc<Room>,
-    all: RefCell<Slab<Rc<Client>>>,
-    /// Told when the last one is gone.
-    empty: Notify,
-}
-
-impl Clients {
-    /// None yet.
-    pub(super) fn new(deadlines: Rc<Deadlines>, limits: ClientLimits, room: Arc<Room>) -> Self {
-        Self { limits, deadlines, room, all: RefCell::default(), empty: Notify::new() }
-    }
-
-    /// How many there may be, of all threads together.
-    pub(super) fn room(&self) -> &Room {
-        &self.room
-    }
-
-    /// A new connection from `peer`. The first request head has the time of a head, not of an idle
-    /// connection: a client that connects and says nothing is not one between requests.
-    pub(super) fn admit(self: &Rc<Self>, peer: SocketAddr, to: Option<SocketAddr>) -> Admitted {
-        let client = Rc::new(Client {
-            address: Cell::new(peer),
-            to,
-            stage: Cell::new(Stage::Idle),
-            served: Cell::new(0),
-            open: Cell::new(0),
-            blocked: Cell::new(false),
-            waited_for: Cell::new(false),
-            trailers: Cell::new(false),
-            leaving: Cell::new(false),
-            watched: self.deadlines.watch(Some(self.limits.client.head)),
-            limits: self.limits,
-            held: RefCell::new(None),
-            upgraded: RefCell::new(None),
-        });
-        let key = self.all.borrow_mut().insert(Rc::clone(&client));
-        Admitted { client, key, clients: Rc::clone(self), _place: self.room.take() }
-    }
-
-    /// Whether the address of `client`, which is known by now, may have one more connection.
-    pub(super) fn hold(&self, client: &Client) -> bool {
-        let Some(addresses) = self.room.per_address() else { return true };
-        let held = addresses.hold(client.address().ip());
-        let may = held.is_some();
-        *client.held.borrow_mut() = held;
-        may
-    }
-
-    /// Ends the connection that has been idle for longest; `false` if none has been for [`SPARED`].
-    pub(super) fn end_oldest_idle(&self, now: Moment) -> bool {
-        let all = self.all.borrow();
-        let idle = all.iter().filter_map(|(_, client)| Some((client.idle_for(now)?, client)));
-        let oldest = idle.max_by_key(|(idle, _)| *idle).filter(|(idle, _)| *idle >= SPARED);
-        oldest.inspect(|(_, client)| client.deadline().end()).is_some()
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.all.borrow().len()
-    }
-
-    /// Waits until there is none.
-    pub(super) async fn gone(&self) {
-        while self.len() > 0 {
-            self.empty.notified().await;
-        }
-    }
-}
-
-/// A connection's place among its thread's; given up when dropped.
-#[derive(Debug)]
-pub(super) struct Admitted {
-    /// The connection.
-    pub(super) client: Rc<Client>,
-    key: usize,
-    clients: Rc<Clients>,
-    _place: Place,
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.clients.all.borrow_mut().remove(self.key);
-        if self.clients.len() == 0 {
-            self.clients.empty.notify_one();
-        }
+        self.upgraded.take().map(|upgraded| *upgraded)
     }
 }

@@ -11,6 +11,9 @@ pub(super) const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Moment(u64);
 
 impl Moment {
+    /// When the thread started.
+    pub(super) const START: Self = Self(0);
+
     /// Later than any moment.
     pub(super) const NEVER: Self = Self(u64::MAX);
 

@@ -2,28 +2,22 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::io::ErrorKind::{
-    ConnectionAborted, ConnectionRefused, PermissionDenied, TimedOut, UnexpectedEof,
-};
+use std::io::ErrorKind::{ConnectionAborted, TimedOut, UnexpectedEof};
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use http::{HeaderName, HeaderValue};
-use shunt_config::cidr::Cidrs;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 
-use super::client::{Admitted, Client};
+use super::client::Client;
+use super::clients::Admitted;
 use super::door::Door;
 use super::forwarded::Origin;
+use super::http1::Ended;
 use super::local::Local;
 use super::transport::{Stream, Transport};
-use super::{http1, http2};
-use crate::metrics::process::{Cut, Unproxied};
-use crate::proxy_protocol::{self, Header, ReadError};
-use crate::tls;
+use super::{http1, http2, welcome};
 
 /// What every request of a connection needs to know of it; made once.
 #[derive(Debug)]
@@ -51,187 +45,105 @@ impl Peer {
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
+pub(super) enum Protocol {
+    /// HTTP/1.1, or what is none at all.
     Http1,
+    /// HTTP/2.
     Http2,
 }
 
-/// Serves `stream`, which came in through `door`, in a task of its own.
-pub(super) fn spawn(local: &Rc<Local>, door: &Rc<Door>, stream: TcpStream, peer: SocketAddr) {
-    let admitted = local.clients.admit(peer, stream.local_addr().ok());
-    tokio::task::spawn_local(serve(Rc::clone(local), Rc::clone(door), stream, admitted));
-}
-
-async fn serve(local: Rc<Local>, door: Rc<Door>, stream: TcpStream, admitted: Admitted) {
-    let client = Rc::clone(&admitted.client);
-    // Why a connection ends before its first request is nobody's affair but its client's.
-    let Ok(Welcome { io, protocol, certificate, tls }) =
-        welcome(&local, &door, &client, stream).await
-    else {
+/// Serves `stream`, which came in through `door` from one address to another, in a task of its own.
+pub(super) fn spawn(
+    local: &Rc<Local>,
+    door: &Rc<Door>,
+    stream: TcpStream,
+    (from, to): (SocketAddr, Option<SocketAddr>),
+) {
+    let admitted = local.clients.admit(from, to);
+    let (local, door) = (Rc::clone(local), Rc::clone(door));
+    if door.proxy_protocol.is_none() && door.tls.is_none() {
+        if let Ok(peer) = welcome::admit(local, door, &admitted.client) {
+            let known = (!peer.door.http2).then_some(Protocol::Http1);
+            let io = Transport::new(Stream::Tcp(stream), Rc::clone(&peer.client));
+            serve(Rc::new(peer), io, known, admitted);
+        }
         return;
-    };
-    let peer = Rc::new(Peer {
-        origin: Origin::new(client.address().ip(), door.tls.is_some(), &door.trust),
-        certificate,
-        tls,
-        local,
-        client,
-        door,
+    }
+    // What is needed until the first request is large, and goes with this task.
+    tokio::task::spawn_local(async move {
+        // Why a connection ends before its first request is nobody's affair but its client's.
+        if let Ok((peer, io, known)) = welcome::begin(local, door, &admitted.client, stream).await {
+            serve(Rc::new(peer), io, known, admitted);
+        }
     });
-    match protocol {
-        Protocol::Http1 => http1::serve(&peer, io).await,
-        Protocol::Http2 => http2::serve(&peer, io).await,
-    }
 }
 
-/// A connection that is ready for its first request.
-struct Welcome {
-    io: Transport,
-    protocol: Protocol,
-    certificate: Vec<(HeaderName, HeaderValue)>,
-    tls: &'static str,
-}
-
-async fn welcome(
-    local: &Local,
-    door: &Door,
-    client: &Rc<Client>,
-    mut stream: TcpStream,
-) -> io::Result<Welcome> {
-    if let Some(trusted) = &door.proxy_protocol {
-        proxied(local, client, trusted, &mut stream).await?;
-    }
-    if !local.clients.hold(client) {
-        local.meters.cut(local.thread, Cut::PerAddress);
-        return Err(ConnectionRefused.into());
-    }
-    if let Some(tls) = &door.tls {
-        let accept = TlsAcceptor::from(tls.config()).accept(stream);
-        let limit = client.limits().client.tls_handshake;
-        let accepted = client.deadline().within(limit, unless_leaving(local, accept)).await;
-        let stream = accepted.ok_or(TimedOut)??;
-        client.deadline().allow(client.limits().client.head);
-        let (_, session) = stream.get_ref();
-        let protocol = match session.alpn_protocol() {
-            Some(tls::H2) => Protocol::Http2,
-            _ => Protocol::Http1,
-        };
-        let shown = session.peer_certificates().and_then(<[_]>::first);
-        let certificate = shown.map_or_else(Vec::new, tls::subject::headers);
-        let version = match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
-            _ => "TLSv1.2",
-        };
-        let io = Transport::new(Stream::Tls(Box::new(stream)), Rc::clone(client));
-        return Ok(Welcome { io, protocol, certificate, tls: version });
-    }
-    let mut io = Transport::new(Stream::Tcp(stream), Rc::clone(client));
-    let protocol = protocol(local, door, client, &mut io).await?;
-    Ok(Welcome { io, protocol, certificate: Vec::new(), tls: "" })
-}
-
-/// Reads who the client is from the header that a trusted proxy in front begins with.
-async fn proxied(
-    local: &Local,
-    client: &Client,
-    trusted: &Cidrs,
-    stream: &mut TcpStream,
-) -> io::Result<()> {
-    let refused = |why| local.meters.unproxied(local.thread, why);
-    if !trusted.contain(client.address().ip()) {
-        refused(Unproxied::Untrusted);
-        return Err(PermissionDenied.into());
-    }
-    let limits = &client.limits().client;
-    let read = async { proxy_protocol::read(stream).await.map_err(Refused::Header) };
-    let read = async { unless_leaving(local, read).await };
-    let header = match client.deadline().within(limits.tls_handshake, read).await {
-        Some(Ok(header)) => header,
-        Some(Err(Refused::Header(error))) => {
-            if let Some(why) = Unproxied::of(&error) {
-                refused(why);
+/// Serves a connection, of which it may be `known` what is spoken on it. Its task is small, and all that
+/// is large is in a box that is there only while something goes on: a client that waits, for its first
+/// request or its next, costs little more than its socket.
+fn serve(peer: Rc<Peer>, mut io: Transport, mut known: Option<Protocol>, admitted: Admitted) {
+    tokio::task::spawn_local(async move {
+        let clients = &admitted.clients;
+        let mut rest = None;
+        while let Ok(protocol) = poll_fn(|cx| poll_first(&peer, &mut io, known, cx)).await {
+            (rest, known) = (None, Some(protocol));
+            match protocol {
+                Protocol::Http2 => return Box::pin(http2::serve(&peer, io)).await,
+                Protocol::Http1 => match Box::pin(http1::serve(&peer, io)).await {
+                    Ended::Resting(rested) => (rest, io) = (Some(clients.rest()), rested),
+                    Ended::Over(last) => {
+                        io = last;
+                        break;
+                    }
+                    Ended::Gone => return,
+                },
             }
-            return Err(io::Error::other(error));
         }
-        Some(Err(Refused::Leaving)) => return Err(ConnectionAborted.into()),
-        None => {
-            refused(Unproxied::Timeout);
-            return Err(TimedOut.into());
-        }
-    };
-    client.deadline().allow(limits.head);
-    if let Header::Proxied(addresses) = header {
-        client.set_address(addresses.source);
-    }
-    Ok(())
+        drop(rest);
+        let deadline = peer.client.deadline();
+        poll_fn(|cx| match io.poll_farewell(cx) {
+            Poll::Pending if deadline.is_over() => Poll::Ready(()),
+            polled => polled,
+        })
+        .await;
+    });
 }
 
-/// Why there is no PROXY header.
-enum Refused {
-    Header(ReadError),
-    Leaving,
-}
-
-impl From<Leaving> for Refused {
-    fn from(_: Leaving) -> Self {
-        Self::Leaving
-    }
-}
-
-/// The thread ends, and with it what has no request yet.
-struct Leaving;
-
-impl From<Leaving> for io::Error {
-    fn from(_: Leaving) -> Self {
-        ConnectionAborted.into()
-    }
-}
-
-/// `work`, unless the thread ends while it waits.
-async fn unless_leaving<T, E: From<Leaving>>(
-    local: &Local,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    let mut work = pin!(work);
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Pending if local.is_leaving() => Poll::Ready(Err(Leaving.into())),
-        polled => polled,
-    })
-    .await
-}
-
-/// Finds out what the client speaks, within the time for a request head.
-async fn protocol(
-    local: &Local,
-    door: &Door,
-    client: &Client,
+/// Waits for the first bytes of what the client sends next: any, where it is known what it speaks, and
+/// otherwise as many as tell.
+///
+/// # Errors
+///
+/// Why nothing more is to be waited for.
+fn poll_first(
+    peer: &Peer,
     io: &mut Transport,
-) -> io::Result<Protocol> {
-    if !door.http2 {
-        return Ok(Protocol::Http1);
+    known: Option<Protocol>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Protocol>> {
+    // Its client may wait for our word.
+    if known == Some(Protocol::Http2) {
+        return Poll::Ready(Ok(Protocol::Http2));
     }
-    poll_fn(|cx| {
-        client.deadline().remember(cx.waker());
-        loop {
-            if let Some(protocol) = spoken(io.ahead()) {
-                return Poll::Ready(Ok(protocol));
-            }
-            match io.poll_ahead(cx) {
-                Poll::Ready(Ok(true)) => {}
-                Poll::Ready(Ok(false)) => return Poll::Ready(Err(UnexpectedEof.into())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending if client.deadline().is_over() => {
-                    return Poll::Ready(Err(TimedOut.into()));
+    let deadline = peer.client.deadline();
+    deadline.remember(cx.waker());
+    loop {
+        match io.poll_ahead(cx) {
+            Poll::Ready(Ok(true)) => {
+                if let Some(protocol) = known.or_else(|| spoken(io.ahead())) {
+                    return Poll::Ready(Ok(protocol));
                 }
-                // All that has come was read, and it is no request.
-                Poll::Pending if local.is_leaving() => {
-                    return Poll::Ready(Err(ConnectionAborted.into()));
-                }
-                Poll::Pending => return Poll::Pending,
             }
+            Poll::Ready(Ok(false)) => return Poll::Ready(Err(UnexpectedEof.into())),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending if deadline.is_over() => return Poll::Ready(Err(TimedOut.into())),
+            // All that has come was read, and it is no request.
+            Poll::Pending if peer.local.is_leaving() => {
+                return Poll::Ready(Err(ConnectionAborted.into()));
+            }
+            Poll::Pending => return Poll::Pending,
         }
-    })
-    .await
+    }
 }
 
 /// What a client speaks whose first bytes are `ahead`; `None` while that cannot be told.

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::clock::{Clock, Moment};
+use super::clock::{Clock, Moment, TICK};
+
+/// The task knows that nothing has happened for a while.
+const QUIET: Moment = Moment::START;
 
 /// Until when one task may go on with what it does.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(super) struct Deadline {
     due: Cell<Moment>,
     /// What every piece that moves earns anew.
     pace: Cell<Option<Duration>>,
+    /// When the task is to be woken, once, if nothing has happened by then.
+    quiet: Cell<Moment>,
     /// The task; set at its first poll.
     waker: RefCell<Option<Waker>>,
     key: Cell<usize>,
@@ -48,6 +53,7 @@ impl Deadline {
     /// Ends the pace, and allows `limit` from now, or any time.
     pub(super) fn restart(&self, limit: Option<Duration>) {
         self.pace.set(None);
+        self.quiet.set(Moment::NEVER);
         self.due.set(limit.map_or(Moment::NEVER, |limit| self.all.clock.after(limit)));
     }
 
@@ -83,6 +89,27 @@ impl Deadline {
     pub(super) fn end(&self) {
         self.due.set(Moment::default());
         self.wake();
+    }
+
+    /// Wakes the task, once, if it is not [restarted](Self::restart) within the next tick.
+    pub(super) fn look_again(&self) {
+        self.quiet.set(self.all.clock.after(TICK));
+    }
+
+    /// Whether the task was woken for that.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.get() == QUIET
+    }
+
+    /// What is to be done at the present tick.
+    fn tick(&self, now: Moment) {
+        let quiet = self.quiet.get() != QUIET && now >= self.quiet.get();
+        if quiet {
+            self.quiet.set(QUIET);
+        }
+        if quiet || now >= self.due.get() {
+            self.wake();
+        }
     }
 
     /// Whether it has passed.
@@ -141,6 +168,7 @@ impl Deadlines {
         let deadline = Rc::new(Deadline {
             due: Cell::new(limit.map_or(Moment::NEVER, |limit| self.clock.after(limit))),
             pace: Cell::new(None),
+            quiet: Cell::new(Moment::NEVER),
             waker: RefCell::new(None),
             key: Cell::new(0),
             all: Rc::clone(self),
@@ -150,9 +178,10 @@ impl Deadlines {
         Watched(deadline)
     }
 
-    /// Wakes every task whose deadline has passed.
-    pub(super) fn wake_overdue(&self) {
-        self.watched.borrow().iter().filter(|(_, d)| d.is_over()).for_each(|(_, d)| d.wake());
+    /// Wakes every task whose deadline has passed, and those that have become quiet.
+    pub(super) fn tick(&self) {
+        let now = self.clock.now();
+        self.watched.borrow().iter().for_each(|(_, deadline)| deadline.tick(now));
     }
 
     /// Wakes every task.

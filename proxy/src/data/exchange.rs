@@ -65,6 +65,7 @@ impl Exchange {
         began: Instant,
         record: Option<Box<Record>>,
     ) -> Rc<Self> {
+        client.hold_open();
         Rc::new(Self {
             client,
             deadline,
@@ -192,5 +193,6 @@ impl Drop for Exchange {
         if let Some(record) = &self.record {
             record.write(self.status.get(), Some(self.release()));
         }
+        self.client.let_go();
     }
 }

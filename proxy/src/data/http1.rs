@@ -7,13 +7,13 @@ use std::task::Poll;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 
 use super::connection::Peer;
 use super::request;
 use super::transport::Transport;
 use super::tunnel::Side;
 use super::upgrade;
+use super::wire::Wire;
 
 /// Header lines that hyper takes unless told otherwise.
 const HEADERS: u32 = 100;
@@ -22,8 +22,18 @@ const HEADERS: u32 = 100;
 /// left alone it keeps over half a MiB in each direction. A head has to fit in as well.
 const BUFFER: usize = 64 * 1024;
 
+/// How it ends.
+pub(super) enum Ended {
+    /// Nothing has happened for a moment. Here is all there is of the connection.
+    Resting(Transport),
+    /// The last answer is written, and the client is to be told so.
+    Over(Transport),
+    /// There is nothing left of it: in the clear, its end says enough.
+    Gone,
+}
+
 /// Serves the requests that come in on `io`, and what the connection becomes after them.
-pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
+pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) -> Ended {
     let client = &peer.client;
     let service = service_fn(|request| {
         request::handle(Rc::clone(peer), Rc::clone(client.deadline()), request)
@@ -40,16 +50,22 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
         .max_header_size(bounds.header_bytes.as_usize())
         .max_buf_size(BUFFER.max(bounds.header_bytes.as_usize()))
         .half_close(peer.door.half_close)
-        .serve_connection(TokioIo::new(io), service);
-    let mut leaving = false;
+        .serve_connection(Wire::new(io), service);
+    let (mut leaving, mut resting) = (false, false);
     let finished = poll_fn(|cx| {
         client.deadline().remember(cx.waker());
         let mut polled = Pin::new(&mut connection).poll(cx);
         // After it was polled: what has come before this moment is answered.
-        if polled.is_pending() && !leaving && (peer.local.is_leaving() || client.is_ambiguous()) {
-            leaving = true;
-            Pin::new(&mut connection).graceful_shutdown();
-            polled = Pin::new(&mut connection).poll(cx);
+        if polled.is_pending() && !leaving {
+            leaving = peer.local.is_leaving() || client.is_ambiguous();
+            // A connection that hyper has nothing to do for is one that it ends at once.
+            resting = !leaving && client.is_at_rest();
+            if leaving || resting {
+                Pin::new(&mut connection).graceful_shutdown();
+                polled = Pin::new(&mut connection).poll(cx);
+                resting &= polled.is_ready();
+                leaving = true;
+            }
         }
         match polled {
             // hyper would wait for the rest of it.
@@ -63,9 +79,19 @@ pub(super) async fn serve(peer: &Rc<Peer>, io: Transport) {
         }
     })
     .await;
-    if finished && let Some(upgraded) = client.take_upgraded() {
-        let parts = connection.into_parts();
-        let side = Side { io: parts.io.into_inner(), early: parts.read_buf };
-        upgrade::run(peer, client.deadline(), side, upgraded).await;
+    let upgraded = client.take_upgraded();
+    let said = !resting && upgraded.is_none() && !peer.is_secure();
+    if !finished || said {
+        return Ended::Gone;
     }
+    let parts = connection.into_parts();
+    let mut io = parts.io.into_inner();
+    if resting {
+        io.unread(&parts.read_buf);
+        return Ended::Resting(io);
+    }
+    let Some(upgraded) = upgraded else { return Ended::Over(io) };
+    let side = Side { io, early: parts.read_buf };
+    upgrade::run(peer, client.deadline(), side, upgraded).await;
+    Ended::Gone
 }

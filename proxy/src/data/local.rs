@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use super::balance::{Asked, Asker, Balancer, Place, Wish};
-use super::client::Clients;
+use super::clients::Clients;
 use super::clock::{Clock, Moment};
 use super::deadline::Deadlines;
 use super::error::ProxyError;
@@ -132,7 +132,8 @@ impl Local {
             view: RefCell::new(seat.router.view()),
             epochs: RefCell::default(),
             releases: RefCell::default(),
-            kept: Kept::new((seat.room.most() / seat.connections.len().max(1)).max(1)),
+            // Half of the places, so that other threads' kept ones never take all.
+            kept: Kept::new((seat.room.most_targets() / 2 / seat.connections.len().max(1)).max(1)),
             leaving: Cell::new(None),
             left: Notify::new(),
             complained: Cell::default(),

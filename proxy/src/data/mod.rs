@@ -11,11 +11,12 @@
 //! - `worker`: one thread: accept, tick, sweep
 //! - [`room`], `per_address`: how many client connections there may be, and of one address
 //! - [`door`]: one listener as its connections see it
-//! - `client`: one client connection: its stage and its deadline
+//! - `clients`, `client`: all connections of a thread; one of them, its stage and its deadline
 //! - `deadline`: until when something may go on, without a timer for each
 //! - `transport`: a client's bytes
-//! - `connection`: from the first byte to the protocol spoken
-//! - `http1`, `http2`: that protocol
+//! - `connection`: from the first byte to the protocol spoken, and rest between requests; `welcome`:
+//!   what comes before
+//! - `http1`, `http2`: that protocol; `wire`: what hyper has of a connection
 //! - [`frames`]: what bounds the frames of HTTP/2; `framing`: where they begin; `frame_watch`: who looks
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
@@ -40,6 +41,7 @@
 mod balance;
 mod body;
 mod client;
+mod clients;
 mod clock;
 mod connection;
 mod deadline;
@@ -76,6 +78,8 @@ pub mod tunnel;
 mod tunnels;
 mod upgrade;
 mod upstream;
+mod welcome;
+mod wire;
 mod worker;
 
 pub use door::Door;

@@ -57,6 +57,7 @@ pub struct Plane {
     stop: watch::Sender<Option<Duration>>,
     ended: Vec<oneshot::Receiver<usize>>,
     connections: Arc<[AtomicUsize]>,
+    resting: Arc<[AtomicUsize]>,
     meters: Arc<ProcessMeters>,
     room: Arc<Room>,
 }
@@ -84,6 +85,8 @@ pub(super) struct Seat {
     pub(super) stop: watch::Receiver<Option<Duration>>,
     /// Where it shows how many connections it has.
     pub(super) connections: Arc<[AtomicUsize]>,
+    /// And how many of them rest.
+    pub(super) resting: Arc<[AtomicUsize]>,
     /// What belongs to no release.
     pub(super) meters: Arc<ProcessMeters>,
 }
@@ -92,8 +95,8 @@ impl Plane {
     /// Starts the data threads. Requests are served from `router` from now on.
     pub fn start(config: PlaneConfig, router: &Arc<Router>) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(None);
-        let connections: Arc<[AtomicUsize]> =
-            (0..config.threads).map(|_| AtomicUsize::new(0)).collect();
+        let counts = || (0..config.threads).map(|_| AtomicUsize::new(0)).collect();
+        let (connections, resting): (Arc<[AtomicUsize]>, Arc<[AtomicUsize]>) = (counts(), counts());
         let meters = Arc::new(ProcessMeters::new(config.threads));
         let room = Arc::new(config.room);
         let mut sockets: Vec<Vec<_>> = (0..config.threads).map(|_| Vec::new()).collect();
@@ -119,6 +122,7 @@ impl Plane {
                 router: Arc::clone(router),
                 stop: stopped.clone(),
                 connections: Arc::clone(&connections),
+                resting: Arc::clone(&resting),
                 meters: Arc::clone(&meters),
             };
             let (done, end) = oneshot::channel();
@@ -133,12 +137,17 @@ impl Plane {
         for _ in 0..config.threads {
             started.recv().map_err(io::Error::other)??;
         }
-        Ok(Self { stop, ended, connections, meters, room })
+        Ok(Self { stop, ended, connections, resting, meters, room })
     }
 
     /// Client connections now open.
     pub fn connections(&self) -> usize {
         self.connections.iter().map(|n| n.load(Relaxed)).sum()
+    }
+
+    /// Those of them that rest: on HTTP/1.1, with nothing kept for the next request but the socket.
+    pub fn resting(&self) -> usize {
+        self.resting.iter().map(|n| n.load(Relaxed)).sum()
     }
 
     /// Where the number of open client connections is kept, by thread.

@@ -76,6 +76,19 @@ impl Transport {
         self.watch = Some(Box::new(watch));
     }
 
+    /// Gives back what was read and handed on.
+    pub(super) fn unread(&mut self, bytes: &[u8]) {
+        self.ahead.extend_from_slice(bytes);
+    }
+
+    /// Says that nothing more is sent, where the end of the connection does not say so itself.
+    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.stream {
+            Stream::Tcp(_) => Poll::Ready(()),
+            Stream::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx).map(|_| ()),
+        }
+    }
+
     /// What was read and not handed on.
     pub(super) fn ahead(&self) -> &[u8] {
         &self.ahead

@@ -1,15 +1,19 @@
 //! One data thread: accepts, ticks, sweeps, and ends.
 
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
+use std::task::Poll;
 use std::time::Duration;
-use std::{future, io};
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::clients::Clients;
 use super::clock::TICK;
 use super::connection;
 use super::door::Door;
@@ -70,7 +74,7 @@ async fn stopped(seat: &mut Seat) -> Duration {
     match seat.stop.wait_for(Option::is_some).await {
         Ok(grace) => grace.unwrap_or_default(),
         // The plane was dropped without a shutdown: the process is ending by itself.
-        Err(_) => future::pending().await,
+        Err(_) => pending().await,
     }
 }
 
@@ -79,16 +83,20 @@ async fn accept(local: Rc<Local>, door: Rc<Door>, socket: std::net::TcpListener)
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "listener cannot be watched"),
     };
+    // Where it listens on one address alone, that is where all have connected to.
+    let here = listener.local_addr().ok().filter(|here| !here.ip().is_unspecified());
+    let mut left = pin!(local.left());
     loop {
-        let accepted = tokio::select! {
-            biased;
-            accepted = listener.accept() => accepted,
-            () = local.left() => return,
-        };
+        let next = poll_fn(|cx| match listener.poll_accept(cx) {
+            Poll::Pending => left.as_mut().poll(cx).map(|()| None),
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+        });
+        let Some(accepted) = next.await else { return };
         match accepted {
             Ok((stream, peer)) => {
                 wait_for_room(&local).await;
-                connection::spawn(&local, &door, stream, peer);
+                let to = here.or_else(|| stream.local_addr().ok());
+                connection::spawn(&local, &door, stream, (peer, to));
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -134,12 +142,16 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut)
 }
 
-fn seat_counts(seat: &Seat) -> impl Fn(usize) + use<> {
-    let (connections, thread) = (seat.connections.clone(), seat.thread);
-    move |n| connections[thread].store(n, Relaxed)
+fn seat_counts(seat: &Seat) -> impl Fn(&Clients) + use<> {
+    let (connections, resting) = (seat.connections.clone(), seat.resting.clone());
+    let thread = seat.thread;
+    move |clients| {
+        connections[thread].store(clients.len(), Relaxed);
+        resting[thread].store(clients.resting(), Relaxed);
+    }
 }
 
-async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
+async fn tick(local: Rc<Local>, show: impl Fn(&Clients)) {
     let started = Instant::now();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,9 +159,9 @@ async fn tick(local: Rc<Local>, show: impl Fn(usize)) {
     loop {
         ticks.tick().await;
         local.clock.set(started.elapsed());
-        local.deadlines.wake_overdue();
+        local.deadlines.tick();
         local.tick();
-        show(local.clients.len());
+        show(&local.clients);
         nth = nth.wrapping_add(1);
         if nth.is_multiple_of(SWEEP) {
             local.sweep();

@@ -21,6 +21,7 @@ mod extended;
 mod forwarding;
 mod http2;
 mod line;
+mod rest;
 mod retries;
 mod sticky;
 mod targets;

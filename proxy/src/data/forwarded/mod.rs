@@ -90,12 +90,10 @@ impl Origin {
     pub fn new(peer: IpAddr, secure: bool, trust: &Arc<Trust>) -> Self {
         // An IPv4 client of an IPv6 socket is an IPv4 client.
         let address = peer.to_canonical();
-        let shown = HeaderValue::try_from(address.to_string());
         Self {
             peer: Client { address, secure },
             trusted: (trust.proxies)(address).then(|| Arc::clone(trust)),
-            // An IP address is always a valid header value.
-            address: shown.unwrap_or(HeaderValue::from_static("unknown")),
+            address: node::value(address),
         }
     }
 
