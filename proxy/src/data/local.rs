@@ -132,8 +132,7 @@ impl Local {
             view: RefCell::new(seat.router.view()),
             epochs: RefCell::default(),
             releases: RefCell::default(),
-            // Half of the places, so that other threads' kept ones never take all.
-            kept: Kept::new((seat.room.most_targets() / 2 / seat.connections.len().max(1)).max(1)),
+            kept: Kept::new((seat.room.most() / seat.connections.len().max(1)).max(1)),
             leaving: Cell::new(None),
             left: Notify::new(),
             complained: Cell::default(),

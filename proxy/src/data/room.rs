@@ -38,9 +38,10 @@ pub struct Room {
 }
 
 impl Room {
-    /// Room for `most` clients, and for as many connections to targets.
+    /// Room for `most` clients, and for twice as many connections to targets: each may need one, and as
+    /// many are kept.
     pub fn of(most: usize) -> Self {
-        let (clients, targets) = (Places::of(most), Places::of(most));
+        let (clients, targets) = (Places::of(most), Places::of(most.saturating_mul(2)));
         let (pauses, waiting, per_address, said) = Default::default();
         Self { clients, targets, pauses, waiting, per_address, said }
     }
@@ -58,7 +59,7 @@ impl Room {
     }
 
     /// Room for as many as a limit of `descriptors` (`None`: no limit) leaves to `threads` data
-    /// threads: half of what is not in use or reserved for clients, the rest for targets.
+    /// threads: a third of what is not in use or reserved for clients, the rest for targets.
     pub fn within(descriptors: Option<u64>, threads: usize) -> Self {
         let Some(limit) = descriptors else { return Self::of(usize::MAX) };
         let open = fs::read_dir("/proc/self/fd").map_or(64, |all| all.count() as u64);
@@ -149,7 +150,7 @@ impl Drop for Waiting<'_> {
 
 fn share(limit: u64, used: u64) -> u64 {
     let reserve = (limit / 8).clamp(*RESERVE.start(), *RESERVE.end());
-    (limit.saturating_sub(used + reserve) / 2).max(LEAST)
+    (limit.saturating_sub(used + reserve) / 3).max(LEAST)
 }
 
 #[cfg(test)]
@@ -157,18 +158,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_get_half_of_what_is_neither_used_nor_reserved() {
-        assert_eq!(share(1024, 40), (1024 - 40 - 128) / 2);
-        assert_eq!(share(1 << 20, 76), ((1 << 20) - 76 - 1024) / 2);
+    fn clients_get_a_third_of_what_is_neither_used_nor_reserved() {
+        assert_eq!(share(1024, 40), (1024 - 40 - 128) / 3);
+        assert_eq!(share(1 << 20, 76), ((1 << 20) - 76 - 1024) / 3);
         assert_eq!(share(64, 60), LEAST);
         assert_eq!(share(0, 60), LEAST);
         assert_eq!(Room::within(None, 2).most(), usize::MAX);
         let room = Room::of(10).at_most(3);
-        assert_eq!(
-            (room.most(), room.most_targets()),
-            (3, 10),
-            "what is not theirs is not more for targets"
-        );
+        assert_eq!((room.most(), room.most_targets()), (3, 20), "the rest of them is theirs");
     }
 
     #[test]
