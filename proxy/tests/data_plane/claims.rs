@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use shunt_proxy::data::ClientLimits;
+
 use crate::backend::Backend;
 use crate::client::{Client, within};
-use crate::proxy::{Proxy, until};
+use crate::proxy::{Proxy, SHORT, short, until};
 
 #[tokio::test]
 async fn a_request_in_flight_across_a_flip_finishes_on_the_slot_it_started_on() {
@@ -74,6 +76,26 @@ async fn an_upload_that_outlives_its_answer_holds_the_drain() {
     client.write("def").await;
     conn.expect("abcdef").await;
     within("the drain ends", closed.drained()).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_its_target_no_longer_takes_ends_when_nothing_has_moved_for_long() {
+    let blue = Backend::bind().await;
+    let limits = short(|limits| limits.idle = SHORT);
+    let proxy = Proxy::with(limits, ClientLimits::default());
+    proxy.flip(&proxy.release("first", &[blue.address()]));
+    let mut client = proxy.client().await;
+    client.write("POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 100000000\r\n\r\n").await;
+    let mut conn = blue.accept().await;
+    conn.request().await;
+    conn.answer("no more").await;
+    assert_eq!(client.answer().await.body, "no more");
+    let upload = tokio::spawn(async move { client.write(vec![b'x'; 100_000_000]).await });
+    let closed = proxy.flip(&proxy.release("green", &[blue.address()])).unwrap();
+    within("the drain ends", closed.drained()).await;
+    // All that time the target has kept its connection.
+    drop(conn);
+    upload.abort();
 }
 
 #[tokio::test]

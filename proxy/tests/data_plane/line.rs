@@ -6,6 +6,7 @@ use shunt_config::App;
 use shunt_proxy::route::router::Change;
 use shunt_proxy::route::{Front, Site};
 
+use crate::backend::Backend;
 use crate::client::{Client, within};
 use crate::gated::Gated;
 use crate::proxy::{Proxy, until};
@@ -209,4 +210,23 @@ async fn a_storm_through_one_place_serves_everyone_and_leaks_none() {
     assert_eq!((target.count(), target.most()), (400, 1));
     until("every request is over", || release.meters.totals().requests() == 400).await;
     assert_eq!(proxy.line.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_leaves_its_place_with_its_answer_though_its_connection_is_kept() {
+    let target = Backend::bind().await;
+    let settings = r#""max_requests":1,"queue":{"timeout":"1s"}"#;
+    let (proxy, _) = Proxy::spreading(&[target.address()], settings);
+    let post = "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 3\r\n\r\nabc";
+    let mut client = proxy.client().await;
+    client.write(post).await;
+    let mut conn = target.accept().await;
+    for _ in 0..3 {
+        conn.request().await;
+        conn.expect("abc").await;
+        conn.answer("done").await;
+        assert_eq!(client.answer().await.body, "done");
+        // A place that was kept with the connection would cost the next one its patience.
+        client.write(post).await;
+    }
 }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::{Method, StatusCode, request, response};
@@ -47,6 +48,8 @@ pub(in crate::data) struct Upstream {
     body: Body,
     /// The most that is read of it at a time.
     most: usize,
+    /// How long nothing may move.
+    idle: Duration,
 }
 
 impl Upstream {
@@ -60,6 +63,7 @@ impl Upstream {
             part: Vec::new(),
             body: Body::NONE,
             most: 0,
+            idle: Duration::ZERO,
         }
     }
 
@@ -76,6 +80,7 @@ impl Upstream {
         exchange: &Exchange,
     ) -> Result<response::Parts, SendFailed> {
         self.most = exchange.piece();
+        self.idle = exchange.release().release.limits.idle;
         self.outgoing.begin(head, body);
         let mut interim = 0;
         poll_fn(|cx| match self.poll_answer(&head.method, &mut interim, cx) {
@@ -218,10 +223,10 @@ impl Upstream {
             && self.unread.is_empty()
     }
 
-    /// Ends it: the answer is over, and the target still takes the rest of the request.
+    /// Ends it: the answer is over, and the target may still take the rest of the request.
     pub(in crate::data) fn leave(self) {
         if let Some(pump) = self.pump {
-            pump.leave();
+            pump.leave(self.idle);
         }
     }
 

@@ -33,8 +33,8 @@ pub(super) struct Outgoing {
     coding: Coding,
     /// What may follow the body.
     trailers: Vec<HeaderName>,
-    /// Whether anything was written at all.
-    begun: bool,
+    /// Bytes written so far.
+    sent: u64,
     state: State,
 }
 
@@ -96,6 +96,8 @@ impl Outgoing {
             }
             if self.state == State::Ended {
                 self.state = State::Done;
+                // It holds its exchange, which must not last as long as the connection is kept.
+                self.body = RequestBody::default();
                 return Poll::Ready(Ok(()));
             }
             ready!(more);
@@ -168,7 +170,7 @@ impl Outgoing {
     }
 
     fn advance(&mut self, length: usize) {
-        self.begun = true;
+        self.sent += length as u64;
         let text = length.min(self.text.len() - self.written);
         let piece = (length - text).min(self.piece.len());
         self.written += text;
@@ -181,6 +183,11 @@ impl Outgoing {
         self.body.go_on();
     }
 
+    /// How many bytes of the request were written.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Whether all of the request was written.
     pub(super) fn is_over(&self) -> bool {
         self.state == State::Done
@@ -188,7 +195,7 @@ impl Outgoing {
 
     /// The body, if nothing of the request was written: as it was.
     pub(super) fn take_unsent(&mut self) -> Option<RequestBody> {
-        if self.begun || self.state == State::Broken {
+        if self.sent > 0 || self.state == State::Broken {
             return None;
         }
         self.body.put_back(std::mem::take(&mut self.piece));
