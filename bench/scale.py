@@ -73,7 +73,7 @@ class Proxy:
 
     def flips(self, count, idle):
         """CPU time of a flip of one of the apps."""
-        before, done = self.cpu(), self.flipped()
+        done, before = self.flipped(), self.cpu()
         began = time.monotonic()
         for n in range(count):
             self.etcd.put([(f"{self._key(0)}/active", ("green", "blue")[n % 2])])
