@@ -281,7 +281,7 @@ impl Download {
         if let Some(upstream) = self.upstream.take()
             && self.exchange.sending() != Sending::Held
         {
-            self.exchange.release().pools[self.target].put(&self.clock, upstream, self.keep);
+            self.exchange.release().pool(self.target).put(&self.clock, upstream, self.keep);
         }
     }
 }

@@ -92,7 +92,7 @@ async fn kept(
     target: usize,
     repeatable: bool,
 ) -> Option<Upstream> {
-    let pool = &exchange.release().pools[target];
+    let pool = exchange.release().pool(target);
     poll_fn(|cx| Poll::Ready(pool.take(&local.clock, repeatable, cx))).await
 }
 

@@ -1,5 +1,4 @@
-//! What a data thread keeps for itself: its view of the snapshot, the epochs it has met, and for
-//! each announcement its connections and its choice among the targets.
+//! What a data thread keeps for itself: its view of the snapshot, its clients, and what it has met.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,24 +7,24 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
-use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use super::balance::{Asked, Asker, Balancer, Place, Wish};
+use super::balance::{Asked, Asker, Place, Wish};
 use super::clients::Clients;
 use super::clock::{Clock, Moment};
 use super::deadline::Deadlines;
 use super::error::ProxyError;
+use super::met::{LocalEpoch, LocalRelease, Met};
 use super::plane::Seat;
-use super::pool::{Kept, Pool};
+use super::pool::Kept;
 use super::tunnels::Tunnels;
 use crate::access_log::Lane;
 use crate::descriptors;
 use crate::metrics::ProcessMeters;
 use crate::metrics::process::Cut;
 use crate::pages::Pages;
+use crate::route::Epoch;
 use crate::route::router::View;
-use crate::route::{Epoch, Release};
 
 /// A data thread's own state.
 #[derive(Debug)]
@@ -49,36 +48,14 @@ pub(super) struct Local {
     /// The path that is answered whatever the host.
     pub(super) health: Option<Arc<str>>,
     view: RefCell<View>,
-    /// By address of the epoch, which `LocalEpoch` keeps alive, so none is used twice.
-    epochs: RefCell<FxHashMap<usize, Rc<LocalEpoch>>>,
-    /// By the release's id. An announcement outlives its epochs, and so do its connections.
-    releases: RefCell<FxHashMap<u64, Rc<LocalRelease>>>,
-    /// Connections kept in the pools of all of them.
+    /// The epochs and announcements that it has met.
+    met: Met,
+    /// Which of their pools keep connections.
     kept: Rc<Kept>,
     /// How long there is until the thread ends, once it is to.
     leaving: Cell<Option<Duration>>,
     left: Notify,
     complained: Cell<Moment>,
-}
-
-/// An epoch a thread has met.
-#[derive(Debug)]
-pub(super) struct LocalEpoch {
-    epoch: Arc<Epoch>,
-    releases: Vec<Rc<LocalRelease>>,
-    /// Requests this thread has claimed, for the shares.
-    nth: Cell<usize>,
-}
-
-/// An announcement a thread has sent requests to.
-#[derive(Debug)]
-pub(super) struct LocalRelease {
-    /// The announcement.
-    pub(super) release: Arc<Release>,
-    /// Kept connections by target.
-    pub(super) pools: Vec<Pool>,
-    /// How requests are spread over its targets.
-    pub(super) balancer: Balancer,
 }
 
 /// Where a request goes.
@@ -119,6 +96,7 @@ impl Local {
         let clock = Rc::new(Clock::default());
         let deadlines = Deadlines::new(Rc::clone(&clock));
         let clients = Clients::new(Rc::clone(&deadlines), seat.client, Arc::clone(&seat.room));
+        let kept = Kept::new((seat.room.most() / seat.connections.len().max(1)).max(1));
         Self {
             thread: seat.thread,
             clock,
@@ -130,9 +108,8 @@ impl Local {
             pages: Arc::clone(&seat.pages),
             health: seat.health.clone(),
             view: RefCell::new(seat.router.view()),
-            epochs: RefCell::default(),
-            releases: RefCell::default(),
-            kept: Kept::new((seat.room.most() / seat.connections.len().max(1)).max(1)),
+            met: Met::new(seat.thread, &kept),
+            kept,
             leaving: Cell::new(None),
             left: Notify::new(),
             complained: Cell::default(),
@@ -173,49 +150,18 @@ impl Local {
     }
 
     fn lease(&self, epoch: &Arc<Epoch>, headers: &HeaderMap) -> Option<Lease> {
-        let epoch = self.epoch(epoch);
-        let share = epoch.epoch.stays(headers).unwrap_or_else(|| {
-            let nth = epoch.nth.get();
-            epoch.nth.set(nth.wrapping_add(1));
-            epoch.epoch.pick(nth)
-        });
+        let epoch = self.met.epoch(epoch);
+        let share = epoch.share(headers);
         let claimed = epoch.epoch.claim(self.thread, share);
         claimed.then(|| Lease { epoch, share, thread: self.thread })
     }
 
-    fn epoch(&self, epoch: &Arc<Epoch>) -> Rc<LocalEpoch> {
-        let key = Arc::as_ptr(epoch).addr();
-        if let Some(known) = self.epochs.borrow().get(&key) {
-            return Rc::clone(known);
-        }
-        let release =
-            |release: &Arc<Release>| {
-                let mut releases = self.releases.borrow_mut();
-                let known = releases.entry(release.id);
-                Rc::clone(known.or_insert_with(|| {
-                    Rc::new(LocalRelease::new(release, self.thread, &self.kept))
-                }))
-            };
-        let met = Rc::new(LocalEpoch {
-            epoch: Arc::clone(epoch),
-            releases: epoch.shares().iter().map(|share| release(&share.release)).collect(),
-            nth: Cell::new(self.thread),
-        });
-        self.epochs.borrow_mut().insert(key, Rc::clone(&met));
-        met
-    }
-
-    /// Forgets closed epochs, drops the connections of retired releases, and closes connections
-    /// that are dead or have been idle for long.
+    /// Drops the connections of retired releases, and closes those that are dead or have been idle
+    /// for long.
     pub(super) fn sweep(&self) {
         // A thread without requests must not keep an old snapshot alive.
         arc_swap::cache::Access::load(&mut *self.view.borrow_mut());
-        self.epochs.borrow_mut().retain(|_, epoch| !epoch.epoch.is_closed());
-        let now = self.clock.now();
-        self.releases.borrow_mut().retain(|_, local| {
-            local.pools.iter().for_each(|pool| pool.sweep(now));
-            !local.release.is_retired()
-        });
+        self.kept.sweep(self.clock.now());
     }
 
     /// Says that the thread is to end.
@@ -242,15 +188,7 @@ impl Local {
     /// nobody has used for longest; it is closed soon, so its place is given away already.
     pub(super) fn target_place(&self) -> Option<descriptors::Place> {
         let places = self.clients.room().target_places();
-        places.take_free().or_else(|| self.let_go().then(|| places.take()))
-    }
-
-    fn let_go(&self) -> bool {
-        let releases = self.releases.borrow();
-        let pools = releases.values().flat_map(|local| &local.pools);
-        let idle = pools.filter_map(|pool| Some((pool.oldest()?, pool)));
-        let oldest = idle.min_by_key(|(since, _)| *since);
-        oldest.inspect(|(_, pool)| pool.let_go()).is_some()
+        places.take_free().or_else(|| self.kept.let_go().then(|| places.take()))
     }
 
     /// Counts a request for which there was no room for one more connection to a target.
@@ -292,16 +230,6 @@ impl Local {
         if now.since(self.complained.get()).as_millis() >= 1000 || now == Moment::default() {
             self.complained.set(now);
             log();
-        }
-    }
-}
-
-impl LocalRelease {
-    fn new(release: &Arc<Release>, thread: usize, kept: &Rc<Kept>) -> Self {
-        Self {
-            release: Arc::clone(release),
-            pools: release.targets.iter().map(|_| Pool::new(kept)).collect(),
-            balancer: Balancer::new(release, thread),
         }
     }
 }

@@ -19,7 +19,8 @@
 //! - `http1`, `http2`: that protocol; `wire`: what hyper has of a connection
 //! - [`frames`]: what bounds the frames of HTTP/2; `framing`: where they begin; `frame_watch`: who looks
 //! - `request`: the walk of one request
-//! - `local`: what a thread keeps: its view of the snapshot, epochs, leases, pools
+//! - `local`: what a thread keeps: its view of the snapshot, its clients, leases
+//! - `met`: the epochs and announcements a thread has met
 //! - `balance`: which target of the release
 //! - `exchange`: a request that has claimed a release
 //! - `expect`: `100 Continue`, end to end
@@ -64,6 +65,7 @@ pub mod listener;
 mod local;
 #[doc(hidden)]
 pub mod measured;
+mod met;
 mod per_address;
 pub mod plane;
 mod pool;

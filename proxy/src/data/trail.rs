@@ -12,7 +12,7 @@ use shunt_config::AppName;
 
 use super::connection::Peer;
 use super::error::ProxyError;
-use super::local::LocalRelease;
+use super::met::LocalRelease;
 use crate::access_log::{Asked, Lane, Line};
 use crate::pages::Wanted;
 use crate::route::{Front, Release};

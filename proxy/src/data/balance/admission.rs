@@ -14,7 +14,8 @@ use super::super::clock::TICK;
 use super::super::deadline::Deadline;
 use super::super::error::ProxyError;
 use super::super::forwarded::Client;
-use super::super::local::{Local, LocalRelease, Way};
+use super::super::local::{Local, Way};
+use super::super::met::LocalRelease;
 use super::super::request::pass;
 use crate::route::Front;
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use http::HeaderValue;
 
-use super::super::local::LocalRelease;
+use super::super::met::LocalRelease;
 use super::wish::Wish;
 
 /// A request on a target. While it lives, the request is counted there.

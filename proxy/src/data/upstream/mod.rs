@@ -10,7 +10,8 @@ use hyper::body::{Frame, SizeHint};
 use super::body::RequestBody;
 use super::client::Client;
 use super::exchange::Exchange;
-use super::local::{Local, LocalRelease};
+use super::local::Local;
+use super::met::LocalRelease;
 use crate::codec::Malformed;
 use crate::descriptors;
 use crate::reach::Stream;
@@ -80,7 +81,7 @@ impl Upstream {
             Ok(stream.in_place(place))
         };
         if reach.protocol.is_http2() {
-            release.pools[target].shared.make(&local.clock, connect).await.map(Self::Http2)
+            release.pool(target).make(&local.clock, connect).await.map(Self::Http2)
         } else {
             Ok(Self::Http1(Box::new(http1::Upstream::new(connect().await?))))
         }

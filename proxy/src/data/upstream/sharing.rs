@@ -62,11 +62,14 @@ impl Sharing {
         }
     }
 
-    /// Lets go of connections that take no more requests, or have had none for long.
-    pub(in crate::data) fn sweep(&self, now: Moment) {
-        self.connections.borrow_mut().retain(|shared| {
+    /// Lets go of connections that take no more requests, or have had none for long; of all of them if
+    /// they are of a `retired` release. Whether there may be others: one may be in the making.
+    pub(in crate::data) fn sweep(&self, now: Moment, retired: bool) -> bool {
+        let mut connections = self.connections.borrow_mut();
+        connections.retain(|shared| {
             let idle = shared.idle_since().map(|since| now.since(since));
-            !shared.is_over() && idle.is_none_or(|idle| idle <= KEEP)
+            !retired && !shared.is_over() && idle.is_none_or(|idle| idle <= KEEP)
         });
+        !connections.is_empty() || self.making.try_lock().is_err()
     }
 }
