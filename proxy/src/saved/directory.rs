@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::syncfs;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shunt_config::{AppName, ProxyName};
@@ -13,6 +14,8 @@ use crate::control::served::{Goal, Served};
 
 /// Changes when an older program could misread a file.
 const FORMAT: u32 = 1;
+/// From more files than this on they are synced with all else on their file system, in one go.
+const MANY: usize = 16;
 
 /// What is saved of one app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,21 +110,31 @@ impl StateDir {
     /// returns what could not be written.
     pub(super) fn write_apps(&self, apps: &Apps) -> Vec<(AppName, io::Error)> {
         let directory = self.path.join("apps");
-        let write = |(app, saved): (&AppName, &Option<SavedApp>)| {
-            let path = self.app(app);
-            let done = match saved {
-                Some(saved) => self.replace(&path, saved),
-                None => remove(&path),
-            };
-            Some((app.clone(), done.err()?))
+        let mut failed = BTreeMap::new();
+        let mut each = |step: &dyn Fn(&Path, Option<&SavedApp>) -> io::Result<()>| {
+            for (app, saved) in apps {
+                if !failed.contains_key(app)
+                    && let Err(error) = step(&self.app(app), saved.as_ref())
+                {
+                    failed.insert(app.clone(), error);
+                }
+            }
         };
-        let mut failed: Vec<_> = apps.iter().filter_map(write).collect();
+        // One by one, the ten thousand files of a new proxy would take a minute.
+        let together = apps.len() > MANY;
+        each(&|path, saved| saved.map_or(Ok(()), |saved| self.write(path, saved, !together)));
+        if together && let Err(error) = File::open(&directory).and_then(|d| Ok(syncfs(d)?)) {
+            return not_synced(apps, &error);
+        }
+        each(&|path, saved| match saved {
+            Some(_) => fs::rename(temporary(path), path),
+            None => remove(path),
+        });
         // Once for all: it makes every rename and removal last.
         if let Err(error) = sync(&directory) {
-            let again = || io::Error::new(error.kind(), format!("not synced: {error}"));
-            failed.extend(apps.keys().map(|app| (app.clone(), again())));
+            return not_synced(apps, &error);
         }
-        failed
+        failed.into_iter().collect()
     }
 
     /// Writes which store is believed. Blocks until it is on disk.
@@ -143,17 +156,21 @@ impl StateDir {
     /// Replaces the file at `path` by one that is whole on disk before it has the name. The rename
     /// lasts once the directory is synced.
     fn replace(&self, path: &Path, value: &impl Serialize) -> io::Result<()> {
+        self.write(path, value, true)?;
+        fs::rename(temporary(path), path)
+    }
+
+    /// Writes what is to be the file at `path`, and `sync`s it.
+    fn write(&self, path: &Path, value: &impl Serialize, sync: bool) -> io::Result<()> {
         let body = serde_json::to_vec(value)?;
         let checksum = checksum(&body);
         let header = Header { format: FORMAT, proxy: self.proxy.clone(), checksum };
         let mut content = serde_json::to_vec(&header)?;
         content.push(b'\n');
         content.extend_from_slice(&body);
-        let temporary = path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
+        let mut file = File::create(temporary(path))?;
         file.write_all(&content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
+        if sync { file.sync_all() } else { Ok(()) }
     }
 
     /// Reads the file at `path`; `None` if there is none.
@@ -195,6 +212,15 @@ impl SavedApp {
 
 fn said(path: &Path, why: &str) -> String {
     format!("{}: {why}", path.display())
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
+}
+
+fn not_synced(apps: &Apps, error: &io::Error) -> Vec<(AppName, io::Error)> {
+    let again = || io::Error::new(error.kind(), format!("not synced: {error}"));
+    apps.keys().map(|app| (app.clone(), again())).collect()
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -257,6 +283,26 @@ mod tests {
         assert_eq!(loaded.refused, Vec::<String>::new());
         assert_eq!(loaded.store.as_deref(), Some("s1"));
         assert_eq!(loaded.apps, BTreeMap::from([(web, saved())]));
+    }
+
+    #[test]
+    fn many_are_written_together_and_one_that_cannot_be_leaves_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(dir.path(), "lb1");
+        let bad: AppName = "bad".parse().unwrap();
+        write(&state, &[(&bad, Some(saved()))]);
+        // What cannot be written to.
+        fs::create_dir(dir.path().join("apps/bad.tmp")).unwrap();
+        let mut changed = saved();
+        changed.served.flip = None;
+        let names = (0..=MANY).map(|n| format!("app-{n}").parse().unwrap());
+        let apps: Apps =
+            names.chain([bad.clone()]).map(|app| (app, Some(changed.clone()))).collect();
+        let failed: Vec<_> = state.write_apps(&apps).into_iter().map(|(app, _)| app).collect();
+        assert_eq!(failed, std::slice::from_ref(&bad));
+        let loaded = state.load().apps;
+        assert_eq!((loaded.len(), &loaded[&bad]), (apps.len(), &saved()));
+        assert_eq!(loaded.values().filter(|app| **app == changed).count(), MANY + 1);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::complaints::{Complaints, Failure};
 use super::directory::{Apps, SavedApp, StateDir};
 
 /// Apps written between two rounds of acks.
-const BATCH: usize = 128;
+const BATCH: usize = 1024;
 /// How long until a failed write is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
