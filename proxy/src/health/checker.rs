@@ -66,11 +66,11 @@ impl Checker {
     async fn run(self, reports: mpsc::Sender<Report>, limits: Limits) {
         let mut counter = Counter::new(self.state, self.check.rise, self.check.fall);
         let mut name = Name::new(&self.target);
-        let mut told: Option<Report> = None;
+        let mut told: Option<(TargetState, String)> = None;
         loop {
             let begun = Instant::now();
-            let Ok(permit) = limits.probes.acquire().await else { return };
             // Boxed: thousands of checkers sleep most of the time, and need the room only here.
+            let Ok(permit) = Box::pin(limits.probes.acquire()).await else { return };
             let outcome = Box::pin(self.check_once(&mut name, &limits)).await;
             drop(permit);
             let last = match outcome {
@@ -85,12 +85,13 @@ impl Checker {
                 Outcome::Unasked(said) => format!("not asked: {said}"),
             };
             self.target.set_usable(counter.state() == TargetState::Healthy);
-            let report = self.report(counter.state(), last);
-            if told.as_ref() != Some(&report) {
-                if reports.send(report.clone()).await.is_err() {
+            let now = (counter.state(), last);
+            if told.as_ref() != Some(&now) {
+                let report = self.report(now.0, now.1.clone());
+                if Box::pin(reports.send(report)).await.is_err() {
                     return;
                 }
-                told = Some(report);
+                told = Some(now);
             }
             sleep_until(begun + self.pause(counter.state())).await;
         }
