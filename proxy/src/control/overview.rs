@@ -53,7 +53,7 @@ pub struct StoreView {
 #[derive(Clone, Debug)]
 pub struct AppView {
     /// What the store is told of it, too.
-    pub status: AppStatus,
+    pub status: Arc<AppStatus>,
     /// Its settings as served.
     pub settings: Option<Arc<App>>,
     /// Counters of its releases that are not gone.
@@ -72,7 +72,7 @@ impl AppView {
         let gone = self.gone[slot as usize].as_deref();
         let mut sum = gone.cloned().unwrap_or_default();
         for (_, meters) in self.meters.iter().filter(|(of, _)| *of == slot) {
-            sum.add(&meters.totals());
+            meters.add_to(&mut sum);
         }
         sum
     }

@@ -49,7 +49,7 @@ impl Identity {
 }
 
 /// An app and what is said of it; `None` for nothing any more.
-pub type Status = (AppName, Option<AppStatus>);
+pub type Status = (AppName, Option<Arc<AppStatus>>);
 
 /// The task that tells the store.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub struct Reporter {
     store: Arc<dyn Store>,
     identity: Identity,
     statuses: mpsc::UnboundedReceiver<Status>,
-    said: BTreeMap<AppName, AppStatus>,
+    said: BTreeMap<AppName, Arc<AppStatus>>,
     /// Apps whose key in the store is not what `said` says.
     dirty: BTreeSet<AppName>,
     stopping: watch::Receiver<bool>,
@@ -190,7 +190,7 @@ impl Reporter {
         let (mut txn, mut apps, mut bytes) = (Txn::new(), Vec::new(), 0);
         for app in self.dirty.iter().take(MAX_TXN_OPS) {
             let key = Key::Status(proxy.clone(), instance.clone(), app.clone());
-            txn = match self.said.get(app).map(json) {
+            txn = match self.said.get(app).map(|status| json(&**status)) {
                 Some(Ok(value)) => {
                     bytes += value.len();
                     txn.put_leased(key, value)

@@ -15,7 +15,7 @@ use crate::saved::{AppUpdate, SavedApp, Update};
 #[derive(Debug, Default)]
 pub(super) struct Told {
     pub(super) saved: Option<SavedApp>,
-    pub(super) status: Option<AppStatus>,
+    pub(super) status: Option<Arc<AppStatus>>,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -26,7 +26,8 @@ impl Control {
             let Some(app) = self.apps.get_mut(name) else { continue };
             app.settle();
             let stale = self.view.is_stale();
-            let (status, saved, deadline) = (app.status(stale), app.saved(), app.deadline());
+            let status = app.status(stale).map(Arc::new);
+            let (saved, deadline) = (app.saved(), app.deadline());
             let told = self.told.entry(name.clone()).or_default();
             if let Some(old) = std::mem::replace(&mut told.deadline, deadline) {
                 self.deadlines.remove(&(old, name.clone()));
@@ -38,15 +39,15 @@ impl Control {
             };
             let save = (told.saved != saved).then(|| saved.clone());
             told.saved = saved;
-            if save.is_some() || !alike(told.status.as_ref(), status.as_ref()) {
+            if save.is_some() || !alike(told.status.as_deref(), status.as_deref()) {
                 told.status.clone_from(&status);
                 self.send(Update::App(Box::new(AppUpdate {
                     app: name.clone(),
                     saved: save,
-                    status,
+                    status: status.clone(),
                 })));
             }
-            self.show_app(name);
+            self.show_as(name, status);
         }
         if self.intake.is_read() && self.unseen.is_empty() {
             self.view.first_round = true;
@@ -55,8 +56,13 @@ impl Control {
 
     /// Puts what is known of the app into the overview; forgets it if that is nothing.
     pub(super) fn show_app(&mut self, name: &AppName) {
+        let status = self.apps.get(name).and_then(|app| app.status(self.view.is_stale()));
+        self.show_as(name, status.map(Arc::new));
+    }
+
+    fn show_as(&mut self, name: &AppName, status: Option<Arc<AppStatus>>) {
         let Some(app) = self.apps.get(name) else { return };
-        let Some(status) = app.status(self.view.is_stale()) else {
+        let Some(status) = status else {
             if app.drain.is_empty() {
                 self.apps.remove(name);
                 self.told.remove(name);

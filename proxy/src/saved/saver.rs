@@ -41,7 +41,7 @@ pub struct AppUpdate {
     /// What a restart is to serve, if that changed; `Some(None)` for nothing.
     pub saved: Option<Option<SavedApp>>,
     /// What the store is told; `None` for nothing any more.
-    pub status: Option<AppStatus>,
+    pub status: Option<Arc<AppStatus>>,
 }
 
 /// The task that writes.
@@ -49,14 +49,14 @@ pub struct AppUpdate {
 pub struct Saver {
     directory: StateDir,
     updates: mpsc::UnboundedReceiver<Update>,
-    statuses: mpsc::UnboundedSender<(AppName, Option<AppStatus>)>,
+    statuses: mpsc::UnboundedSender<(AppName, Option<Arc<AppStatus>>)>,
     failures: Arc<AtomicU64>,
     /// What could not be written.
     unsaved: Apps,
     unsaved_store: Option<String>,
     /// What the store is told once the app it speaks of is on disk: an ack is a promise that a
     /// restart keeps.
-    untold: BTreeMap<AppName, Option<AppStatus>>,
+    untold: BTreeMap<AppName, Option<Arc<AppStatus>>>,
     complaints: Complaints,
 }
 
@@ -66,7 +66,7 @@ impl Saver {
     pub fn new(
         directory: StateDir,
         updates: mpsc::UnboundedReceiver<Update>,
-        statuses: mpsc::UnboundedSender<(AppName, Option<AppStatus>)>,
+        statuses: mpsc::UnboundedSender<(AppName, Option<Arc<AppStatus>>)>,
         failures: Arc<AtomicU64>,
     ) -> Self {
         let (unsaved, unsaved_store, untold, complaints) = Default::default();
