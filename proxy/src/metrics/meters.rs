@@ -94,10 +94,13 @@ impl Meters {
     /// The sum over all threads.
     pub fn totals(&self) -> Totals {
         let mut sum = Totals::default();
-        for cell in self.cells.iter().filter_map(OnceLock::get) {
-            cell.add_to(&mut sum);
-        }
+        self.add_to(&mut sum);
         sum
+    }
+
+    /// Adds the sum over all threads to `sum`.
+    pub fn add_to(&self, sum: &mut Totals) {
+        self.cells.iter().filter_map(OnceLock::get).for_each(|cell| cell.add_to(sum));
     }
 }
 
