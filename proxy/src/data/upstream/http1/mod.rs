@@ -101,11 +101,11 @@ impl Upstream {
             let written = self.outgoing.poll(&mut self.stream.borrow_mut(), cx);
             let mut head = match self.poll_head(cx) {
                 Poll::Ready(Ok(head)) => head,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.failed(error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.failed(error, *interim))),
                 // A target may answer and close before it has read all.
                 Poll::Pending => match written {
                     Poll::Ready(Err(error)) => {
-                        return Poll::Ready(Err(self.failed(Break::Io(error))));
+                        return Poll::Ready(Err(self.failed(Break::Io(error), *interim)));
                     }
                     _ => return Poll::Pending,
                 },
@@ -131,9 +131,9 @@ impl Upstream {
         }
     }
 
-    /// Why the request has got no answer.
-    fn failed(&mut self, error: Break) -> SendFailed {
-        let silent = self.unread.is_empty() && self.part.is_empty();
+    /// Why the request has got no answer but `interim` ones.
+    fn failed(&mut self, error: Break, interim: u32) -> SendFailed {
+        let silent = interim == 0 && self.unread.is_empty() && self.part.is_empty();
         match error {
             Break::Closed | Break::Io(_) if silent => match self.outgoing.take_unsent() {
                 Some(body) => SendFailed::Unsent(body),

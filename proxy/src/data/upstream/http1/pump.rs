@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use super::outgoing::Outgoing;
 use crate::reach::Stream;
@@ -41,14 +41,10 @@ impl Pump {
 
     /// Lets it go on to the end of the request, as long as something moves within every `idle`: with the
     /// answer goes whoever had an eye on the time.
-    pub(super) fn leave(self, idle: Duration) {
+    pub(super) fn leave(mut self, idle: Duration) {
         spawn_local(async move {
             let mut before = self.sent.get();
-            loop {
-                sleep(idle).await;
-                if self.task.is_finished() || self.sent.get() == before {
-                    break;
-                }
+            while timeout(idle, &mut self.task).await.is_err() && self.sent.get() > before {
                 before = self.sent.get();
             }
         });
