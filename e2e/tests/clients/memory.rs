@@ -23,8 +23,8 @@ use crate::way::Way;
 const MIB: usize = 1024 * 1024;
 
 /// The most that the proxy may have had in memory at any moment, in MiB: what it has from the
-/// beginning, and half a MiB for each of 200 transfers.
-const MOST: u64 = 128;
+/// beginning, and a piece of some 300 KiB for each of 200 transfers.
+const MOST: u64 = 100;
 
 /// What a slow target takes before it rests.
 const SLOWLY: usize = 64 * 1024;

@@ -44,6 +44,8 @@ pub(super) struct Client {
     blocked: Cell<bool>,
     /// Whether an answer waits until it has.
     waited_for: Cell<bool>,
+    /// Whether what is written to it is encrypted first, and kept for that.
+    encrypted: Cell<bool>,
     /// Whether a request had trailers.
     trailers: Cell<bool>,
     /// Whether it was told to go.
@@ -74,6 +76,7 @@ impl Client {
             held_open: Cell::new(0),
             blocked: Cell::new(false),
             waited_for: Cell::new(false),
+            encrypted: Cell::new(false),
             trailers: Cell::new(false),
             leaving: Cell::new(false),
             watched,
@@ -209,6 +212,16 @@ impl Client {
         if !blocked && self.waited_for.replace(false) {
             self.deadline().wake();
         }
+    }
+
+    /// The connection is one of TLS.
+    pub(super) fn set_encrypted(&self) {
+        self.encrypted.set(true);
+    }
+
+    /// Whether it is.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.encrypted.get()
     }
 
     /// Whether an answer has to wait before more of it is read: hyper asks for a piece more than the

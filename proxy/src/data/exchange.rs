@@ -18,8 +18,8 @@ use crate::metrics::meters::{Fault, Retry};
 /// than one of 128 KiB. It is also what a client that takes nothing keeps in memory.
 const PIECE: usize = 256 * 1024;
 /// The same for a client of HTTP/2, which may leave many answers waiting, and gets them in frames of
-/// 16 KiB.
-const STREAM_PIECE: usize = 64 * 1024;
+/// 16 KiB; and for one of TLS, whose records are no larger, and of which rustls keeps 64 KiB itself.
+const SMALL_PIECE: usize = 64 * 1024;
 
 /// One request and its answer. Held by both bodies: when the last of them is dropped, the lease
 /// ends and the answer is counted.
@@ -99,7 +99,8 @@ impl Exchange {
 
     /// The most that is read of an answer at a time, in bytes.
     pub(super) fn piece(&self) -> usize {
-        if self.has_client_alone() { PIECE } else { STREAM_PIECE }
+        let large = self.has_client_alone() && !self.client.is_encrypted();
+        if large { PIECE } else { SMALL_PIECE }
     }
 
     /// Whether nothing else goes on on the client's connection: HTTP/1.1.

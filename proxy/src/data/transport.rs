@@ -68,6 +68,9 @@ pub(super) struct Transport {
 impl Transport {
     /// `stream`, of which nothing was read yet.
     pub(super) fn new(stream: Stream, client: Rc<Client>) -> Self {
+        if matches!(stream, Stream::Tls(_)) {
+            client.set_encrypted();
+        }
         Self { stream, client, ahead: Vec::new(), watch: None }
     }
 
