@@ -138,6 +138,27 @@ async fn bodies_and_trailers_pass_both_ways() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_64_mib_before_it_reads_anything_is_not_waited_for() {
+    const LENGTH: usize = 64 * 1024 * 1024;
+    const ANSWER: usize = 4 * 1024 * 1024;
+    let backend = Backend::bind().await;
+    let proxy = Proxy::serving(&[backend.address()]);
+    let mut client = connect(&proxy).await;
+    let mut request = get("/").map(|_| Full::new(Bytes::from(vec![b'u'; LENGTH])).boxed());
+    *request.method_mut() = http::Method::POST;
+    let answer = tokio::spawn(client.send_request(request));
+    let mut conn = backend.accept().await;
+    conn.request().await;
+    conn.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {ANSWER}\r\n\r\n")).await;
+    conn.write(vec![b'x'; ANSWER / 16]).await;
+    let answer = within("the answer begins", answer).await.unwrap().unwrap();
+    within("the target gets all of it", conn.swallow(LENGTH)).await;
+    let rest = tokio::spawn(async move { conn.write(vec![b'x'; ANSWER - ANSWER / 16]).await });
+    assert_eq!(text(answer).await.len(), ANSWER);
+    within("the target has written all", rest).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_resets_its_stream_alone() {
     let backend = Backend::bind().await;
     let proxy = Proxy::start();
