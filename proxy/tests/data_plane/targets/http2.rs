@@ -324,6 +324,31 @@ async fn a_client_that_does_not_read_holds_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_64_mib_before_it_reads_anything_is_not_waited_for() {
+    const LENGTH: usize = 64 * 1024 * 1024;
+    const ANSWER: usize = 4 * 1024 * 1024;
+    let (mut target, proxy) = Target::behind(|_| {}).await;
+    let mut client = crate::http2::connect(&proxy).await;
+    let upload = http_body_util::Full::new(Bytes::from(vec![b'u'; LENGTH])).boxed();
+    let mut request = crate::http2::get("/").map(|_| upload);
+    *request.method_mut() = http::Method::POST;
+    let answer = tokio::spawn(client.send_request(request));
+    let Asked { request, answer: mut respond, .. } = target.next().await;
+    let mut download = respond.send_response(Response::new(()), false).unwrap();
+    download.send_data(Bytes::from(vec![b'x'; ANSWER / 16]), false).unwrap();
+    let answer = within("the answer begins", answer).await.unwrap().unwrap();
+    let (mut body, mut got) = (request.into_body(), 0);
+    while let Some(piece) = within("more of the upload", body.data()).await {
+        let length = piece.unwrap().len();
+        got += length;
+        body.flow_control().release_capacity(length).unwrap();
+    }
+    assert_eq!(got, LENGTH);
+    download.send_data(Bytes::from(vec![b'x'; ANSWER - ANSWER / 16]), true).unwrap();
+    assert_eq!(crate::http2::text(answer).await.len(), ANSWER);
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_cancels_its_stream() {
     let (mut target, proxy) = Target::behind(|_| {}).await;
     let mut client = proxy.client().await;
