@@ -1,4 +1,4 @@
-//! To a target and back, with at most one retry.
+//! To a target and back, and to a target again where nobody can have acted on it twice.
 
 use std::future::poll_fn;
 use std::rc::Rc;
