@@ -5,7 +5,7 @@
 //! not tell. What was seen moves by full reads and events alone: etcd before 3.4.25 can send a
 //! progress answer ahead of the events it speaks of.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +38,8 @@ struct Seen {
     cluster: u64,
     /// The revision of the full read or of the last event.
     revision: i64,
-    /// The keys that exist, as etcd has them.
-    keys: HashSet<Vec<u8>>,
+    /// How many keys there are.
+    count: usize,
 }
 
 /// What a check found.
@@ -69,8 +69,10 @@ impl Source {
         let mut seen = Seen {
             cluster: header.cluster_id(),
             revision: header.revision(),
-            keys: all.kvs().iter().map(|kv| kv.key().to_vec()).collect(),
+            count: all.kvs().len(),
         };
+        // This goes on for as long as the contact, and the answer may be large.
+        drop(all);
         let mut stream = self.open(seen.revision).await?;
         feed.send(WatchEvent::Full(view)).await;
 
@@ -135,11 +137,11 @@ impl Source {
             };
             let change = match event.event_type() {
                 EventType::Put => {
-                    seen.keys.insert(kv.key().to_vec());
+                    seen.count += usize::from(kv.version() == 1);
                     self.inner.entry(seen.cluster, kv).map(Change::Put)
                 }
                 EventType::Delete => {
-                    seen.keys.remove(kv.key());
+                    seen.count = seen.count.saturating_sub(1);
                     self.inner.relative(kv.key()).map(|key| Change::Deleted(key.to_owned()))
                 }
             };
@@ -197,7 +199,7 @@ impl Seen {
             return Err(format!("the cluster went back from revision {was} to {is}"));
         }
         let told = found.newest.is_none_or(|newest| newest <= self.revision);
-        Ok(told && found.count == self.keys.len())
+        Ok(told && found.count == self.count)
     }
 }
 
