@@ -82,14 +82,13 @@ impl Series {
         self.metrics.push(metric);
     }
 
-    /// Adds a histogram of latencies with a bucket for every power of two: every fourth of those
-    /// that are counted.
+    /// Adds a histogram of latencies.
     pub(super) fn add_latencies(&mut self, values: &[&str], totals: &Totals) {
         let mut metric = self.labelled(values);
         let (mut sum, mut buckets) = (0, Vec::new());
         for (index, count) in totals.latency.iter().enumerate() {
             sum += count;
-            if let Some(limit) = bound(index).filter(|_| index % 4 == 0) {
+            if let Some(limit) = bound(index) {
                 let mut bucket = Bucket::default();
                 bucket.set_cumulative_count(sum);
                 bucket.set_upper_bound(limit.as_secs_f64());
