@@ -1,9 +1,9 @@
 //! One address that answers for a release.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -27,7 +27,8 @@ pub struct Target {
     usable_since: AtomicU64,
     /// What requests have met here.
     conduct: Conduct,
-    load: Load,
+    /// Only where requests on it are counted.
+    load: OnceLock<Box<Load>>,
     /// Addresses the name stands for, kept up to date off the data threads; empty until resolved.
     resolved: ArcSwap<Vec<SocketAddr>>,
 }
@@ -56,7 +57,7 @@ impl Target {
             usable: AtomicBool::new(false),
             usable_since: AtomicU64::new(0),
             conduct: Conduct::default(),
-            load: Load::default(),
+            load: OnceLock::new(),
             resolved: ArcSwap::from_pointee(known),
         }
     }
@@ -116,18 +117,20 @@ impl Target {
 
     /// Requests counted here now.
     pub(crate) fn load(&self) -> u32 {
-        self.load.0.load(Relaxed)
+        self.load.get().map_or(0, |load| load.0.load(Relaxed))
     }
 
     /// Counts one more request, if there are fewer than `most`; 0 for any number.
     pub(crate) fn enter(&self, most: u32) -> bool {
         let more = |load: u32| (most == 0 || load < most).then_some(load + 1);
-        self.load.0.fetch_update(SeqCst, SeqCst, more).is_ok()
+        self.load.get_or_init(Box::default).0.fetch_update(SeqCst, SeqCst, more).is_ok()
     }
 
     /// Ends what [`Self::enter`] began.
     pub(crate) fn leave(&self) {
-        self.load.0.fetch_sub(1, SeqCst);
+        if let Some(load) = self.load.get() {
+            load.0.fetch_sub(1, SeqCst);
+        }
     }
 
     /// The addresses to connect to, the first one first; empty while a name is not resolved.
