@@ -30,7 +30,7 @@ pub struct Checks {
 pub struct Live {
     /// The release, shared with the data plane.
     pub release: Arc<Release>,
-    check: Check,
+    check: Arc<Check>,
     /// Tells these checks from those made for an earlier `check`.
     round: u64,
     watched: Vec<Watched>,
@@ -71,7 +71,7 @@ impl Live {
         let state = if proved { TargetState::Healthy } else { TargetState::Unproved };
         let mut live = Self {
             release: Arc::new(release),
-            check: put.value.health.over(&settings.health),
+            check: Arc::new(put.value.health.over(&settings.health)),
             round: next_round(),
             watched: Vec::new(),
         };
@@ -92,8 +92,8 @@ impl Live {
         context: &Context,
     ) -> Option<Arc<Release>> {
         let check = put.value.health.over(&settings.health);
-        if check != self.check {
-            self.check = check;
+        if check != *self.check {
+            self.check = Arc::new(check);
             self.round = next_round();
             let states: Vec<_> = self.watched.iter().map(|watched| watched.state).collect();
             // What serves goes on and fails by the new check or not. What does not serve yet was
@@ -184,7 +184,7 @@ impl Live {
                 round: self.round,
                 target: Arc::clone(target),
                 reach: Arc::clone(&self.release.reach),
-                check: self.check.clone(),
+                check: Arc::clone(&self.check),
                 state: state(index),
             };
             let checker = checker.spawn(checks.reports.clone(), checks.limits.clone());

@@ -35,7 +35,7 @@ pub struct Checker {
     /// How to get there.
     pub reach: Arc<Reach>,
     /// How to check.
-    pub check: Check,
+    pub check: Arc<Check>,
     /// What is known already.
     pub state: TargetState,
 }
@@ -139,7 +139,7 @@ mod tests {
             round: 1,
             target: Arc::new(Target::new(&target)),
             reach: Arc::default(),
-            check: health.over(&Health::default()),
+            check: Arc::new(health.over(&Health::default())),
             state: TargetState::Unproved,
         }
     }
