@@ -71,7 +71,8 @@ impl Wanted {
 /// What the keys under `apps/` ask for.
 #[derive(Debug, Default)]
 pub struct Desired {
-    apps: BTreeMap<AppName, Wanted>,
+    /// Boxed: the map's nodes are half empty where keys came in order.
+    apps: BTreeMap<AppName, Box<Wanted>>,
     /// Keys that belong to no app, since their app's name is none.
     strays: BTreeMap<String, (Token, Mistake)>,
     /// Keys that proxies do not read; they only tell an empty store from one that is not.
@@ -92,7 +93,7 @@ pub enum Concerns {
 impl Desired {
     /// What is wanted for `app`, if any of its keys is there.
     pub fn app(&self, app: &AppName) -> Option<&Wanted> {
-        self.apps.get(app)
+        self.apps.get(app).map(|wanted| &**wanted)
     }
 
     /// All apps with a key.
@@ -178,12 +179,13 @@ impl Desired {
     /// Whether no key is left.
     pub fn is_empty(&self) -> bool {
         let bare = |wanted: &Wanted| Wanted { doubted: false, ..wanted.clone() }.is_empty();
-        self.unread.is_empty() && self.strays.is_empty() && self.apps.values().all(bare)
+        let bare = self.apps.values().all(|wanted| bare(wanted));
+        self.unread.is_empty() && self.strays.is_empty() && bare
     }
 
     /// All keys known.
     pub fn keys(&self) -> Vec<String> {
-        let of_app = |(app, wanted): (&AppName, &Wanted)| {
+        let of_app = |(app, wanted): (&AppName, &Box<Wanted>)| {
             let kinds = [AppKey::App, AppKey::Active, AppKey::Hold];
             let slots = Slot::BOTH.map(AppKey::Slot);
             let there = kinds.into_iter().chain(slots).filter(|k| wanted.token(k).is_some());

@@ -50,11 +50,14 @@ pub struct Control {
     config: watch::Receiver<ControlConfig>,
     pub(super) intake: Intake,
     ownership: Ownership,
-    pub(super) apps: BTreeMap<AppName, AppRun>,
+    /// Boxed, as what was told: the maps' nodes are half empty where names came in order.
+    pub(super) apps: BTreeMap<AppName, Box<AppRun>>,
     /// What was told last of each app.
-    pub(super) told: BTreeMap<AppName, Told>,
+    pub(super) told: BTreeMap<AppName, Box<Told>>,
     /// When to look at which app even if nothing happens.
     pub(super) deadlines: BTreeSet<(Instant, AppName)>,
+    /// Apps with requests on a replaced epoch.
+    pub(super) draining: BTreeSet<AppName>,
     /// Apps with a target that waits for its first check.
     pub(super) unseen: BTreeSet<AppName>,
     reports: mpsc::Receiver<Report>,
@@ -88,6 +91,7 @@ impl Control {
             apps: BTreeMap::new(),
             told: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            draining: BTreeSet::new(),
             unseen: BTreeSet::new(),
             reports,
             ended: FuturesUnordered::new(),
@@ -153,9 +157,9 @@ impl Control {
                 continue;
             }
             let told = Told { saved: Some(saved.clone()), ..Told::default() };
-            self.told.insert(name.clone(), told);
+            self.told.insert(name.clone(), Box::new(told));
             let (app, change) = AppRun::restored(name.clone(), saved, &self.context);
-            self.apps.insert(name, app);
+            self.apps.insert(name, Box::new(app));
             changes.extend(change);
         }
         self.router.publish(changes);
@@ -246,7 +250,8 @@ impl Control {
         for name in &apps {
             let wanted = self.intake.desired().app(name).unwrap_or(&nothing);
             let conflict = self.ownership.refusal(name);
-            let app = self.apps.entry(name.clone()).or_insert_with(|| AppRun::new(name.clone()));
+            let new = || Box::new(AppRun::new(name.clone()));
+            let app = self.apps.entry(name.clone()).or_insert_with(new);
             changes.extend(app.look(wanted, conflict, now, &self.context));
         }
         self.publish(changes);
@@ -274,6 +279,7 @@ impl Control {
             let name = share.release.app.clone();
             if let Some(app) = self.apps.get_mut(&name) {
                 app.drain.closed(Arc::clone(&epoch));
+                self.draining.insert(name.clone());
                 self.await_lease(name, epoch);
             }
         }
@@ -302,9 +308,7 @@ impl Control {
     }
 
     fn tell_counts(&mut self) {
-        let draining = self.apps.iter().filter(|(_, app)| !app.drain.is_empty());
-        let names: Vec<AppName> = draining.map(|(name, _)| name.clone()).collect();
-        self.tell(&names);
+        self.tell(&Vec::from_iter(self.draining.clone()));
         self.show();
     }
 

@@ -25,6 +25,9 @@ impl Control {
         for name in names {
             let Some(app) = self.apps.get_mut(name) else { continue };
             app.settle();
+            if app.drain.is_empty() {
+                self.draining.remove(name);
+            }
             let stale = self.view.is_stale();
             let status = app.status(stale).map(Arc::new);
             let (saved, deadline) = (app.saved(), app.deadline());
