@@ -102,8 +102,11 @@ fn is_root(paths: &[PathPrefix]) -> bool {
 impl App {
     /// Reads a stored value.
     pub fn parse(value: &[u8]) -> Result<Self, Mistake> {
-        let app: Self = strict::object(strict::text(value)?)?;
+        let mut app: Self = strict::object(strict::text(value)?)?;
         app.validate()?;
+        // Proxies keep thousands; most have one of each, and room for four was made.
+        app.hosts.shrink_to_fit();
+        app.paths.shrink_to_fit();
         Ok(app)
     }
 

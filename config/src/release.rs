@@ -58,7 +58,7 @@ impl Release {
         let text = strict::text(value)?;
         // `[::1]:9001` is a target, not a list.
         let list = text.starts_with('[') && !text.contains("]:");
-        let release = match list || text.starts_with(['{', '"']) {
+        let mut release = match list || text.starts_with(['{', '"']) {
             true => strict::object(text).map_err(|mistake| match text.starts_with('{') {
                 true => mistake,
                 false => Mistake::new(format!(
@@ -68,6 +68,8 @@ impl Release {
             false => Self { targets: bare(text)?, ..Self::default() },
         };
         release.validate()?;
+        // Proxies keep thousands; most have one, and room for four was made.
+        release.targets.shrink_to_fit();
         Ok(release)
     }
 

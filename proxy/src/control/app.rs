@@ -138,7 +138,7 @@ impl AppRun {
             share: flip.map_or(0, |flip| flip.active.value.share(*slot)),
             version: put.value.version.clone(),
         };
-        let serving: Vec<_> =
+        let mut serving: Vec<_> =
             flip.into_iter().flat_map(|flip| &flip.releases).map(serving).collect();
         let draining = self.draining();
         let Verdict { refused, pending, .. } = &self.verdict;
@@ -147,6 +147,9 @@ impl AppRun {
         }
         let mut targets: Vec<_> = self.lives.iter().flat_map(Live::targets).collect();
         targets.sort_by_key(|target| target.slot);
+        // Most have one or two, and room for four was made.
+        targets.shrink_to_fit();
+        serving.shrink_to_fit();
         Some(AppStatus {
             app: served.map(|served| served.settings.token.clone()),
             active: self.active_token(),
@@ -236,12 +239,10 @@ impl AppRun {
     fn stop_probing_what_is_gone(&mut self, wanted: &Wanted) {
         let announced = self.state.announced(wanted);
         let kept = |live: &Live| announced.iter().any(|(_, put)| put.token == *live.token());
-        let (kept, gone): (Vec<Live>, Vec<Live>) =
-            std::mem::take(&mut self.lives).into_iter().partition(kept);
-        self.lives = kept;
-        for live in gone {
+        for live in self.lives.extract_if(.., |live| !kept(live)) {
             self.drain.leave(Arc::clone(&live.release));
         }
+        self.lives.shrink_to_fit();
     }
 
     /// The site as it must be now, if that is not the one published.

@@ -158,7 +158,8 @@ impl State {
         match self.missing(look, &wanted) {
             None if !given_up => {
                 let sound = |(slot, put): (Slot, Result<_, _>)| Some((slot, put.ok()?));
-                let releases = wanted.into_iter().filter_map(sound).collect();
+                let mut releases: Vec<_> = wanted.into_iter().filter_map(sound).collect();
+                releases.shrink_to_fit();
                 if let Some(served) = &mut self.served {
                     served.flip = Some(Flip { active, releases });
                 }

@@ -80,6 +80,7 @@ impl Control {
                 meters.push((release.slot, Arc::clone(&release.meters)));
             }
         }
+        meters.shrink_to_fit();
         let view = AppView {
             status,
             settings: app.settings().cloned(),
