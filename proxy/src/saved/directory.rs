@@ -15,7 +15,7 @@ use crate::control::served::{Goal, Served};
 /// Changes when an older program could misread a file.
 const FORMAT: u32 = 1;
 /// From more files than this on they are synced with all else on their file system, in one go.
-const MANY: usize = 16;
+pub(super) const MANY: usize = 16;
 
 /// What is saved of one app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,14 +13,18 @@ use std::time::{Duration, Instant};
 use shunt_config::AppName;
 use shunt_config::status::AppStatus;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::complaints::{Complaints, Failure};
-use super::directory::{Apps, SavedApp, StateDir};
+use super::directory::{Apps, MANY, SavedApp, StateDir};
 
-/// Apps written between two rounds of acks.
+/// Updates taken at one go.
 const BATCH: usize = 1024;
+/// While many apps change at once, as all do at a first start, most change again within a moment: they
+/// are written when nothing has come for [`CALM`], and after [`GATHER`] whatever comes.
+const CALM: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_secs(2);
 /// How long until a failed write is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -89,20 +93,35 @@ impl Saver {
             if taken == 0 {
                 return;
             }
-            for update in updates.drain(..) {
-                match update {
-                    Update::Store(store) => self.unsaved_store = Some(store),
-                    Update::App(update) => {
-                        let AppUpdate { app, saved, status } = *update;
-                        if let Some(saved) = saved {
-                            self.unsaved.insert(app.clone(), saved);
-                        }
-                        self.untold.insert(app, status);
-                    }
-                }
-            }
+            self.take(&mut updates);
+            // An error means that it has gone on for long enough.
+            let _ = timeout(GATHER, self.gather(&mut updates)).await;
             self.save().await;
             self.tell();
+        }
+    }
+
+    /// Takes what comes while many apps change.
+    async fn gather(&mut self, updates: &mut Vec<Update>) {
+        while self.unsaved.len() > MANY
+            && let Ok(1..) = timeout(CALM, self.updates.recv_many(updates, BATCH)).await
+        {
+            self.take(updates);
+        }
+    }
+
+    fn take(&mut self, updates: &mut Vec<Update>) {
+        for update in updates.drain(..) {
+            match update {
+                Update::Store(store) => self.unsaved_store = Some(store),
+                Update::App(update) => {
+                    let AppUpdate { app, saved, status } = *update;
+                    if let Some(saved) = saved {
+                        self.unsaved.insert(app.clone(), saved);
+                    }
+                    self.untold.insert(app, status);
+                }
+            }
         }
     }
 
