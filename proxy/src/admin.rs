@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use prometheus::{Registry, TextEncoder};
+use prometheus::Registry;
 use serde::Serialize;
 use shunt_config::status::AppStatus;
 use shunt_config::{App, AppName, Slot};
@@ -25,6 +27,7 @@ use tracing::{debug, warn};
 use crate::control::ControlConfig;
 use crate::control::overview::{AppView, Overview, Shown};
 use crate::control::report::Identity;
+use crate::metrics::Scrape;
 use crate::route::Line;
 use crate::tls::{CertificateState, Certificates, CertificatesState};
 
@@ -52,7 +55,8 @@ pub struct Admin {
     pub registry: Registry,
 }
 
-type Answer = Response<Full<Bytes>>;
+type Pieces = StreamBody<BoxStream<'static, prometheus::Result<Frame<Bytes>>>>;
+type Answer = Response<Either<Full<Bytes>, Pieces>>;
 
 impl Admin {
     /// Serves on `listener` until it is dropped.
@@ -123,10 +127,17 @@ impl Admin {
     }
 
     fn metrics(&self) -> Answer {
-        match TextEncoder::new().encode_to_string(&self.registry.gather()) {
-            Ok(body) => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body),
-            Err(error) => internal(&error),
-        }
+        let scrape = match Scrape::new(&self.registry, &self.shown.load()) {
+            Ok(scrape) => scrape,
+            Err(error) => return internal(&error),
+        };
+        let pieces = stream::iter(scrape).then(|piece| async {
+            // Flips and checks come in between.
+            tokio::task::yield_now().await;
+            piece.map(|text| Frame::data(text.into()))
+        });
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        typed(StatusCode::OK, kind, Either::Right(StreamBody::new(pieces.boxed())))
     }
 
     fn status(&self) -> Answer {
@@ -136,7 +147,7 @@ impl Admin {
         match serde_json::to_vec_pretty(&status) {
             Ok(mut body) => {
                 body.push(b'\n');
-                typed(StatusCode::OK, "application/json", body)
+                whole(StatusCode::OK, "application/json", body)
             }
             Err(error) => internal(&error),
         }
@@ -262,11 +273,15 @@ impl<'a> OneApp<'a> {
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    typed(status, "text/plain; charset=utf-8", body)
+    whole(status, "text/plain; charset=utf-8", body)
 }
 
-fn typed(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    typed(status, kind, Either::Left(Full::new(body.into())))
+}
+
+fn typed(status: StatusCode, kind: &'static str, body: Either<Full<Bytes>, Pieces>) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     answer

@@ -18,7 +18,7 @@ pub struct Drain {
     gone: Gone,
 }
 
-/// What releases that are gone have counted, by slot; nothing for an app that never changed.
+/// What releases that are gone have counted, by slot; nothing of one without requests.
 pub type Gone = [Option<Arc<Totals>>; 2];
 
 impl Drain {
@@ -43,7 +43,9 @@ impl Drain {
             release.retire();
             // The same announcement under other limits goes on counting in the same meters.
             let counts = |other: &Arc<Release>| Arc::ptr_eq(&other.meters, &release.meters);
-            if !lives.iter().any(|live| counts(&live.release)) && !self.leaving.iter().any(counts) {
+            let counts_on =
+                lives.iter().any(|live| counts(&live.release)) || self.leaving.iter().any(counts);
+            if release.meters.are_used() && !counts_on {
                 let gone = self.gone[release.slot as usize].get_or_insert_default();
                 Arc::make_mut(gone).add(&release.meters.totals());
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use shunt_config::status::AppStatus;
+use shunt_config::status::{AppStatus, TargetState, TargetStatus};
 use shunt_config::{App, AppName, Slot};
 
 use super::app::Flips;
@@ -75,6 +75,24 @@ impl AppView {
             meters.add_to(&mut sum);
         }
         sum
+    }
+
+    /// Whether a release of `slot` has had a request.
+    pub fn is_used(&self, slot: Slot) -> bool {
+        self.gone[slot as usize].is_some()
+            || self.meters.iter().any(|(of, meters)| *of == slot && meters.are_used())
+            || self.in_flight(slot) > 0
+    }
+
+    /// Whether there is nothing to say of it but that it serves: it has had no request and no flip but
+    /// its first, nothing of it is refused or pending, and all its targets pass.
+    pub fn is_quiet(&self) -> bool {
+        let AppStatus { refused, pending, targets, .. } = &*self.status;
+        let Flips { applied, refused: none } = self.flips;
+        let healthy = |target: &TargetStatus| target.state == TargetState::Healthy;
+        (applied <= 1 && none == 0 && refused.is_empty() && pending.is_none())
+            && targets.iter().all(healthy)
+            && !Slot::BOTH.into_iter().any(|slot| self.is_used(slot))
     }
 
     /// The releases that new requests go to.

@@ -1,12 +1,22 @@
 //! The families of `/metrics`, with what they mean.
 
-use super::families::Family;
+pub(super) use super::families::Family;
 
 const APP: &[&str] = &["app"];
 const SLOT: &[&str] = &["app", "slot"];
 const CERTIFICATE: &[&str] = &["certificate"];
 const NONE: &[&str] = &[];
 
+pub(super) static APPS: Family = Family::gauge(
+    "shunt_apps",
+    &["state"],
+    "All apps: `serving`, or `not_serving` because nothing was proved yet.",
+);
+pub(super) static TARGETS: Family = Family::gauge(
+    "shunt_targets",
+    &["state"],
+    "The targets of all apps by what their health checks say: `healthy`, `failing`, `unproved`.",
+);
 pub(super) static REQUESTS: Family = Family::counter(
     "shunt_requests_total",
     &["app", "slot", "code"],
@@ -175,25 +185,20 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static ALL: [&Family; 34] = [
+pub(super) static COLLECTED: [&Family; 29] = [
+    &APPS,
+    &TARGETS,
     &CUT,
     &TARGET_CONNECTIONS,
     &TARGET_CONNECTIONS_MAX,
     &TARGET_ROOM_REFUSALS,
-    &REQUESTS,
-    &DURATION,
-    &IN_FLIGHT,
     &ERRORS,
     &RETRIES,
     &TUNNELS,
-    &TARGET_UP,
     &TARGET_EJECTED,
     &TARGET_EJECTIONS,
     &QUEUED,
     &QUEUE_REFUSALS,
-    &SERVING,
-    &RELEASE,
-    &FLIPS,
     &PENDING,
     &REFUSED,
     &CONNECTED,

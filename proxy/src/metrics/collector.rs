@@ -1,25 +1,21 @@
-//! What `/metrics` shows. Put together from the overview and the counters at each scrape; nothing
-//! is kept for it, and an idle app has no series of requests.
+//! What `/metrics` shows of the process, of all apps together, and of the few apps in trouble. Put
+//! together from the overview and the counters at each scrape; nothing is kept for it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use prometheus::core::{Collector as Collect, Desc};
 use prometheus::proto::MetricFamily;
-use shunt_config::status::TargetState;
-use shunt_config::{AppName, Slot};
 
+use super::ProcessMeters;
 use super::catalog as of;
 use super::families::{Family, Series, float};
-use super::meters::{CLASSES, Fault, Retry};
 use super::process::{Cut, Unproxied};
-use super::{ProcessMeters, Totals};
+use super::trouble::Trouble;
 use crate::access_log::Counts;
-use crate::control::overview::{AppView, Overview, Shown};
+use crate::control::overview::{Overview, Shown};
 use crate::control::report::Identity;
 use crate::data::Room;
-use crate::data::tunnel::End;
-use crate::route::Release;
 
 /// What the data threads count beside releases.
 #[derive(Debug)]
@@ -53,7 +49,7 @@ impl Collector {
         plane: Arc<OnceLock<PlaneCounts>>,
         save_failures: Arc<AtomicU64>,
     ) -> prometheus::Result<Self> {
-        let descs = of::ALL.iter().map(|family| family.desc()).collect::<Result<_, _>>()?;
+        let descs = of::COLLECTED.iter().map(|family| family.desc()).collect::<Result<_, _>>()?;
         Ok(Self { descs, identity, shown, plane, save_failures })
     }
 
@@ -114,158 +110,9 @@ impl Collect for Collector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let view = self.shown.load();
-        let mut apps = Apps::new();
-        for (name, app) in &view.apps {
-            apps.add(name, app);
-        }
-        for (key, _) in &**view.strays {
-            apps.refused.add(&["", key], 1.0);
-        }
         let mut all = self.process(&view);
-        all.extend(apps.finish());
+        all.extend(Trouble::of(&view).finish());
         all
-    }
-}
-
-/// The series that name an app.
-struct Apps {
-    requests: Series,
-    duration: Series,
-    in_flight: Series,
-    errors: Series,
-    retries: Series,
-    tunnels: Series,
-    target_up: Series,
-    ejected: Series,
-    ejections: Series,
-    queued: Series,
-    queue_refusals: Series,
-    serving: Series,
-    release: Series,
-    flips: Series,
-    pending: Series,
-    refused: Series,
-}
-
-impl Apps {
-    fn new() -> Self {
-        Self {
-            requests: Series::of(&of::REQUESTS),
-            duration: Series::of(&of::DURATION),
-            in_flight: Series::of(&of::IN_FLIGHT),
-            errors: Series::of(&of::ERRORS),
-            retries: Series::of(&of::RETRIES),
-            tunnels: Series::of(&of::TUNNELS),
-            target_up: Series::of(&of::TARGET_UP),
-            ejected: Series::of(&of::TARGET_EJECTED),
-            ejections: Series::of(&of::TARGET_EJECTIONS),
-            queued: Series::of(&of::QUEUED),
-            queue_refusals: Series::of(&of::QUEUE_REFUSALS),
-            serving: Series::of(&of::SERVING),
-            release: Series::of(&of::RELEASE),
-            flips: Series::of(&of::FLIPS),
-            pending: Series::of(&of::PENDING),
-            refused: Series::of(&of::REFUSED),
-        }
-    }
-
-    fn add(&mut self, name: &AppName, app: &AppView) {
-        let name = name.as_str();
-        for slot in Slot::BOTH {
-            self.slot(name, slot, &app.totals(slot), app.in_flight(slot));
-            let share = app.status.serving.iter().find(|serving| serving.slot == slot);
-            let share = share.map_or(0, |serving| serving.share);
-            self.serving.add(&[name, slot.as_str()], f64::from(share) / 100.0);
-        }
-        for serving in &app.status.serving {
-            let version = serving.version.as_deref().unwrap_or_default();
-            let labels = [name, serving.slot.as_str(), version, serving.token.as_str()];
-            self.release.add(&labels, 1.0);
-        }
-        self.targets(name, app);
-        app.serving().for_each(|release| self.traffic(name, release));
-        if let Some(line) = app.line() {
-            self.queued.add(&[name], f64::from(line.waiting()));
-            self.queue_refusals.add(&[name, "full"], float(line.turned_away()));
-            self.queue_refusals.add(&[name, "timeout"], float(line.gave_up()));
-        }
-        self.flips.add(&[name, "applied"], float(app.flips.applied));
-        self.flips.add(&[name, "refused"], float(app.flips.refused));
-        if app.status.pending.is_some() {
-            self.pending.add(&[name], 1.0);
-        }
-        for refusal in &app.status.refused {
-            let key = refusal.key.splitn(3, '/').last().unwrap_or_default();
-            self.refused.add(&[name, key], 1.0);
-        }
-    }
-
-    fn slot(&mut self, name: &str, slot: Slot, totals: &Totals, in_flight: u64) {
-        let slot = slot.as_str();
-        if totals.requests() == 0 && in_flight == 0 {
-            return;
-        }
-        self.in_flight.add(&[name, slot], float(in_flight));
-        self.duration.add_latencies(&[name, slot], totals);
-        for (class, count) in CLASSES.iter().zip(totals.classes).filter(|(_, count)| *count > 0) {
-            self.requests.add(&[name, slot, class], float(count));
-        }
-        for (fault, count) in Fault::ALL.iter().zip(totals.faults).filter(|(_, n)| *n > 0) {
-            self.errors.add(&[name, slot, fault.as_str()], float(count));
-        }
-        for (retry, count) in Retry::ALL.iter().zip(totals.retries).filter(|(_, n)| *n > 0) {
-            self.retries.add(&[name, slot, retry.as_str()], float(count));
-        }
-        for (end, count) in End::ALL.iter().zip(totals.tunnels).filter(|(_, n)| *n > 0) {
-            self.tunnels.add(&[name, slot, end.as_str()], float(count));
-        }
-    }
-
-    /// One series per slot and address. While a replaced release still serves beside its successor
-    /// in the slot, an address of both is up only if it is for both.
-    fn targets(&mut self, name: &str, app: &AppView) {
-        let mut up = std::collections::BTreeMap::new();
-        for target in &app.status.targets {
-            let healthy = target.state == TargetState::Healthy;
-            let all = up.entry((target.slot, target.address.as_str())).or_insert(true);
-            *all = *all && healthy;
-        }
-        for ((slot, address), up) in up {
-            self.target_up.add(&[name, slot.as_str(), address], f64::from(u8::from(up)));
-        }
-    }
-
-    /// What requests have met at the targets of a release that serves; nothing if all was well.
-    fn traffic(&mut self, name: &str, release: &Release) {
-        for target in release.targets.iter().filter(|target| target.ejections() > 0) {
-            let address = target.address.to_string();
-            let labels = [name, release.slot.as_str(), &address];
-            self.ejected.add(&labels, f64::from(u8::from(target.is_ejected())));
-            self.ejections.add(&labels, float(target.ejections()));
-        }
-    }
-
-    fn finish(self) -> impl Iterator<Item = MetricFamily> {
-        [
-            self.requests,
-            self.duration,
-            self.in_flight,
-            self.errors,
-            self.retries,
-            self.tunnels,
-            self.target_up,
-            self.ejected,
-            self.ejections,
-            self.queued,
-            self.queue_refusals,
-            self.serving,
-            self.release,
-            self.flips,
-            self.pending,
-            self.refused,
-        ]
-        .into_iter()
-        .map(Series::finish)
     }
 }
 

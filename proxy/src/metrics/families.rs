@@ -103,6 +103,11 @@ impl Series {
         self.metrics.push(metric);
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.metrics.is_empty()
+    }
+
     /// The family with its series.
     pub(super) fn finish(self) -> MetricFamily {
         let mut family = MetricFamily::default();

@@ -91,6 +91,11 @@ impl Meters {
         self.cells[thread].get_or_init(Box::default)
     }
 
+    /// Whether anything was counted.
+    pub fn are_used(&self) -> bool {
+        self.cells.iter().any(|cell| cell.get().is_some())
+    }
+
     /// The sum over all threads.
     pub fn totals(&self) -> Totals {
         let mut sum = Totals::default();

@@ -5,7 +5,9 @@
 //! - [`histogram`]: latency buckets by bit arithmetic
 //! - [`meters`]: one release's counters, in a cell per data thread
 //! - [`process`]: what belongs to no release
-//! - `catalog`, `families`, [`collector`], [`certificates`]: what `/metrics` shows
+//! - `catalog`, `families`: what `/metrics` shows, and what it means
+//! - [`collector`], `trouble`, [`certificates`]: what is collected at once
+//! - [`scrape`]: the rest, which every busy app has, written piece by piece
 
 mod catalog;
 pub mod certificates;
@@ -14,8 +16,11 @@ mod families;
 pub mod histogram;
 pub mod meters;
 pub mod process;
+pub mod scrape;
+mod trouble;
 
 pub use certificates::CertificatesCollector;
 pub use collector::{Collector, PlaneCounts};
 pub use meters::{Meters, Totals};
 pub use process::ProcessMeters;
+pub use scrape::Scrape;

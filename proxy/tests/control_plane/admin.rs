@@ -6,6 +6,7 @@ use http::Request;
 use http_body_util::Full;
 use serde_json::json;
 
+use crate::backend::Backend;
 use crate::site::Site;
 
 #[tokio::test]
@@ -55,4 +56,30 @@ async fn an_app_without_requests_has_no_series_of_requests() {
         let (_, value) = line.rsplit_once(' ').unwrap();
         assert!(value.parse::<f64>().is_ok(), "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_quiet_app_is_only_counted_until_a_target_of_it_fails() {
+    let site = Site::start().await;
+    let three = Backend::start("three").await;
+    let app = r#"{"hosts":["quiet.example.com"],"health":{"interval":"20ms","fall":2}}"#;
+    site.store.put("apps/quiet/app", app).await;
+    site.store.put("apps/quiet/blue", three.address.to_string()).await;
+    site.store.put("apps/quiet/active", "blue").await;
+    let metric = async |series: &str| site.proxy.metric(series).await;
+    let is = async |series: &str, value: Option<&str>| {
+        let what = format!("{series} is {value:?}");
+        e2e::until(&what, async || (metric(series).await.as_deref() == value).then_some(())).await;
+    };
+    is(r#"shunt_targets{state="healthy"}"#, Some("3")).await;
+    is(r#"shunt_apps{state="serving"}"#, Some("2")).await;
+    let metrics = site.proxy.ask("/metrics").await.unwrap().body;
+    assert!(metrics.contains(r#"app="web""#) && !metrics.contains(r#"app="quiet""#), "{metrics}");
+
+    let up = format!(r#"shunt_target_up{{app="quiet",slot="blue",target="{}"}}"#, three.address);
+    three.set_up(503);
+    is(&up, Some("0")).await;
+    assert_eq!(metric(r#"shunt_targets{state="failing"}"#).await.as_deref(), Some("1"));
+    three.set_up(200);
+    is(&up, None).await;
 }
