@@ -25,15 +25,22 @@ class Etcd:
         parts.answers("etcd", int(client.rpartition(":")[2]), "/health")
 
     def put(self, pairs):
-        """Puts keys, as many at a time as one transaction takes."""
+        """Puts keys, as many at a time as one transaction takes; returns the last revision."""
         puts = [{"requestPut": {"key": code(key), "value": code(value)}} for key, value in pairs]
         for at in range(0, len(puts), MOST):
-            self._post("/v3/kv/txn", {"success": puts[at : at + MOST]})
+            answer = self._post("/v3/kv/txn", {"success": puts[at : at + MOST]})
+        return answer["header"]["revision"]
+
+    def first(self, prefix, end):
+        """The first key from `prefix` to `end`, and its value."""
+        range = {"key": code(prefix), "range_end": code(end), "limit": 1}
+        [found] = self._post("/v3/kv/range", range)["kvs"]
+        return tuple(base64.b64decode(found[part]).decode() for part in ("key", "value"))
 
     def _post(self, path, message):
         body = json.dumps(message).encode()
         with urllib.request.urlopen(self.url + path, body, timeout=60) as answer:
-            answer.read()
+            return json.load(answer)
 
 
 def code(text):

@@ -100,19 +100,30 @@ def flips_table(f):
 
 
 def scale_table(f):
-    apps, cpu_us, scrape = f["apps"], f["cpu_us"], f["scrape"]
+    apps, cpu_us = f["apps"], f["cpu_us"]
     one, many = list(f["memory_mib"])
     return table([f"{apps:,} apps of two slots, from etcd", "1 app", f"{apps:,} apps"], [
         ["CPU per request, to one app", f"{cpu_us['one']:.1f} µs", f"{cpu_us['one of many']:.1f} µs"],
         ["CPU per request, to all in turn", "", f"{cpu_us['all of many']:.1f} µs"],
         ["CPU of a flip", *(f"{f['flip_cpu_us'][p] / 1000:.2f} ms" for p in (one, many))],
-        ["resident memory", *(f"{f['memory_mib'][p]:.0f} MiB" for p in (one, many))],
+        ["put of a flip to its acknowledgement", *(f"{f['flip_ms'][p]:.1f} ms" for p in (one, many))],
+        ["resident memory after the start", *mib(f["memory_mib"])],
+        ["after requests to all", *mib(f["memory_busy_mib"])],
+        ["after flips and scrapes", *mib(f["memory_scraped_mib"])],
         ["cold start: ready, all apps served", "", f"{f['ready_s']:.1f} s, {f['served_s']:.1f} s"],
         ["CPU of the checks of all targets every 10 s, and of doing nothing", "",
          f"{f['checks_cpu_percent']:.1f} %, {f['idle_cpu_percent']:.1f} % of a core"],
-        ["a scrape of /metrics", "",
-         f"{scrape['bytes'] / 1e6:.1f} MB in {scrape['ms']:.0f} ms, {scrape['cpu_ms']:.0f} ms of CPU"],
+        ["a scrape of /metrics before the first request", "", scraped(f["scrape_quiet"])],
+        ["after requests to all", "", scraped(f["scrape"])],
     ])
+
+
+def mib(of):
+    return (f"{mib:.0f} MiB" for mib in of.values())
+
+
+def scraped(f):
+    return f"{f['bytes'] / 1e6:.1f} MB in {f['ms']:.0f} ms, {f['cpu_ms']:.0f} ms of CPU"
 
 
 def spread(low, high):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import statistics
 import sys
 import time
@@ -52,7 +53,7 @@ class Proxy:
         self.pid = self.parts.start(self.name, *self.command).pid
         self.parts.answers(self.name, self.admin, "/readyz", within=120)
         ready = time.monotonic() - began
-        while self.scrape().count(b"\nshunt_serving{") < self.apps:
+        while self.value('shunt_apps{state="serving"}') < self.apps:
             self.parts.runs(self.name)
             if time.monotonic() - began > 120:
                 raise SystemExit(f"{self.name}: not all apps are served after two minutes")
@@ -87,9 +88,26 @@ class Proxy:
         return spent / count * 1e6
 
     def flipped(self):
-        series = b'shunt_flips_total{app="app-0",result="applied"} '
-        lines = self.scrape().splitlines()
-        return next((int(line[len(series):]) for line in lines if line.startswith(series)), 0)
+        return self.value('shunt_flips_total{app="app-0",result="applied"}')
+
+    def value(self, series):
+        """What a scrape says; 0 for a series that is not there."""
+        found = re.search(rb"^" + re.escape(series.encode()) + rb" (\d+)", self.scrape(), re.M)
+        return int(found[1]) if found else 0
+
+    def acknowledged(self, count):
+        """Milliseconds from a put to the status that says it is applied and saved."""
+        prefix, times = f"/{self.name}/proxies/", []
+        status, _ = self.etcd.first(prefix, prefix + "~")
+        status = status[: status.rindex("/")] + "/app-0"
+        for n in range(count):
+            began = time.monotonic()
+            revision = self.etcd.put([(f"{self._key(0)}/active", ("green", "blue")[n % 2])])
+            while f"-{revision}-" not in json.loads(self.etcd.first(status, status + "\0")[1])["active"]:
+                if time.monotonic() - began > 10:
+                    raise SystemExit(f"{self.name}: a flip is not acknowledged")
+            times.append(time.monotonic() - began)
+        return statistics.median(times) * 1e3
 
 
 def run(field, rounds, seconds, apps):
@@ -105,14 +123,18 @@ def run(field, rounds, seconds, apps):
     figures = {"apps": apps, "ready_s": ready, "served_s": served}
     time.sleep(2)
     figures["memory_mib"] = {p.name: measure.memory_mib(p.pid) for p in (one, many)}
+    figures["scrape_quiet"] = scrapes(many)
     figures["cpu_us"] = requests(one, many, rounds, seconds)
+    figures["memory_busy_mib"] = {p.name: measure.memory_mib(p.pid) for p in (one, many)}
     say("flips")
     # Connections to targets are kept for some seconds, and looked through meanwhile.
     time.sleep(8)
     idle = {proxy.name: proxy.idle(10) for proxy in (one, many)}
     figures["flip_cpu_us"] = {p.name: p.flips(100, idle[p.name]) for p in (one, many)}
+    figures["flip_ms"] = {p.name: p.acknowledged(50) for p in (one, many)}
     say("scrapes")
     figures["scrape"] = scrapes(many)
+    figures["memory_scraped_mib"] = {p.name: measure.memory_mib(p.pid) for p in (one, many)}
     say("health checks")
     many.check_every("10s")
     time.sleep(12)
