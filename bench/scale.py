@@ -147,17 +147,17 @@ def run(field, rounds, seconds, apps):
 
 def requests(one, many, rounds, seconds):
     """CPU per request by what is asked of whom."""
-    works = {
-        "one": (one, ONE_HOST),
-        "one of many": (many, ONE_HOST),
-        "all of many": (many, ["-s", str(HOSTS), "--", str(many.apps)]),
-    }
-    turns = {name: [] for name in works}
-    for n in range(-1, rounds):
-        say(f"requests: round {n + 1} of {rounds}" if n >= 0 else "requests: warm-up")
-        for name, (proxy, extra) in works.items():
-            load = lambda: measure.wrk(proxy.port, "/1k", 64, seconds, extra=extra)
-            turns[name].append(measure.charged(proxy.pid, load))
+    to_one = {"one": (one, ONE_HOST), "one of many": (many, ONE_HOST)}
+    to_all = {"all of many": (many, ["-s", str(HOSTS), "--", str(many.apps)])}
+    turns = {name: [] for name in (*to_one, *to_all)}
+    # Not in turns with each other: what closes the connections of the one is not the other's cost.
+    for works in (to_one, to_all):
+        for n in range(-1, rounds):
+            what = f"round {n + 1} of {rounds}" if n >= 0 else "warm-up"
+            say(f"requests to {', '.join(works)}: {what}")
+            for name, (proxy, extra) in works.items():
+                load = lambda: measure.wrk(proxy.port, "/1k", 64, seconds, extra=extra)
+                turns[name].append(measure.charged(proxy.pid, load))
     cpu = {name: statistics.median(turn["cpu_us"] for turn in of[1:]) for name, of in turns.items()}
     return cpu | {"errors": sum(turn["errors"] for of in turns.values() for turn in of)}
 
