@@ -66,6 +66,11 @@ class Proxy:
     def cpu(self):
         return measure.cpu_seconds(self.pid)
 
+    def settle(self):
+        """Waits until it has saved and told what it found at the start."""
+        while self.idle(1) > 0.02:
+            pass
+
     def idle(self, seconds):
         """CPU time per second while nothing is asked."""
         before = self.cpu()
@@ -121,7 +126,7 @@ def run(field, rounds, seconds, apps):
     one.start()
     ready, served = many.start()
     figures = {"apps": apps, "ready_s": ready, "served_s": served}
-    time.sleep(2)
+    many.settle()
     figures["memory_mib"] = {p.name: measure.memory_mib(p.pid) for p in (one, many)}
     figures["scrape_quiet"] = scrapes(many)
     figures["cpu_us"] = requests(one, many, rounds, seconds)
