@@ -82,13 +82,14 @@ impl Series {
         self.metrics.push(metric);
     }
 
-    /// Adds a histogram of latencies.
+    /// Adds a histogram of latencies with a bucket for every power of two: every fourth of those
+    /// that are counted.
     pub(super) fn add_latencies(&mut self, values: &[&str], totals: &Totals) {
         let mut metric = self.labelled(values);
         let (mut sum, mut buckets) = (0, Vec::new());
         for (index, count) in totals.latency.iter().enumerate() {
             sum += count;
-            if let Some(limit) = bound(index) {
+            if let Some(limit) = bound(index).filter(|_| index % 4 == 0) {
                 let mut bucket = Bucket::default();
                 bucket.set_cumulative_count(sum);
                 bucket.set_upper_bound(limit.as_secs_f64());
