@@ -44,7 +44,7 @@ HEADS = {
 def main():
     args = arguments()
     with Parts() as parts:
-        counted = Counted(parts, pathlib.Path(args.proxy).resolve())
+        counted = Counted(parts, pathlib.Path(args.proxy).resolve(), args.log)
         load = Load(counted.port, args.connections)
         for name, head in HEADS.items():
             if args.only in name:
@@ -66,6 +66,7 @@ def arguments():
     parser.add_argument("--requests", type=int, default=4000, help="requests counted")
     parser.add_argument("--connections", type=int, default=16, help="kept-alive connections")
     parser.add_argument("--top", type=int, default=0, help="show this many functions")
+    parser.add_argument("--log", action="store_true", help="with the access log on, its thread included")
     parser.add_argument("--dump", help="keep callgrind's files, with this as the first part of their names")
     return parser.parse_args()
 
@@ -73,13 +74,14 @@ def arguments():
 class Counted:
     """The backend, and shunt-proxy with one data thread under callgrind."""
 
-    def __init__(self, parts, proxy):
+    def __init__(self, parts, proxy, log):
         self.dir, self.port = parts.dir, parts.port()
         store = self.dir / "store"
         target = f"127.0.0.1:{peers.backend(parts)}"
         peers.put(store, "web", target, hosts=["*"], health={"path": "/1k"})
         section = f'directory = "{store}"'
-        config = peers.shunt_config(parts, "counted", self.port, section, threads=1)
+        more = peers.LOG.format(self.dir / "access.log") if log else ""
+        config = peers.shunt_config(parts, "counted", self.port, section, threads=1, more=more)
         out = f"--callgrind-out-file={self.dir}/callgrind"
         callgrind = ("--tool=callgrind", "--instr-atstart=no", out)
         self.process = parts.start(

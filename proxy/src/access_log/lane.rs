@@ -7,6 +7,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 
 use super::Counts;
 use super::batch::Batch;
+use super::format::{Format, Formatter};
 use super::line::Line;
 
 /// The most text in a batch: long lines make it full before its number of lines does.
@@ -15,42 +16,53 @@ const TEXT: usize = 128 * 1024;
 /// One data thread's end of the log. It must be flushed regularly, and flushes itself when dropped.
 #[derive(Debug)]
 pub struct Lane {
-    batch: RefCell<Batch>,
+    lines: RefCell<Lines>,
     batches: SyncSender<Batch>,
     counts: Arc<Counts>,
-    most: usize,
+    most: u64,
+}
+
+#[derive(Debug)]
+struct Lines {
+    batch: Batch,
+    formatter: Formatter,
 }
 
 impl Lane {
-    pub(super) fn new(batches: SyncSender<Batch>, counts: Arc<Counts>, most: usize) -> Self {
-        Self { batch: RefCell::default(), batches, counts, most }
+    pub(super) fn new(
+        batches: SyncSender<Batch>,
+        counts: Arc<Counts>,
+        format: Format,
+        most: u64,
+    ) -> Self {
+        let lines = Lines { batch: Batch::default(), formatter: Formatter::new(format) };
+        Self { lines: RefCell::new(lines), batches, counts, most }
     }
 
     /// Takes in `line`. Never waits.
     pub fn push(&self, line: &Line<'_>) {
-        let mut batch = self.batch.borrow_mut();
-        batch.push(line);
-        if batch.len() >= self.most || batch.text_len() >= TEXT {
-            drop(batch);
-            self.flush();
+        let Lines { batch, formatter } = &mut *self.lines.borrow_mut();
+        formatter.write(line, &mut batch.text);
+        batch.lines += 1;
+        if batch.lines >= self.most || batch.text.len() >= TEXT {
+            self.hand_over(batch);
         }
     }
 
     /// Hands over what has come; if the writer has no room for it, it is dropped and counted. To be
     /// called with every tick. Never waits.
     pub fn flush(&self) {
-        let mut batch = self.batch.borrow_mut();
-        let lines = batch.len();
-        if lines == 0 {
-            return;
+        let batch = &mut self.lines.borrow_mut().batch;
+        if batch.lines > 0 {
+            self.hand_over(batch);
         }
-        // The next one will be about as long.
-        let full = std::mem::replace(&mut *batch, Batch::with_room(lines));
-        match self.batches.try_send(full) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.counts.dropped.fetch_add(lines as u64, Relaxed);
-            }
+    }
+
+    fn hand_over(&self, batch: &mut Batch) {
+        let full = std::mem::replace(batch, self.counts.spare.take());
+        if let Err(error) = self.batches.try_send(full) {
+            let (TrySendError::Full(lost) | TrySendError::Disconnected(lost)) = error;
+            self.counts.dropped.fetch_add(lost.lines, Relaxed);
         }
     }
 }

@@ -4,34 +4,61 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Version, request};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Version, request};
 
-/// What is kept of a request head until its answer is over. Nothing is copied: each part shares the
-/// bytes that were read. For HTTP/2, whose heads have no `Host`, a short text is.
+/// The longest text that is kept of a request; what is longer is cut.
+const LONGEST: usize = 8192;
+
+/// What is kept of a request head until its answer is over: its texts, copied one after the other.
+/// That costs less than to share each of them, and holds on to nothing else that was read.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub(super) method: Method,
-    pub(super) target: Option<PathAndQuery>,
-    pub(super) host: Option<HeaderValue>,
-    pub(super) version: Version,
-    pub(super) agent: Option<HeaderValue>,
-    pub(super) referer: Option<HeaderValue>,
+    text: Box<[u8]>,
+    /// Where each of them ends.
+    ends: [u16; TEXTS],
+    version: Version,
 }
+
+/// The texts, in the order in which they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    Method,
+    Host,
+    Path,
+    Agent,
+    Referer,
+}
+
+const TEXTS: usize = 5;
 
 impl Asked {
     /// What is kept of `head`, as it came.
     pub fn of(head: &request::Parts) -> Self {
-        let host = head.headers.get(HOST).cloned();
-        let authority = || HeaderValue::from_str(head.uri.authority()?.as_str()).ok();
-        Self {
-            method: head.method.clone(),
-            target: head.uri.path_and_query().cloned(),
-            host: host.or_else(authority),
-            version: head.version,
-            agent: head.headers.get(USER_AGENT).cloned(),
-            referer: head.headers.get(REFERER).cloned(),
-        }
+        let field = |name| head.headers.get(name).map(HeaderValue::as_bytes);
+        // HTTP/2 has no `Host`.
+        let authority = || head.uri.authority().map(Authority::as_str).map(str::as_bytes);
+        // In the order of `Text`.
+        let texts: [&[u8]; TEXTS] = [
+            head.method.as_str().as_bytes(),
+            field(HOST).or_else(authority).unwrap_or_default(),
+            head.uri.path_and_query().map_or("", PathAndQuery::as_str).as_bytes(),
+            field(USER_AGENT).unwrap_or_default(),
+            field(REFERER).unwrap_or_default(),
+        ];
+        let texts = texts.map(|text| &text[..text.len().min(LONGEST)]);
+        let mut kept = Vec::with_capacity(texts.iter().map(|text| text.len()).sum());
+        let ends = texts.map(|text| {
+            kept.extend_from_slice(text);
+            u16::try_from(kept.len()).unwrap_or(u16::MAX)
+        });
+        Self { text: kept.into_boxed_slice(), ends, version: head.version }
+    }
+
+    /// One of its texts; empty if there was none.
+    pub(super) fn text(&self, text: Text) -> &[u8] {
+        let begin = (text as usize).checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[usize::from(begin)..usize::from(self.ends[text as usize])]
     }
 
     pub(super) fn protocol(&self) -> &'static str {
@@ -42,6 +69,8 @@ impl Asked {
         }
     }
 }
+
+const _: () = assert!(LONGEST * TEXTS <= u16::MAX as usize && Text::Referer as usize + 1 == TEXTS);
 
 /// One request and its answer. An empty text stands for something that there was not.
 #[derive(Clone, Debug)]

@@ -1,17 +1,17 @@
 //! The access log: a line per request, written off the data threads.
 //!
-//! A data thread puts lines into a batch of its own: nothing is shared, locked or waited for. Ten
-//! times a second, or when it is full, the batch goes to a thread that formats and writes it. When
+//! A data thread writes lines into a batch of its own: nothing is shared, locked or waited for. Ten
+//! times a second, or when it is full, the batch goes to a thread that hands it to the system. When
 //! that thread is behind, because a disk or a pipe is, batches are dropped and counted; no request
 //! ever waits for its line.
 //!
 //! # Layout, in the order of a line
 //!
 //! - [`line`](mod@line): what a line tells
-//! - [`batch`]: lines on their way
 //! - [`lane`]: one data thread's end
-//! - [`writer`]: the thread that writes
 //! - [`format`](mod@format): JSON and combined
+//! - [`batch`]: lines on their way
+//! - [`writer`]: the thread that writes
 //! - [`output`]: standard output or a file
 
 use std::io;
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::{self, JoinHandle};
 
-use self::batch::Batch;
+use self::batch::{Batch, Spare};
 use self::writer::Writer;
 
 pub mod batch;
@@ -40,13 +40,14 @@ pub use output::Output;
 /// The most lines in a batch.
 const MOST: usize = 256;
 
-/// What the log has counted.
+/// What the log has counted, and what else its threads share.
 #[derive(Debug, Default)]
 pub struct Counts {
     written: AtomicU64,
     dropped: AtomicU64,
     /// The file is to be opened again.
     reopen: AtomicBool,
+    spare: Spare,
 }
 
 impl Counts {
@@ -66,8 +67,9 @@ impl Counts {
 pub struct AccessLog {
     batches: SyncSender<Batch>,
     counts: Arc<Counts>,
+    format: Format,
     /// Lines in a batch, at most.
-    batch: usize,
+    batch: u64,
     thread: JoinHandle<()>,
 }
 
@@ -78,15 +80,15 @@ impl AccessLog {
         let batch = (buffer / 16).clamp(1, MOST);
         let (batches, waiting) = mpsc::sync_channel((buffer / batch).max(2));
         let counts = Arc::new(Counts::default());
-        let mut writer = Writer::new(output, format, Arc::clone(&counts));
+        let mut writer = Writer::new(output, Arc::clone(&counts));
         let thread = thread::Builder::new().name("access-log".to_owned());
         let thread = thread.spawn(move || writer.run(&waiting))?;
-        Ok(Self { batches, counts, batch, thread })
+        Ok(Self { batches, counts, format, batch: batch as u64, thread })
     }
 
     /// The end of one data thread.
     pub fn lane(&self) -> Lane {
-        Lane::new(self.batches.clone(), Arc::clone(&self.counts), self.batch)
+        Lane::new(self.batches.clone(), Arc::clone(&self.counts), self.format, self.batch)
     }
 
     /// What was counted.

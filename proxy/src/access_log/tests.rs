@@ -51,12 +51,8 @@ fn line(asked: &Asked) -> Line<'_> {
 
 /// What `format` makes of `line`.
 fn text(format: Format, line: &Line<'_>) -> Vec<u8> {
-    let mut batch = Batch::default();
-    batch.push(line);
     let mut out = Vec::new();
-    for entry in batch.entries() {
-        Formatter::new(format).write(&entry, &mut out);
-    }
+    Formatter::new(format).write(line, &mut out);
     out
 }
 
@@ -78,6 +74,24 @@ fn json_has_every_field() {
         "user_agent": "curl/8.0 \"x\"", "referer": "https://a/?b=c", "tls": "TLSv1.3",
     });
     assert_eq!(object, expected);
+}
+
+#[test]
+fn json_is_in_the_order_of_the_documentation() {
+    let asked = full();
+    let line = text(Format::Json, &line(&asked));
+    let line = std::str::from_utf8(&line).unwrap();
+    let (time, after) = line.split_once(",\"client\"").unwrap();
+    assert!(time.starts_with("{\"time\":\"") && time.ends_with("Z\""), "{time}");
+    assert_eq!(
+        after,
+        ":\"192.0.2.1\",\"method\":\"GET\",\"host\":\"www.example.com\",\
+         \"path\":\"/x?y=1\",\"protocol\":\"HTTP/1.1\",\"status\":502,\"bytes_in\":3,\
+         \"bytes_out\":42,\"app\":\"web\",\"slot\":\"green\",\"release\":\"1.1\",\
+         \"target\":\"10.0.0.11:9002\",\"connect_ms\":0.250,\"total_ms\":12.345,\"retries\":1,\
+         \"error\":\"reset\",\"request_id\":\"abc\",\"user_agent\":\"curl/8.0 \\\"x\\\"\",\
+         \"referer\":\"https://a/?b=c\",\"tls\":\"TLSv1.3\"}\n"
+    );
 }
 
 #[test]
@@ -202,7 +216,7 @@ fn lines_of_all_threads_are_written_by_the_end() {
 fn stuck(room: usize) -> (Lane, Arc<Counts>, Receiver<Batch>) {
     let (batches, waiting) = mpsc::sync_channel(room);
     let counts = Arc::new(Counts::default());
-    (Lane::new(batches, Arc::clone(&counts), 1), counts, waiting)
+    (Lane::new(batches, Arc::clone(&counts), Format::Json, 1), counts, waiting)
 }
 
 #[test]
@@ -212,7 +226,7 @@ fn a_writer_that_is_behind_costs_lines_and_no_time() {
     // Each push would wait for ever if it waited at all.
     (0..10).for_each(|_| lane.push(&line(&asked)));
     assert_eq!(counts.dropped(), 8);
-    assert_eq!(waiting.try_iter().map(|batch| batch.len()).sum::<usize>(), 2);
+    assert_eq!(waiting.try_iter().map(|batch| batch.lines).sum::<u64>(), 2);
     drop(waiting);
     lane.push(&line(&asked));
     assert_eq!(counts.dropped(), 9);
@@ -222,11 +236,11 @@ fn a_writer_that_is_behind_costs_lines_and_no_time() {
 fn a_full_disk_costs_lines_and_one_complaint_a_minute() {
     let (lane, counts, waiting) = stuck(100);
     let full_disk = Output::file(Path::new("/dev/full")).unwrap();
-    let mut writer = Writer::new(full_disk, Format::Json, Arc::clone(&counts));
+    let mut writer = Writer::new(full_disk, Arc::clone(&counts));
     let asked = full();
     let lose_one = |writer: &mut Writer| {
         lane.push(&line(&asked));
-        writer.turn(&waiting.recv().unwrap(), &waiting);
+        writer.turn(waiting.recv().unwrap(), &waiting);
     };
     lose_one(&mut writer);
     let began = Instant::now();
@@ -244,11 +258,11 @@ fn a_file_that_was_moved_away_is_left_when_told() {
     let directory = tempfile::tempdir().unwrap();
     let (path, old) = (directory.path().join("log"), directory.path().join("log.1"));
     let (lane, counts, waiting) = stuck(100);
-    let mut writer = Writer::new(Output::file(&path).unwrap(), Format::Json, Arc::clone(&counts));
+    let mut writer = Writer::new(Output::file(&path).unwrap(), Arc::clone(&counts));
     let asked = full();
     let mut write = |lines: usize| {
         (0..lines).for_each(|_| lane.push(&line(&asked)));
-        writer.turn(&Batch::default(), &waiting);
+        writer.turn(Batch::default(), &waiting);
     };
     write(1);
     fs::rename(&path, &old).unwrap();

@@ -8,24 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::Counts;
 use super::batch::Batch;
-use super::format::{Format, Formatter};
 use super::output::Output;
 
-/// What is formatted before it is written: one write(2) for all that has come meanwhile.
-const FULL: usize = 256 * 1024;
 /// How often it is said that lines are lost.
 const COMPLAIN: Duration = Duration::from_mins(1);
 
-/// Formats and writes.
+/// Writes.
 #[derive(Debug)]
 pub struct Writer {
     output: Output,
-    formatter: Formatter,
     counts: Arc<Counts>,
-    /// Whole lines that are not written yet.
-    text: Vec<u8>,
-    /// How many.
-    lines: u64,
     /// Why the last write failed, if it did.
     failed: Option<io::Error>,
     complained: Option<Instant>,
@@ -35,36 +27,25 @@ pub struct Writer {
 
 impl Writer {
     /// Writes to `output`.
-    pub(super) fn new(output: Output, format: Format, counts: Arc<Counts>) -> Self {
-        Self {
-            output,
-            formatter: Formatter::new(format),
-            counts,
-            text: Vec::new(),
-            lines: 0,
-            failed: None,
-            complained: None,
-            told: 0,
-        }
+    pub(super) fn new(output: Output, counts: Arc<Counts>) -> Self {
+        Self { output, counts, failed: None, complained: None, told: 0 }
     }
 
     /// Writes what comes until nobody sends any more.
     pub(super) fn run(&mut self, waiting: &Receiver<Batch>) {
         while let Ok(batch) = waiting.recv() {
-            self.turn(&batch, waiting);
+            self.turn(batch, waiting);
         }
     }
 
     /// Writes `first` and all that waits behind it.
-    pub(super) fn turn(&mut self, first: &Batch, waiting: &Receiver<Batch>) {
+    pub(super) fn turn(&mut self, first: Batch, waiting: &Receiver<Batch>) {
         // What has come before is of the old file.
         let reopen = self.counts.reopen.swap(false, Relaxed);
-        self.formatter.set_clock();
-        self.take(first);
+        self.write(first);
         while let Ok(batch) = waiting.try_recv() {
-            self.take(&batch);
+            self.write(batch);
         }
-        self.write();
         if reopen && let Err(error) = self.output.reopen() {
             tracing::error!(%error, output = %self.output, "cannot be opened again: the access log \
                 goes on to the file that was moved away");
@@ -72,31 +53,20 @@ impl Writer {
         self.complain(Instant::now());
     }
 
-    fn take(&mut self, batch: &Batch) {
-        for entry in batch.entries() {
-            self.formatter.write(&entry, &mut self.text);
-            self.lines += 1;
-            if self.text.len() >= FULL {
-                self.write();
-            }
-        }
-    }
-
-    fn write(&mut self) {
-        if self.lines == 0 {
+    fn write(&mut self, batch: Batch) {
+        if batch.lines == 0 {
             return;
         }
-        let (written, failed) = self.output.write(&self.text);
+        let (written, failed) = self.output.write(&batch.text);
         // No line has a newline within.
         let kept = match failed {
-            None => self.lines,
-            Some(_) => self.text[..written].iter().map(|b| u64::from(*b == b'\n')).sum(),
+            None => batch.lines,
+            Some(_) => batch.text[..written].iter().map(|b| u64::from(*b == b'\n')).sum(),
         };
         self.counts.written.fetch_add(kept, Relaxed);
-        self.counts.dropped.fetch_add(self.lines - kept, Relaxed);
+        self.counts.dropped.fetch_add(batch.lines - kept, Relaxed);
         self.failed = failed;
-        self.lines = 0;
-        self.text.clear();
+        self.counts.spare.put(batch);
     }
 
     /// Says that lines are lost, once a minute at most. Returns whether it did.

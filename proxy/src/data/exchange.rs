@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::balance::Place;
 use super::client::Client;
@@ -134,7 +134,7 @@ impl Exchange {
     /// on.
     pub(super) fn switched(&self) {
         self.answered(101);
-        self.count();
+        self.count(self.began.elapsed());
         self.counted.set(true);
     }
 
@@ -143,9 +143,8 @@ impl Exchange {
         self.release().release.meters.cell(self.thread).tunnel_ended(end);
     }
 
-    fn count(&self) {
-        let cell = self.release().release.meters.cell(self.thread);
-        cell.answered(self.status.get(), self.began.elapsed());
+    fn count(&self, total: Duration) {
+        self.release().release.meters.cell(self.thread).answered(self.status.get(), total);
     }
 
     /// Records the status the client is answered with.
@@ -189,11 +188,12 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        let total = self.began.elapsed();
         if !self.counted.get() {
-            self.count();
+            self.count(total);
         }
         if let Some(record) = &self.record {
-            record.write(self.status.get(), Some(self.release()));
+            record.write(self.status.get(), &self.release().release, total);
         }
         self.client.let_go();
     }

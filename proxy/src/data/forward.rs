@@ -167,7 +167,7 @@ fn switched(
 
 /// What target number `target` is called.
 pub(super) fn name(exchange: &Exchange, target: usize) -> String {
-    exchange.release().release.targets[target].address.to_string()
+    exchange.release().release.targets[target].name.clone()
 }
 
 /// Whose fault it was that no response head came.

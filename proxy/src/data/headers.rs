@@ -13,6 +13,8 @@ use super::hop::{Hop, remove_hop_by_hop};
 
 /// `X-Request-Id`
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How many fields are added to a usual request: room is made for all of them at once.
+const ADDED: usize = 5;
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Makes the client's request head the one that is forwarded. Returns what it asks of this
@@ -23,6 +25,7 @@ pub(super) fn forward_request(
     strip: Option<usize>,
 ) -> (Hop, HeaderValue) {
     let hop = remove_hop_by_hop(&mut head.headers);
+    head.headers.reserve(ADDED + certificate.len());
     if let Some(authority) = head.uri.authority() {
         // Absolute-form overrides Host (RFC 9112 3.2.2), and HTTP/2 has its own field for it (RFC
         // 9113 8.3.1). An authority is made of visible ASCII.

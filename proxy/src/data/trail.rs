@@ -89,16 +89,13 @@ impl Record {
         self.first_byte.set(Some(self.began.elapsed()));
     }
 
-    /// Writes the line: the request is over, with `status`, at `release` if it came that far.
-    pub(super) fn write(&self, status: u16, release: Option<&LocalRelease>) {
-        let release = release.map(|local| &*local.release);
-        let app = release.map_or("", |release| release.app.as_str());
-        self.put(status, app, release);
+    /// Writes the line: the request has ended with `status` at `release`, after `total`.
+    pub(super) fn write(&self, status: u16, release: &Release, total: Duration) {
+        self.put(status, release.app.as_str(), Some(release), total);
     }
 
-    fn put(&self, status: u16, app: &str, release: Option<&Release>) {
+    fn put(&self, status: u16, app: &str, release: Option<&Release>, total: Duration) {
         let target = release.and_then(|release| release.targets.get(self.target.get()));
-        let target = target.map(|target| target.address.to_string()).unwrap_or_default();
         self.lane.push(&Line {
             asked: &self.asked,
             began: self.began,
@@ -111,13 +108,13 @@ impl Record {
             slot: release.map_or("", |release| release.slot.as_str()),
             release: release
                 .map_or("", |release| release.version.as_deref().unwrap_or(release.token.as_str())),
-            target: &target,
+            target: target.map_or("", |target| &target.name),
             retries: self.retries.get(),
             error: self.error.get(),
             request_id: self.id.as_ref().map_or(&[], |id| id.as_bytes()),
             connect: self.connect.get(),
             first_byte: self.first_byte.get(),
-            total: self.began.elapsed(),
+            total,
         });
     }
 }
@@ -134,7 +131,8 @@ impl Trail {
             record.error.set(error.cause());
             // A release tells the app, and nothing more: the request has gone to none of its
             // targets.
-            record.put(error.status().as_u16(), self.app().unwrap_or_default(), None);
+            let (status, total) = (error.status().as_u16(), record.began.elapsed());
+            record.put(status, self.app().unwrap_or_default(), None, total);
         }
     }
 

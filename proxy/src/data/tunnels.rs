@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::Context;
 use std::time::Duration;
 
 use slab::Slab;
@@ -28,7 +28,6 @@ pub(super) struct Tunnel {
     deadline: Rc<Deadline>,
     /// When to ask it to end, and when to cut it; set once it is to end.
     leaves: Cell<Option<(Moment, Moment)>>,
-    waker: RefCell<Option<Waker>>,
     clock: Rc<Clock>,
 }
 
@@ -56,7 +55,6 @@ impl Tunnels {
             exchange: Rc::clone(exchange),
             deadline: Rc::clone(deadline),
             leaves: Cell::new(None),
-            waker: RefCell::new(None),
             clock: Rc::clone(clock),
         });
         let key = self.0.borrow_mut().insert(Rc::clone(&tunnel));
@@ -75,7 +73,8 @@ impl Tunnels {
             };
             tunnel.leave_within(within);
             if tunnel.leaves.get().is_some_and(|(ask, _)| now >= ask) {
-                tunnel.wake();
+                // Its task is the one that its deadline wakes.
+                tunnel.deadline.wake();
             }
         }
     }
@@ -93,12 +92,6 @@ impl Tunnel {
             _ => {}
         }
     }
-
-    fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
-    }
 }
 
 impl Drop for Open<'_> {
@@ -110,7 +103,6 @@ impl Drop for Open<'_> {
 impl Guard for Open<'_> {
     fn order(&self, cx: &mut Context<'_>) -> Order {
         self.tunnel.deadline.remember(cx.waker());
-        *self.tunnel.waker.borrow_mut() = Some(cx.waker().clone());
         let now = self.tunnel.clock.now();
         match self.tunnel.leaves.get() {
             Some((_, cut)) if now >= cut => Order::Cut,

@@ -19,6 +19,8 @@ use super::moment;
 pub struct Target {
     /// Where it answers, as announced.
     pub address: Address,
+    /// The same as text.
+    pub name: String,
     /// Its share of requests relative to the release's other targets.
     pub weight: u16,
     /// What the health checks say; written by them, read by every request.
@@ -53,6 +55,7 @@ impl Target {
         };
         Self {
             address: target.address.clone(),
+            name: target.address.to_string(),
             weight: target.weight,
             usable: AtomicBool::new(false),
             usable_since: AtomicU64::new(0),

@@ -2,44 +2,50 @@
 
 use std::io::Write;
 
-use super::millis;
-use crate::access_log::batch::{Entry, Text};
+use super::number::{address, millis, whole};
+use crate::access_log::line::{Line, Text};
 
-/// Appends `entry`, which began in `second`. Writing to a `Vec` does not fail.
-pub(super) fn write(entry: &Entry<'_>, second: &str, out: &mut Vec<u8>) {
-    let record = entry.record;
-    let _ = write!(out, "{} - - [{second}] \"", record.client);
-    escape(entry.text(Text::Method), out);
+/// Appends `line`, which began in `second`. Writing to a `Vec` does not fail.
+pub(super) fn write(line: &Line<'_>, second: &str, out: &mut Vec<u8>) {
+    let asked = line.asked;
+    address(line.client, out);
+    out.extend_from_slice(b" - - [");
+    out.extend_from_slice(second.as_bytes());
+    out.extend_from_slice(b"] \"");
+    escape(asked.text(Text::Method), out);
     out.push(b' ');
-    escape(entry.text(Text::Path), out);
-    let _ = write!(out, " {}\" {:03} {} ", record.protocol, record.status, record.sent);
-    quote(entry.text(Text::Referer), out);
+    escape(asked.text(Text::Path), out);
+    let _ = write!(out, " {}\" {:03} ", asked.protocol(), line.status);
+    whole(line.sent, out);
     out.push(b' ');
-    quote(entry.text(Text::Agent), out);
+    quote(asked.text(Text::Referer), out);
+    out.push(b' ');
+    quote(asked.text(Text::Agent), out);
     for (name, text) in [
-        ("host", Text::Host),
-        ("app", Text::App),
-        ("slot", Text::Slot),
-        ("release", Text::Release),
-        ("target", Text::Target),
-        ("error", Text::Error),
-        ("id", Text::RequestId),
+        (" host=", asked.text(Text::Host)),
+        (" app=", line.app.as_bytes()),
+        (" slot=", line.slot.as_bytes()),
+        (" release=", line.release.as_bytes()),
+        (" target=", line.target.as_bytes()),
+        (" error=", line.error.as_bytes()),
+        (" id=", line.request_id),
     ] {
-        let _ = write!(out, " {name}=");
-        quote(entry.text(text), out);
+        out.extend_from_slice(name.as_bytes());
+        quote(text, out);
     }
     for (name, time) in [
-        ("connect", record.connect),
-        ("first_byte", record.first_byte),
-        ("total", Some(record.total)),
+        (" connect=", line.connect),
+        (" first_byte=", line.first_byte),
+        (" total=", Some(line.total)),
     ] {
-        let _ = match time {
-            Some(time) => write!(out, " {name}={:.3}", millis(time)),
-            None => write!(out, " {name}=-"),
-        };
+        out.extend_from_slice(name.as_bytes());
+        match time {
+            Some(time) => millis(time, out),
+            None => out.push(b'-'),
+        }
     }
-    let tls = if record.tls.is_empty() { "-" } else { record.tls };
-    let _ = write!(out, " retries={} bytes_in={} tls={tls}", record.retries, record.received);
+    let tls = if line.tls.is_empty() { "-" } else { line.tls };
+    let _ = write!(out, " retries={} bytes_in={} tls={tls}", line.retries, line.received);
 }
 
 fn quote(text: &[u8], out: &mut Vec<u8>) {

@@ -1,101 +1,111 @@
 //! One JSON object per line.
 
 use std::borrow::Cow;
-use std::io::Write;
-use std::net::IpAddr;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::Serialize;
+use super::number::{address, millis, three, whole};
+use crate::access_log::line::{Line, Text};
 
-use super::millis;
-use crate::access_log::batch::{Entry, Text};
-
-/// A line. What there was not is left away.
-#[derive(Serialize)]
-struct Object<'a> {
-    time: &'a str,
-    client: IpAddr,
-    method: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    host: Cow<'a, str>,
-    path: Cow<'a, str>,
-    protocol: &'a str,
-    status: u16,
-    bytes_in: u64,
-    bytes_out: u64,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    app: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    slot: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    release: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    target: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connect_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_byte_ms: Option<f64>,
-    total_ms: f64,
-    #[serde(skip_serializing_if = "is_zero")]
-    retries: u8,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    error: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    request_id: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    user_agent: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    referer: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    tls: &'a str,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's way")]
-fn is_zero(n: &u8) -> bool {
-    *n == 0
-}
-
-/// Appends `entry`, which `began` in `second`.
-pub(super) fn write(entry: &Entry<'_>, second: &str, began: Timestamp, out: &mut Vec<u8>) {
-    let record = entry.record;
-    let text = |text| plain(entry.text(text));
-    let time = format!("{second}.{:03}Z", began.subsec_millisecond());
-    let object = Object {
-        time: &time,
-        client: record.client,
-        method: text(Text::Method),
-        host: text(Text::Host),
-        path: text(Text::Path),
-        protocol: record.protocol,
-        status: record.status,
-        bytes_in: record.received,
-        bytes_out: record.sent,
-        app: text(Text::App),
-        slot: text(Text::Slot),
-        release: text(Text::Release),
-        target: text(Text::Target),
-        connect_ms: record.connect.map(millis),
-        first_byte_ms: record.first_byte.map(millis),
-        total_ms: millis(record.total),
-        retries: record.retries,
-        error: text(Text::Error),
-        request_id: text(Text::RequestId),
-        user_agent: text(Text::Agent),
-        referer: text(Text::Referer),
-        tls: record.tls,
-    };
-    // Neither texts nor numbers can fail, nor can a `Vec`.
-    if serde_json::to_writer(&mut *out, &object).is_err() {
-        let _ = out.write_all(b"{}");
+/// Appends `line`, which began `since` the beginning of `second`. What there was not is left away.
+///
+/// By hand, because it is done on the data threads: a third of what `serde_json` takes.
+pub(super) fn write(line: &Line<'_>, second: &str, since: Duration, out: &mut Vec<u8>) {
+    let asked = line.asked;
+    out.extend_from_slice(b"{\"time\":\"");
+    out.extend_from_slice(second.as_bytes());
+    out.push(b'.');
+    three(since.subsec_millis(), out);
+    out.extend_from_slice(b"Z\",\"client\":\"");
+    address(line.client, out);
+    // A method is a token (RFC 9110 5.6.2), and so are the other texts that are not looked at.
+    out.extend_from_slice(b"\",\"method\":\"");
+    out.extend_from_slice(asked.text(Text::Method));
+    out.push(b'"');
+    some(b",\"host\":", asked.text(Text::Host), out);
+    out.extend_from_slice(b",\"path\":");
+    string(asked.text(Text::Path), out);
+    out.extend_from_slice(b",\"protocol\":\"");
+    out.extend_from_slice(asked.protocol().as_bytes());
+    out.extend_from_slice(b"\",\"status\":");
+    whole(line.status, out);
+    out.extend_from_slice(b",\"bytes_in\":");
+    whole(line.received, out);
+    out.extend_from_slice(b",\"bytes_out\":");
+    whole(line.sent, out);
+    word(b",\"app\":\"", line.app, out);
+    word(b",\"slot\":\"", line.slot, out);
+    some(b",\"release\":", line.release.as_bytes(), out);
+    some(b",\"target\":", line.target.as_bytes(), out);
+    if let Some(time) = line.connect {
+        out.extend_from_slice(b",\"connect_ms\":");
+        millis(time, out);
     }
+    if let Some(time) = line.first_byte {
+        out.extend_from_slice(b",\"first_byte_ms\":");
+        millis(time, out);
+    }
+    out.extend_from_slice(b",\"total_ms\":");
+    millis(line.total, out);
+    if line.retries > 0 {
+        out.extend_from_slice(b",\"retries\":");
+        whole(line.retries, out);
+    }
+    word(b",\"error\":\"", line.error, out);
+    some(b",\"request_id\":", line.request_id, out);
+    some(b",\"user_agent\":", asked.text(Text::Agent), out);
+    some(b",\"referer\":", asked.text(Text::Referer), out);
+    word(b",\"tls\":\"", line.tls, out);
+    out.push(b'}');
+}
+
+/// Appends `key` and a name of our own or a DNS label, if there is any.
+fn word(key: &'static [u8], word: &str, out: &mut Vec<u8>) {
+    if !word.is_empty() {
+        out.extend_from_slice(key);
+        out.extend_from_slice(word.as_bytes());
+        out.push(b'"');
+    }
+}
+
+/// Appends `key` and `text`, if there is any.
+fn some(key: &'static [u8], text: &[u8], out: &mut Vec<u8>) {
+    if !text.is_empty() {
+        out.extend_from_slice(key);
+        string(text, out);
+    }
+}
+
+/// Appends `text` as a string of JSON.
+fn string(text: &[u8], out: &mut Vec<u8>) {
+    if is_plain(text) {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text);
+        out.push(b'"');
+    } else {
+        escape(text, out);
+    }
+}
+
+/// Whether `text` stands for itself: visible ASCII and spaces, but for quotes and backslashes. All of
+/// it is looked at, whatever comes first: that takes a few instructions for sixteen bytes.
+fn is_plain(text: &[u8]) -> bool {
+    text.iter()
+        .fold(true, |plain, b| plain & matches!(b, b' '..=b'~') & (*b != b'"') & (*b != b'\\'))
+}
+
+#[cold]
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    // Neither can a text fail, nor a `Vec`.
+    let _ = serde_json::to_writer(out, &decent(text));
 }
 
 /// `text`, with U+FFFD in the place of what is no UTF-8 and of the control characters that JSON does
 /// not escape: some terminals obey them (U+007F to U+009F).
-fn plain(text: &[u8]) -> Cow<'_, str> {
+fn decent(text: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(text);
     let bad = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
-    match text.bytes().any(|b| b >= 0x7f) && text.contains(bad) {
+    match text.contains(bad) {
         true => Cow::Owned(text.replace(bad, "\u{fffd}")),
         false => text,
     }

@@ -55,15 +55,12 @@ pub fn value(address: IpAddr) -> HeaderValue {
 }
 
 fn dotted(address: Ipv4Addr) -> Option<HeaderValue> {
-    let mut text = *b"255.255.255.255";
-    let mut end = 0;
+    let (mut text, mut end) = (*b"255.255.255.255", 0);
     for octet in address.octets() {
-        let digits = [octet / 100, octet / 10 % 10, octet % 10];
-        let first = digits.iter().position(|digit| *digit > 0).unwrap_or(2);
-        for digit in &digits[first..] {
-            text[end] = b'0' + digit;
-            end += 1;
-        }
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(octet).as_bytes();
+        text[end..][..digits.len()].copy_from_slice(digits);
+        end += digits.len();
         if let Some(dot) = text.get_mut(end) {
             *dot = b'.';
         }
