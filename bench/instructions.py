@@ -6,8 +6,10 @@ change of a few hundred instructions shows in half a minute. System calls count 
 Requests come in waves over a few connections, as they do under load: one wake serves several.
 
     python3 bench/instructions.py              the figure for a plain request, for a browser's, and for
-                                               a plain one with the connection it comes on
+                                               a plain one with the connection it comes on; and over
+                                               TLS, of HTTP/1.1 and of 16 streams of HTTP/2 at a time
     python3 bench/instructions.py --top 25     also the functions that cost most, per request
+    python3 bench/instructions.py --groups     also whose code that is
 """
 
 import argparse
@@ -19,6 +21,7 @@ import socket
 import subprocess
 import sys
 
+import measure
 import peers
 from parts import Parts, need
 
@@ -39,6 +42,24 @@ HEADS = {
     ),
     "new": "Connection: close\r\n",
 }
+# What h2load is told for a request over TLS.
+SECURE = {"tls": ("--h1",), "http2": ("-m", 16)}
+# Whose code a function is: the first whose pattern is found in its source file, or its name.
+GROUPS = {
+    "kernel (entries)": r"sysdeps/unix|syscall|epoll_wait$|__send|__recv|writev$",
+    "memcpy": r"mem(cpy|move|set|cmp|chr)|bcmp",
+    "allocator": r"mimalloc|mi_|malloc|alloc/src/alloc\.rs",
+    "hpack": r"h2-[\d.]+/src/hpack",
+    "h2": r"h2-[\d.]+/",
+    "hyper": r"hyper(-util)?-[\d.]+/",
+    "aws-lc": r"aws[-_]lc|aes|gcm|ghash",
+    "rustls": r"(tokio-)?rustls-[\d.]+/",
+    "http, httparse": r"(http|httparse|http-body(-util)?)-[\d.]+/",
+    "bytes": r"/bytes-[\d.]+/",
+    "tokio, mio": r"(tokio|tokio-util|mio|socket2)-[\d.]+/",
+    "shunt": r"proxy/src/|config/src/",
+    "std": r"library/(std|core|alloc)/|hashbrown",
+}
 
 
 def main():
@@ -49,12 +70,29 @@ def main():
         for name, head in HEADS.items():
             if args.only in name:
                 load.run(head, args.requests // 2)
-                count, dump = counted.count(lambda: load.run(head, args.requests), args.requests)
-                print(f"{name}: {count:,.0f} instructions per request")
-                if args.top:
-                    top(dump, args.requests, args.top)
-                if args.dump:
-                    pathlib.Path(f"{args.dump}.{name}").write_bytes(dump.read_bytes())
+                show(args, name, counted.count(lambda: load.run(head, args.requests)))
+                keep(args, name, counted)
+        for name, flags in SECURE.items():
+            if args.only in name:
+                # Of many requests less few: what begins a connection does not count.
+                few = args.requests // 4
+                least = counted.count(lambda: secure(counted, args, flags, few))
+                most = counted.count(lambda: secure(counted, args, flags, few + args.requests))
+                show(args, name, most - least)
+                keep(args, name, counted)
+
+
+def keep(args, name, counted):
+    if args.dump:
+        pathlib.Path(f"{args.dump}.{name}").write_bytes(counted.dump.read_bytes())
+
+
+def secure(counted, args, flags, requests):
+    address = f"https://127.0.0.1:{counted.tls}/1k"
+    load = ("h2load", "-t1", f"-c{args.connections}", *flags, f"-n{requests}", address)
+    said = measure.run(need(load[0]), *load[1:], seconds=600)
+    if f" {requests} succeeded" not in said:
+        sys.exit(f"{' '.join(map(str, load))}:\n{said}")
 
 
 def arguments():
@@ -67,7 +105,8 @@ def arguments():
     parser.add_argument("--connections", type=int, default=16, help="kept-alive connections")
     parser.add_argument("--top", type=int, default=0, help="show this many functions")
     parser.add_argument("--log", action="store_true", help="with the access log on, its thread included")
-    parser.add_argument("--dump", help="keep callgrind's files, with this as the first part of their names")
+    parser.add_argument("--groups", action="store_true", help="show whose code it is")
+    parser.add_argument("--dump", help="keep callgrind's last files, with this as the first part of their names")
     return parser.parse_args()
 
 
@@ -75,12 +114,15 @@ class Counted:
     """The backend, and shunt-proxy with one data thread under callgrind."""
 
     def __init__(self, parts, proxy, log):
-        self.dir, self.port = parts.dir, parts.port()
+        self.dir, self.port, self.tls = parts.dir, parts.port(), parts.port()
         store = self.dir / "store"
         target = f"127.0.0.1:{peers.backend(parts)}"
         peers.put(store, "web", target, hosts=["*"], health={"path": "/1k"})
         section = f'directory = "{store}"'
-        more = peers.LOG.format(self.dir / "access.log") if log else ""
+        peers.certificates(parts, pathlib.Path(proxy).parent / "bench-load")
+        more = peers.TLS.format(port=self.tls, directory=parts.dir / "certs")
+        if log:
+            more += peers.LOG.format(self.dir / "access.log")
         config = peers.shunt_config(parts, "counted", self.port, section, threads=1, more=more)
         out = f"--callgrind-out-file={self.dir}/callgrind"
         callgrind = ("--tool=callgrind", "--instr-atstart=no", out)
@@ -89,7 +131,8 @@ class Counted:
         )
         parts.answers("counted", self.port)
 
-    def count(self, work, requests):
+    def count(self, work):
+        """What `work` costs."""
         self._control("--instr=on")
         # Code is translated anew, and the first counts are of that.
         work()
@@ -97,9 +140,8 @@ class Counted:
         work()
         self._control("--dump")
         self._control("--instr=off")
-        dump = max(self.dir.glob("callgrind.*"), key=lambda path: path.stat().st_mtime_ns)
-        total = int(re.search(r"^(?:totals|summary): (\d+)", dump.read_text(), re.M)[1])
-        return total / requests, dump
+        self.dump = max(self.dir.glob("callgrind.*"), key=lambda path: path.stat().st_mtime_ns)
+        return Costs(self.dump.read_text())
 
     def _control(self, order):
         command = ["callgrind_control", order, str(self.process.pid)]
@@ -139,39 +181,64 @@ def receive(connection):
         answer += piece
 
 
-def top(dump, requests, most):
-    own, whole = costs(dump.read_text())
-    for kind, of in (("self", own), ("with all it calls", whole)):
+def show(args, name, costs):
+    each = lambda of: [(of[key] / args.requests, key) for key in sorted(of, key=of.get, reverse=True)]
+    print(f"{name}: {costs.own.total() / args.requests:,.0f} instructions per request")
+    if args.groups:
+        for cost, group in each(costs.groups):
+            print(f"{cost:12,.0f}  {group}")
+    for kind, of in (("self", costs.own), ("with all it calls", costs.whole)) if args.top else ():
         print(f"  {kind}:")
-        for name in sorted(of, key=of.get, reverse=True)[:most]:
-            print(f"{of[name] / requests:12,.0f}  {name[:150]}")
+        for cost, function in each(of)[: args.top]:
+            print(f"{cost:12,.0f}  {function[:150]}")
 
 
-def costs(dump):
-    """Instructions by function, without and with those of the functions it calls.
+class Costs:
+    """Instructions by function, without and with those of the functions it calls, and by whose code it is.
 
     The format is in the manual of callgrind: a name is written out once, and a number stands for it
     from then on. The line after `calls=` is what the call cost."""
-    own, whole, names = collections.Counter(), collections.Counter(), {}
-    function, called = None, None
-    for line in dump.splitlines():
-        if named := re.match(r"(c?)fn=\((\d+)\)(?: (.*))?$", line):
-            name = names.setdefault(named[2], named[3])
-            if not named[1]:
-                function = name
-            else:
-                callee = name
-        elif line.startswith("calls="):
-            called = callee
-        elif re.match(r"[+\-*\d]", line):
-            cost = int(line.split()[1])
-            if called is None:
-                own[function] += cost
-            # What a function costs that calls itself is counted once, at the outermost call.
-            if called is None or plain(called) != plain(function):
-                whole[function] += cost
-            called = None
-    return own, whole
+
+    def __init__(self, dump):
+        self.own, self.whole, self.groups = (collections.Counter() for _ in range(3))
+        names, files, groups = {}, {}, {}
+        function, file, called = None, None, None
+        for line in dump.splitlines():
+            if named := re.match(r"(c?)fn=\((\d+)\)(?: (.*))?$", line):
+                name = names.setdefault(named[2], named[3])
+                if not named[1]:
+                    function = name
+                else:
+                    callee = name
+            elif named := re.match(r"(f[lie]|cf[il])=\((\d+)\)(?: (.*))?$", line):
+                name = files.setdefault(named[2], named[3])
+                if not named[1].startswith("c"):
+                    file = name
+            elif line.startswith("calls="):
+                called = callee
+            elif re.match(r"[+\-*\d]", line):
+                cost = int(line.split()[1])
+                if called is None:
+                    self.own[function] += cost
+                    if (function, file) not in groups:
+                        groups[function, file] = group(function, file)
+                    self.groups[groups[function, file]] += cost
+                # What a function costs that calls itself is counted once, at the outermost call.
+                if called is None or plain(called) != plain(function):
+                    self.whole[function] += cost
+                called = None
+
+    def __sub__(self, less):
+        for mine, other in ((self.own, less.own), (self.whole, less.whole), (self.groups, less.groups)):
+            mine.subtract(other)
+        return self
+
+
+def group(function, file):
+    """Whose code `function` is where it comes from `file`, of which others are inlined into it."""
+    # A function of no known source is known by its name; one of Rust has its crate's in its file's.
+    where = function if file == "???" else file
+    return next((name for name, of in GROUPS.items() if re.search(of, where)), "other")
 
 
 def plain(name):

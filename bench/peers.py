@@ -56,8 +56,7 @@ class Field:
     def __init__(self, parts, programs, proxy=None, wanted=""):
         self.parts, self.programs, self.proxy = parts, programs, proxy
         self.peers, self.left_out = [], {}
-        subprocess.run([self.program("bench-load"), "certificate", parts.dir], check=True)
-        self._certificates()
+        certificates(parts, self.program("bench-load"))
         self.app, self.echo = backend(parts), self._echo()
         names = [name.strip() for name in wanted.split(",") if name.strip()]
         if unknown := set(names) - set(PEERS):
@@ -92,13 +91,6 @@ class Field:
     def config(self, template, ports):
         return self.parts.config(template, app=self.app, echo=self.echo, **ports)
 
-    def _certificates(self):
-        certificate, key = (self.parts.dir / f"localhost.{end}" for end in ("crt", "key"))
-        (self.parts.dir / "certs").mkdir()
-        for file in (certificate, key):
-            shutil.copy(file, self.parts.dir / "certs")
-        (self.parts.dir / "localhost.pem").write_text(certificate.read_text() + key.read_text())
-
     def _echo(self):
         port = self.parts.port()
         self.parts.start("echo", self.program("bench-echo"), f"127.0.0.1:{port}")
@@ -108,6 +100,16 @@ class Field:
 
 class Missing(Exception):
     """Why a peer is left out."""
+
+
+def certificates(parts, load):
+    """A certificate that `load` makes, where each peer looks for its own."""
+    subprocess.run([load, "certificate", parts.dir], check=True)
+    certificate, key = (parts.dir / f"localhost.{end}" for end in ("crt", "key"))
+    (parts.dir / "certs").mkdir()
+    for file in (certificate, key):
+        shutil.copy(file, parts.dir / "certs")
+    (parts.dir / "localhost.pem").write_text(certificate.read_text() + key.read_text())
 
 
 def backend(parts, name="backend", addresses=()):

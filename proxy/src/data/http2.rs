@@ -18,6 +18,7 @@ use super::connection::Peer;
 use super::deadline::Watched;
 use super::frame_watch::FrameWatch;
 use super::frames::Abuse;
+use super::gathered::Gathered;
 use super::request;
 use super::transport::Transport;
 use crate::metrics::process::Cut;
@@ -34,13 +35,15 @@ pub(super) async fn serve(peer: &Rc<Peer>, mut io: Transport) {
     let (block, abuse) = (peer.local.deadlines.watch(None), Rc::<Cell<_>>::default());
     let block = block.deadline();
     io.watch(FrameWatch::new(client.limits(), &peer.local.clock, block, &abuse));
+    let io = Gathered::new(io);
     let streams = Streams::default();
     let service = service_fn(|request| {
         let watched = peer.local.deadlines.watch(None);
         let deadline = Rc::clone(watched.deadline());
         // hyper hands the task of this very request to the executor right after this call.
         *streams.next.borrow_mut() = Some(watched);
-        request::handle(Rc::clone(peer), deadline, request)
+        // In a box of its own: until it runs it is moved several times.
+        Box::pin(request::handle(Rc::clone(peer), deadline, request))
     });
     let limits = client.limits();
     let mut connection = pin!(
@@ -51,7 +54,7 @@ pub(super) async fn serve(peer: &Rc<Peer>, mut io: Transport) {
             .max_header_list_size(limits.bounds.header_bytes.as_u32())
             .max_send_buf_size(SEND_BUFFER)
             .enable_connect_protocol()
-            .serve_connection(TokioIo::new(io), service)
+            .serve_connection(TokioIo::new(io.share()), service)
     );
     let mut leaving = false;
     poll_fn(|cx| {
@@ -69,6 +72,8 @@ pub(super) async fn serve(peer: &Rc<Peer>, mut io: Transport) {
             polled = connection.as_mut().poll(cx);
         }
         match polled {
+            // What hyper has written goes out now; that nobody takes it, hyper would not be told.
+            Poll::Pending if matches!(io.poll_send(cx), Poll::Ready(Err(_))) => Poll::Ready(()),
             // It takes nothing, so hyper did not look whether more has come.
             Poll::Pending if block.is_over() => {
                 abuse.set(Some(Abuse::HeaderBlock));

@@ -16,7 +16,7 @@
 //! - `transport`: a client's bytes
 //! - `connection`: from the first byte to the protocol spoken, and rest between requests; `welcome`:
 //!   what comes before
-//! - `http1`, `http2`: that protocol; `wire`: what hyper has of a connection
+//! - `http1`, `http2`: that protocol; `wire`, `gathered`: what hyper has of a connection
 //! - [`frames`]: what bounds the frames of HTTP/2; `framing`: where they begin; `frame_watch`: who looks
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, its clients, leases
@@ -56,6 +56,7 @@ pub mod forwarded;
 mod frame_watch;
 pub mod frames;
 mod framing;
+mod gathered;
 mod headers;
 mod hop;
 mod host;
