@@ -185,7 +185,8 @@ impl Desired {
 
     /// All keys known.
     pub fn keys(&self) -> Vec<String> {
-        let of_app = |(app, wanted): (&AppName, &Box<Wanted>)| {
+        let of_app = |app: &AppName| {
+            let Some(wanted) = self.app(app) else { return Vec::new() };
             let kinds = [AppKey::App, AppKey::Active, AppKey::Hold];
             let slots = Slot::BOTH.map(AppKey::Slot);
             let there = kinds.into_iter().chain(slots).filter(|k| wanted.token(k).is_some());
@@ -193,7 +194,7 @@ impl Desired {
             known.into_iter().chain(wanted.unknown.keys().cloned()).collect::<Vec<_>>()
         };
         let others = self.strays.keys().chain(&self.unread).cloned();
-        self.apps.iter().flat_map(of_app).chain(others).collect()
+        self.apps.keys().flat_map(of_app).chain(others).collect()
     }
 }
 

@@ -120,7 +120,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathered<T> {
         if !ready!(gathering.poll_room(cx, length))? {
             return Pin::new(&mut gathering.io).poll_write_vectored(cx, bufs);
         }
-        bufs.iter().for_each(|buf| gathering.waiting.extend_from_slice(buf));
+        for buf in bufs {
+            gathering.waiting.extend_from_slice(buf);
+        }
         Poll::Ready(Ok(length))
     }
 

@@ -90,8 +90,8 @@ fn string(text: &[u8], out: &mut Vec<u8>) {
 /// Whether `text` stands for itself: visible ASCII and spaces, but for quotes and backslashes. All of
 /// it is looked at, whatever comes first: that takes a few instructions for sixteen bytes.
 fn is_plain(text: &[u8]) -> bool {
-    text.iter()
-        .fold(true, |plain, b| plain & matches!(b, b' '..=b'~') & (*b != b'"') & (*b != b'\\'))
+    let odd = |b: &u8| u8::from(!matches!(b, b' '..=b'~') || matches!(b, b'"' | b'\\'));
+    text.iter().fold(0, |seen, b| seen | odd(b)) == 0
 }
 
 #[cold]
