@@ -88,7 +88,6 @@ fn string(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Whether `text` stands for itself: visible ASCII and spaces, but for quotes and backslashes.
-#[expect(clippy::needless_bitwise_bool, reason = "without branches, several bytes are one step")]
 fn is_plain(text: &[u8]) -> bool {
     let odd = |b: &u8| u8::from(!matches!(b, b' '..=b'~') || matches!(b, b'"' | b'\\'));
     text.iter().fold(0, |seen, b| seen | odd(b)) == 0
