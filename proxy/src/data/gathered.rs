@@ -225,11 +225,12 @@ mod tests {
         assert_eq!(taken, MOST / 1000);
         assert!(gathered.poll_send(&mut cx).is_pending());
         assert!(!write(&mut gathered, &[b"more"]), "though there would be room for it");
-        assert!(!write(&mut gathered, &[&vec![0; 2 * MOST]]), "nothing overtakes");
+        let large = vec![7; 2 * MOST];
+        assert!(!write(&mut gathered, &[&large]), "nothing overtakes");
         gathered.0.borrow_mut().io.room = usize::MAX;
-        assert!(write(&mut gathered, &[&vec![7; 2 * MOST]]));
+        assert!(write(&mut gathered, &[&large]));
         let all = gathered.0.borrow().io.writes.concat();
-        assert_eq!(all, [frames[..taken].concat(), vec![7; 2 * MOST]].concat());
+        assert_eq!(all, [frames[..taken].concat(), large].concat());
     }
 
     #[test]
