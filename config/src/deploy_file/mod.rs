@@ -1,5 +1,6 @@
 //! `shunt.toml`: an app's deploy file. It lives in the app's repository.
 
+mod hosts;
 mod port_range;
 mod pull;
 mod run;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+pub use self::hosts::{Host, Hosts};
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
