@@ -7,6 +7,7 @@
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`queue`], [`eject`],
 //!   [`https`], [`headers`], [`protocol`]: parts of those values
+//! - [`engine`]: where containers run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
 //! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
@@ -27,6 +28,7 @@ pub mod deploy_file;
 pub mod document;
 pub mod duration;
 pub mod eject;
+pub mod engine;
 pub mod headers;
 pub mod health;
 pub mod hold;
@@ -52,6 +54,7 @@ pub mod token;
 pub use active::Active;
 pub use address::{Address, Target};
 pub use app::App;
+pub use engine::Engine;
 pub use health::Health;
 pub use name::{AppName, ProxyName};
 pub use release::Release;

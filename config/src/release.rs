@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address::Target;
+use crate::engine::Engine;
 use crate::health::Health;
 use crate::protocol::{Protocol, ProxyProtocol, TargetTls};
 use crate::strict::{self, Mistake};
@@ -41,9 +42,9 @@ pub struct Release {
     /// The deploy that started its containers; `None` where someone else runs its targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<String>,
-    /// The engine those run on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<String>,
+    /// The engines those run on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Engine>,
     /// Who put it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

@@ -5,7 +5,7 @@ use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
 use shunt_config::{Release, Target};
 
-use super::check::{address, last_lines};
+use super::check::{ended, last_lines};
 use super::exposure::Exposure;
 use super::plan::Job;
 use super::run::Run;
@@ -25,11 +25,11 @@ impl Run<'_> {
             version: record.version.clone(),
             image: record.image.clone(),
             protocol: job.file.run.protocol,
-            targets: self.containers.iter().map(|c| Target::new(address(c, job))).collect(),
+            targets: self.replicas.iter().map(|r| Target::new(r.address.clone())).collect(),
             health: job.file.health.clone(),
             timeouts: job.file.timeouts.clone(),
             deploy: Some(record.id.clone()),
-            engine: record.engine.clone(),
+            engines: record.engines.clone(),
             by: Some(record.who.user.clone()),
             at: Some(Timestamp::now()),
             ..Release::default()
@@ -65,6 +65,7 @@ impl Run<'_> {
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let proof = tokio::select! {
             proof = proved(&mut self.sight, slot, &token, &release, limit, &mut tell) => proof,
+            said = ended(&self.replicas) => Proved::Unhealthy(said, Vec::new()),
             stop = self.guard.stopped() => return Err(stop.into()),
         };
         match proof {
@@ -73,9 +74,8 @@ impl Run<'_> {
                 Err(Stop::Superseded(format!("`{slot}` was put again by someone else")).into())
             }
             Proved::Unhealthy(said, mut details) => {
-                let engine = self.engine().await?;
-                for container in &self.containers {
-                    details.extend(last_lines(&*engine, container).await);
+                for replica in &self.replicas {
+                    details.extend(last_lines(replica).await);
                 }
                 Err(Trouble::Unhealthy(said, details))
             }

@@ -7,13 +7,16 @@ mod check;
 mod close;
 mod end;
 mod exposure;
+mod host;
 mod pause;
 mod plan;
+mod pull;
 mod recover;
 mod run;
 mod start;
 mod trouble;
 
+pub use host::Host;
 pub use plan::{Job, Plan, what};
 pub use recover::recover;
 pub use run::Run;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shunt_config::record::{Draining, Stage};
 use shunt_config::status::{AppStatus, TargetState};
-use shunt_config::{Slot, Token};
+use shunt_config::{Engine, Slot, Token};
 
 use crate::ack::{Ack, Expected};
 use crate::app_keys::{AppKeys, Kept};
@@ -31,6 +31,8 @@ pub struct SlotLine {
     pub image: Option<String>,
     /// Its targets.
     pub targets: Vec<String>,
+    /// The engines they run on, as far as a deploy started them.
+    pub engines: Vec<Engine>,
     /// Until when it is kept for `undo`.
     pub warm_until: Option<Timestamp>,
 }
@@ -80,6 +82,7 @@ impl SlotLine {
             version: release.and_then(|r| r.version.clone()),
             image: release.and_then(|r| r.image.clone()),
             targets: targets.unwrap_or_default(),
+            engines: release.map(|r| r.engines.clone()).unwrap_or_default(),
             warm_until: previous.and(record).and_then(|r| r.warm_until).filter(|_| share == 0),
         })
     }

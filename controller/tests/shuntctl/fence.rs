@@ -28,7 +28,7 @@ fn record() -> Deploy {
         slot: Slot::Green,
         version: None,
         image: None,
-        engine: None,
+        engines: Vec::new(),
         limits: Limits::default(),
         plan: Step::ALL.to_vec(),
         steps: Vec::new(),
