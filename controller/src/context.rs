@@ -32,6 +32,11 @@ impl Context {
         self.file.as_deref().unwrap_or(Path::new(FILE_NAME))
     }
 
+    /// Where it lies; what it names by a relative path lies beside it.
+    pub fn directory(&self) -> &Path {
+        self.file_path().parent().unwrap_or(Path::new(""))
+    }
+
     /// The deploy file; all its mistakes if it has any.
     pub fn file(&self) -> Result<DeployFile, Failure> {
         let path = self.file_path();

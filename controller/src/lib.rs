@@ -12,7 +12,8 @@
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
 //! - [`retire`]: what is stopped for good, and when
-//! - [`engine`], [`port`], [`probe`]: where containers run, and whether they answer
+//! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
+//!   and whether they answer
 //! - [`history`]: what was deployed
 //! - [`demo`]: all of it under load, with a proxy and releases of its own
 
@@ -24,6 +25,7 @@ pub mod context;
 pub mod demo;
 pub mod deploy;
 pub mod engine;
+pub mod environment;
 pub mod exit;
 pub mod fleet;
 pub mod flip;

@@ -1,16 +1,25 @@
 //! `shunt.toml`: an app's deploy file. It lives in the app's repository.
 
+mod environment;
+mod limit;
 mod port_range;
 mod pull;
 mod run;
+mod settings;
+mod volume;
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use self::environment::{Environment, Line, Variable, lines};
+pub use self::limit::{Cpus, Ulimit};
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
+pub use self::settings::{HostAddress, Log, Restart, Settings};
+pub use self::volume::Volume;
 
 use crate::app::App;
 use crate::document::{self, Section};
@@ -129,6 +138,21 @@ fn route(mut section: Section<'_>) -> Option<App> {
 
 fn or_default<T: DeserializeOwned + Default>(section: &mut Section<'_>, key: &str) -> T {
     section.or(key, T::default())
+}
+
+/// One value, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "is neither a text in quotes nor a list of such")]
+enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+fn one_or_many<T>(read: OneOrMany<T>) -> Vec<T> {
+    match read {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    }
 }
 
 fn limits(mut section: Section<'_>) -> Limits {

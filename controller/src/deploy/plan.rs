@@ -1,8 +1,9 @@
 //! What a deploy is going to do, before it does anything.
 
-use shunt_config::deploy_file::DeployFile;
+use shunt_config::deploy_file::{DeployFile, Variable};
 use shunt_config::key::AppKey;
 use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
+use shunt_config::secret::Secret;
 use shunt_config::{App, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
@@ -22,6 +23,8 @@ pub struct Job {
     pub image: String,
     /// What people call the release.
     pub version: Option<String>,
+    /// The variables of its containers.
+    pub environment: Vec<(Variable, Secret)>,
 }
 
 impl Job {
@@ -33,7 +36,7 @@ impl Job {
             None => image,
         };
         let version = Reference::of(&image).version();
-        Self { file, image, version }
+        Self { file, image, version, environment: Vec::new() }
     }
 }
 

@@ -83,6 +83,9 @@ impl Run<'_> {
                 port: job.file.run.port,
                 bind: job.file.run.bind,
                 published: port,
+                settings: job.file.run.settings.clone(),
+                environment: job.environment.clone(),
+                grace: record.limits.stop,
             };
             match engine.start(&spec).await {
                 Err(EngineError::PortTaken(_)) => {}

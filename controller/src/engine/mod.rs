@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shunt_config::deploy_file::Pull;
+use shunt_config::deploy_file::{Pull, Settings, Variable};
+use shunt_config::secret::Secret;
 
 use crate::report::Tell;
 
@@ -87,6 +88,12 @@ pub struct Spec {
     /// The port its port is published as. It is ours to choose and stays the same over restarts of
     /// the container and of the engine; one the engine chooses does not.
     pub published: u16,
+    /// How it is made, but for its variables.
+    pub settings: Settings,
+    /// Its variables.
+    pub environment: Vec<(Variable, Secret)>,
+    /// Between the signals TERM and KILL, where the engine stops it by itself.
+    pub grace: Duration,
 }
 
 /// A container.

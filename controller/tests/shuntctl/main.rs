@@ -14,6 +14,7 @@ mod look;
 mod remove;
 mod resume;
 mod retire;
+mod settings;
 mod shop;
 mod site;
 mod sweep;

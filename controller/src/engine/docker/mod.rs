@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
-use bollard::models::{
-    ContainerCreateBody, HostConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
-};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptions, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    ListContainersOptionsBuilder, LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use futures_util::StreamExt as _;
@@ -20,6 +17,7 @@ use super::image::complete;
 use super::{Container, Each, Engine, EngineError, Image, Labels, Spec, State};
 use crate::report::Tell;
 
+mod create;
 mod pull;
 
 /// Seconds a request may take beside what it is asked to wait for.
@@ -65,32 +63,6 @@ impl Docker {
         }
     }
 
-    async fn create(&self, spec: &Spec) -> Result<String, EngineError> {
-        let port = format!("{}/tcp", spec.port);
-        let binding = PortBinding {
-            host_ip: Some(spec.bind.to_string()),
-            host_port: Some(spec.published.to_string()),
-        };
-        let restart = RestartPolicy {
-            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
-            maximum_retry_count: None,
-        };
-        let body = ContainerCreateBody {
-            image: Some(spec.image.clone()),
-            labels: Some(spec.labels.clone().into_iter().collect()),
-            exposed_ports: Some(vec![port.clone()]),
-            host_config: Some(HostConfig {
-                port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
-                restart_policy: Some(restart),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        };
-        let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        let created = self.client.create_container(Some(options), body).await;
-        Ok(created.map_err(|error| self.failed(&error))?.id)
-    }
-
     fn log_stream(
         &self,
         id: &str,
@@ -121,6 +93,10 @@ impl Engine for Docker {
 
     async fn start(&self, spec: &Spec) -> Result<Container, EngineError> {
         let id = self.create(spec).await?;
+        if let Err(error) = self.join(&id, spec).await {
+            self.remove(&id, Duration::ZERO).await?;
+            return Err(error);
+        }
         if let Err(error) = self.client.start_container(&id, None::<StartContainerOptions>).await {
             let said = error.to_string();
             self.remove(&id, Duration::ZERO).await?;
