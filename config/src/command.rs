@@ -84,6 +84,34 @@ impl<'de> Deserialize<'de> for Command {
     }
 }
 
+/// Several commands, one after the other: a single line is a list of one. For
+/// `#[serde(deserialize_with = "crate::command::several")]`.
+pub(crate) fn several<'de, D: Deserializer<'de>>(de: D) -> Result<Vec<Command>, D::Error> {
+    struct Reader;
+
+    impl<'de> de::Visitor<'de> for Reader {
+        type Value = Vec<Command>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a line for the shell, or a list of commands")
+        }
+
+        fn visit_str<E: de::Error>(self, line: &str) -> Result<Self::Value, E> {
+            Ok(vec![Command::Shell(line.to_owned()).checked().map_err(E::custom)?])
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut commands = Vec::new();
+            while let Some(command) = list.next_element()? {
+                commands.push(command);
+            }
+            Ok(commands)
+        }
+    }
+
+    de.deserialize_any(Reader)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

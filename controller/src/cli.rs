@@ -30,6 +30,7 @@ Exit codes:
   6  undone: refused by a proxy, or stopped by `undo` or a signal; traffic is as it was
   7  store or engine not reachable, or lost on the way; `shuntctl resume` goes on
   8  superseded: someone else changed the same keys meanwhile, and theirs stay
+  9  a hook (`migrate` or `verify`) failed before the flip; traffic was never touched
 
 Start here:
   shuntctl init                                       # writes a shunt.toml to fill in

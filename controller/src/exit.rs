@@ -29,6 +29,8 @@ pub enum Exit {
     Unreachable = 7,
     /// Someone else changed the same keys meanwhile; theirs stay.
     Superseded = 8,
+    /// A hook of the operator's own failed before the flip. Traffic was never touched.
+    Hook = 9,
 }
 
 impl Exit {

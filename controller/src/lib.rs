@@ -11,6 +11,7 @@
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
+//! - [`hook`]: commands of the operator's own
 //! - [`retire`]: what is stopped for good, and when
 //! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
 //!   and whether they answer
@@ -31,6 +32,7 @@ pub mod fleet;
 pub mod flip;
 pub mod guard;
 pub mod history;
+pub mod hook;
 pub mod journal;
 pub mod keeping;
 pub mod lock;

@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::document::{self, Section};
 use crate::health::Health;
 use crate::name::AppName;
-use crate::record::Limits;
+use crate::record::{Hooks, Limits};
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
 use crate::timeouts::Timeouts;
@@ -50,6 +50,8 @@ pub struct DeployFile {
     pub timeouts: Timeouts,
     /// How long a deploy waits for what.
     pub limits: Limits,
+    /// What of the operator's own is run, and when.
+    pub hooks: Hooks,
     /// The store, if the file names one.
     pub store: Option<StoreConfig>,
 }
@@ -65,6 +67,7 @@ impl DeployFile {
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
             let limits = root.section("deploy").map_or_else(Limits::default, limits);
+            let hooks = root.or("hooks", Hooks::default());
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
                 root.mistake("store", &mistake.to_string());
@@ -81,6 +84,7 @@ impl DeployFile {
                 health,
                 timeouts,
                 limits,
+                hooks,
                 store,
             })
         })

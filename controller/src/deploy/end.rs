@@ -15,6 +15,15 @@ use crate::retire::{Reaper, remove};
 impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.
     pub(super) async fn end(self, done: Result<(), Trouble>) -> Result<(), Failure> {
+        let (report, on_failure) = (self.report, self.on_failure());
+        let ended = self.end_by(done).await;
+        if let (Err(failure), Some(hook)) = (&ended, on_failure) {
+            hook.run(report, failure).await;
+        }
+        ended
+    }
+
+    async fn end_by(self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let Err(trouble) = done else { return self.close(Outcome::Done, None).await };
         let stage = self.journal.record().stage;
         let harmless =
@@ -69,8 +78,13 @@ impl Run<'_> {
     async fn retire_replaced(&mut self, wait: bool) {
         let record = self.journal.record();
         let Some(token) = record.replaced.clone() else { return };
-        let reaper =
-            Reaper { store: &self.store, held: self.journal.held(), limits: record.limits, wait };
+        let reaper = Reaper {
+            store: &self.store,
+            held: self.journal.held(),
+            limits: record.limits,
+            wait,
+            report: self.report,
+        };
         let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
             Ok(retired) => retired.text(),
             Err(failure) => failure.said,

@@ -7,6 +7,7 @@ mod check;
 mod close;
 mod end;
 mod exposure;
+mod hooks;
 mod pause;
 mod plan;
 mod recover;

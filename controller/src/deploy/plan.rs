@@ -70,13 +70,7 @@ impl Plan {
             .active()
             .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
-        let mut steps = Step::ALL.to_vec();
-        if previous.is_none() {
-            steps.retain(|step| *step != Step::Drain);
-        }
-        if keys.slot(slot).is_none() {
-            steps.retain(|step| *step != Step::Retire);
-        }
+        let steps = steps(job, previous.is_some(), keys.slot(slot).is_some());
         let before = Before {
             active: keys.active.as_ref().map(Kept::text),
             app: keys.app.as_ref().map(Kept::text),
@@ -97,6 +91,7 @@ impl Plan {
             image: Some(job.image.clone()),
             engine: Some(engine.to_owned()),
             limits: job.file.limits,
+            hooks: job.file.hooks.clone(),
             plan: self.steps,
             steps: Vec::new(),
             stage: Stage::Preparing,
@@ -108,6 +103,28 @@ impl Plan {
             earlier: self.earlier.map(Box::new),
         }
     }
+}
+
+/// What is to be done, in order: with a `previous` release to drain, and with a release that is
+/// `replaced` in its slot, if there are.
+fn steps(job: &Job, previous: bool, replaced: bool) -> Vec<Step> {
+    let hooks = &job.file.hooks;
+    [
+        (Step::Pull, true),
+        (Step::Migrate, hooks.migrate.is_some()),
+        (Step::Start, true),
+        (Step::Check, true),
+        (Step::Announce, true),
+        (Step::Prove, true),
+        (Step::Verify, !hooks.verify.is_empty()),
+        (Step::Flip, true),
+        (Step::Acknowledge, true),
+        (Step::Drain, previous),
+        (Step::Retire, replaced),
+    ]
+    .into_iter()
+    .filter_map(|(step, wanted)| wanted.then_some(step))
+    .collect()
 }
 
 /// The slot that gets no requests.
@@ -155,8 +172,14 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
     let (n, bind, range) = (run.replicas, run.bind, run.port_range);
     let old =
         previous.and_then(|previous| previous.version.as_deref()).unwrap_or("the old release");
+    let hooks = &job.file.hooks;
     match step {
         Step::Pull => job.image.clone(),
+        Step::Migrate => hooks.migrate.as_ref().map(ToString::to_string).unwrap_or_default(),
+        Step::Verify => {
+            let all: Vec<_> = hooks.verify.iter().map(ToString::to_string).collect();
+            all.join("; ")
+        }
         Step::Start => format!("{n} container(s), published on {bind}, ports {range}"),
         Step::Check => format!("health of {n} container(s), from here"),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),

@@ -92,10 +92,12 @@ impl<'a> Run<'a> {
     async fn step(&mut self, step: Step, job: Option<&Job>) -> Result<(Ended, String), Trouble> {
         let said = match (step, job) {
             (Step::Pull, Some(job)) => self.pull(job).await?,
+            (Step::Migrate, Some(_)) => self.migrate().await?,
             (Step::Start, Some(job)) => self.start(job).await?,
             (Step::Check, Some(job)) => self.check(job).await?,
             (Step::Announce, Some(job)) => self.announce(job).await?,
             (Step::Prove, Some(job)) => self.prove(job).await?,
+            (Step::Verify, Some(_)) => self.verify().await?,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,
             (Step::Drain, _) => return self.drain().await,

@@ -73,7 +73,7 @@ async fn begin<'a>(
 ) -> Result<Run<'a>, Failure> {
     let report = &context.report;
     let mut sight = Sight::open(store, &keys.name).await?;
-    let reaper = Reaper { store, held, limits: job.file.limits, wait: false };
+    let reaper = Reaper { store, held, limits: job.file.limits, wait: false, report };
     sweep(&reaper, &mut sight, Some(engine), report).await?;
     let keys = AppKeys::read(&**store, &keys.name).await?;
     let record = Plan::new(&keys, &sight.fleet, job)?.record(job, engine.name());
