@@ -305,7 +305,9 @@ impl Report {
             let name = self.layers.get(layer).map_or("", |layer| layer.name.as_str());
             if line == 0 { name.to_owned() } else { format!("{name}:{line}") }
         };
-        let mistake = |(layer, line, said)| Mistake::new::<String>(said).at(&place(layer, line));
+        let mistake = |(layer, line, said): (usize, usize, String)| {
+            Mistake::new(said).at(&place(layer, line))
+        };
         found.into_iter().map(mistake).collect()
     }
 }
