@@ -1,5 +1,7 @@
 //! What runs in a slot.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::address::Target;
@@ -45,6 +47,9 @@ pub struct Release {
     /// The engines those run on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub engines: Vec<Engine>,
+    /// Its containers that get no requests: how many by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workers: BTreeMap<String, u16>,
     /// Who put it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

@@ -11,9 +11,23 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
+use shunt_config::secret::Secret;
 
 use crate::exit::{Exit, Failure};
 use crate::time::show;
+
+mod ci;
+mod colour;
+mod hidden;
+mod paint;
+mod text;
+
+use ci::Ci;
+use hidden::Hidden;
+pub use paint::Paint;
+use paint::{OFF, painted};
+use text::json_text;
+pub use text::{plain, table};
 
 /// A pipe is told what a step waits for only if that lasts.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,6 +41,8 @@ pub struct Report {
     step: Mutex<Option<Running>>,
     /// Whether an event was written.
     events: AtomicBool,
+    hidden: Hidden,
+    ci: Ci,
 }
 
 /// The step that runs now.
@@ -59,7 +75,8 @@ impl Report {
         let terminal = stdout().is_terminal() && !json;
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let (step, events) = (Mutex::new(None), AtomicBool::new(false));
-        Self { json, colour: terminal && !plain, terminal, step, events }
+        let (hidden, ci) = (Hidden::default(), Ci::of_environment(json));
+        Self { json, colour: terminal && !plain, terminal, step, events, hidden, ci }
     }
 
     /// Whether output is JSON.
@@ -72,6 +89,16 @@ impl Report {
         self.terminal
     }
 
+    /// From here on `secret` is shown as `***`, wherever it turns up.
+    pub fn hide(&self, secret: &Secret) {
+        self.hidden.add(secret);
+    }
+
+    /// `text` without what is not to be shown, for those who show it elsewhere.
+    pub fn covered(&self, text: &str) -> String {
+        self.hidden.cover(text).into_owned()
+    }
+
     /// A step begins: its name, and what it is about to do.
     pub fn begin(&self, name: &str, what: &str) {
         self.event("step", json!({ "step": name, "state": "running", "what": what }));
@@ -79,10 +106,11 @@ impl Report {
             let bar = ProgressBar::new_spinner().with_prefix(format!("{name:<12}"));
             let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed:.dim}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_message(plain(what));
+            bar.set_message(self.hidden.cover(&plain(what)).into_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
+        self.marks(self.ci.begin(name, &plain(what)));
         let running =
             Running { name: name.to_owned(), began: Instant::now(), bar, waits: BTreeSet::new() };
         *self.running() = Some(running);
@@ -93,7 +121,7 @@ impl Report {
         let mut step = self.running();
         let Some(running) = step.as_mut() else { return };
         if let Some(bar) = &running.bar {
-            bar.set_message(plain(text));
+            bar.set_message(self.hidden.cover(&plain(text)).into_owned());
         }
         if running.waits.contains(key) {
             return;
@@ -104,7 +132,7 @@ impl Report {
         } else if self.terminal || running.began.elapsed() < PATIENCE {
             return;
         } else {
-            write(&format!("  …  {:<12} {}", running.name, plain(text)));
+            self.write(&format!("  …  {:<12} {}", running.name, plain(text)));
         }
         running.waits.insert(key.to_owned());
     }
@@ -116,6 +144,7 @@ impl Report {
             bar.finish_and_clear();
         }
         let elapsed = running.began.elapsed();
+        self.marks(self.ci.end(&running.name, ended, said, elapsed));
         let state = match ended {
             Ended::Done => "done",
             Ended::Skipped => "skipped",
@@ -133,7 +162,7 @@ impl Report {
         };
         let elapsed = self.paint(&show(elapsed), Paint::Dim);
         let said = plain(said);
-        write(&format!("{mark} {:<12} {said}  {elapsed}", running.name));
+        self.write(&format!("{mark} {:<12} {said}  {elapsed}", running.name));
     }
 
     /// Something worth knowing, beside the steps.
@@ -148,22 +177,37 @@ impl Report {
             return;
         }
         match self.running().as_ref().and_then(|running| running.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| write(text)),
-            None => write(text),
+            Some(bar) => bar.suspend(|| self.write(text)),
+            None => self.write(text),
         }
     }
 
     /// A line of a container's output, for people only: as it is, since its colours are the app's.
     pub fn output(&self, line: &str) {
         if !self.json {
-            raw(line);
+            self.raw(line);
+        }
+    }
+
+    /// A line that the hook `name` has written. Its colours are shown where there are colours.
+    pub fn hook(&self, name: &str, line: &str) {
+        if self.json {
+            let plain = colour::without(line);
+            return self.event("output", json!({ "hook": name, "line": plain }));
+        }
+        let prefix = self.paint(&format!("     {name} |"), Paint::Dim);
+        let line = if self.colour { colour::kept(line) } else { plain(&colour::without(line)) };
+        let write = || self.raw(&format!("{} {line}", painted(&prefix)));
+        match self.running().as_ref().and_then(|running| running.bar.as_ref()) {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
     /// A value as a line of its own, for scripts only.
     pub fn value(&self, value: &Value) {
         if self.json {
-            raw(&json_text(value));
+            self.raw(&json_text(value));
         }
     }
 
@@ -178,11 +222,12 @@ impl Report {
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
-        raw(&json_text(&Value::Object(line)));
+        self.raw(&json_text(&Value::Object(line)));
     }
 
     /// The last word of a run, and its exit code.
     pub fn finish(&self, result: Result<(), Failure>) -> Exit {
+        self.ci.summarise(&result, |text| self.covered(text));
         let failure = match result {
             Ok(()) if !self.events.load(Ordering::Relaxed) => return Exit::Ok,
             Ok(()) => {
@@ -200,6 +245,7 @@ impl Report {
             self.event("end", event);
             return failure.exit;
         }
+        self.marks(self.ci.failed(&failure));
         let colour = stderr().is_terminal() && self.colour;
         let error = if colour { "\x1b[31merror\x1b[0m" } else { "error" };
         let mut text = format!("{error}: {}\n", plain(&failure.said));
@@ -209,7 +255,7 @@ impl Report {
         if let Some(hint) = &failure.hint {
             text.extend(["\nhint: ", &plain(hint), "\n"]);
         }
-        let _ = stderr().write_all(text.as_bytes());
+        let _ = stderr().write_all(self.hidden.cover(&text).as_bytes());
         failure.exit
     }
 
@@ -221,111 +267,28 @@ impl Report {
         }
     }
 
+    /// Writes what a pipeline's own page makes of the run.
+    fn marks(&self, marks: Option<String>) {
+        if let Some(marks) = marks {
+            self.raw(&marks);
+        }
+    }
+
+    /// Writes lines for people.
+    fn write(&self, text: &str) {
+        for line in text.split('\n') {
+            self.raw(&painted(&plain(line)));
+        }
+    }
+
+    /// Writes a line as it is. A reader that has gone away, such as `head`, is no reason to leave a
+    /// deploy half done.
+    fn raw(&self, line: &str) {
+        let _ = writeln!(stdout(), "{}", self.hidden.cover(line));
+    }
+
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
         // A poisoned lock only means that another thread panicked while it printed.
         self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// A colour, or as near to one as a terminal comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paint {
-    /// To be seen first.
-    Bold,
-    /// To be seen last.
-    Dim,
-    /// Wrong.
-    Red,
-    /// Right.
-    Green,
-}
-
-/// Ends a colour.
-const OFF: char = '\u{FDD0}';
-
-impl Paint {
-    const ALL: [Self; 4] = [Self::Bold, Self::Dim, Self::Red, Self::Green];
-
-    /// What stands for it until it is written: characters that Unicode has set aside for a
-    /// program's own use. So everything that could steer a terminal is escaped in one place, and
-    /// what anyone puts into a key is a colour at worst.
-    fn mark(self) -> char {
-        match self {
-            Self::Bold => '\u{FDD1}',
-            Self::Dim => '\u{FDD2}',
-            Self::Red => '\u{FDD3}',
-            Self::Green => '\u{FDD4}',
-        }
-    }
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::Bold => "\x1b[1m",
-            Self::Dim => "\x1b[2m",
-            Self::Red => "\x1b[31m",
-            Self::Green => "\x1b[32m",
-        }
-    }
-}
-
-/// Whether a terminal would do something at `c` instead of showing it, or show what follows in
-/// another direction.
-fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-/// `text` as one line that steers no terminal: keys and values are written by anyone, and so are a
-/// target's answers.
-pub fn plain(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\t' => c.to_string(),
-        c if steers(c) => c.escape_default().to_string(),
-        c => c.to_string(),
-    };
-    text.chars().map(shown).collect()
-}
-
-/// Writes lines for people.
-fn write(text: &str) {
-    for line in text.split('\n') {
-        let painted = |line: String, paint: Paint| line.replace(paint.mark(), paint.code());
-        let line = Paint::ALL.into_iter().fold(plain(line), painted);
-        raw(&line.replace(OFF, "\x1b[0m"));
-    }
-}
-
-/// JSON escapes the first 32 characters by itself, and leaves others that steer a terminal.
-fn json_text(value: &Value) -> String {
-    let escaped = |c: char| match steers(c) {
-        true => format!("\\u{:04x}", u32::from(c)),
-        false => c.to_string(),
-    };
-    value.to_string().chars().map(escaped).collect()
-}
-
-/// Writes a line as it is. A reader that has gone away, such as `head`, is no reason to leave a
-/// deploy half done.
-fn raw(line: &str) {
-    let _ = writeln!(stdout(), "{line}");
-}
-
-/// Rows under a heading, each column as wide as its widest cell.
-pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
-    let all = || {
-        std::iter::once(heading.iter().map(ToString::to_string).collect())
-            .chain(rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()))
-    };
-    let widths: Vec<usize> = (0..heading.len())
-        .map(|i| {
-            all()
-                .map(|row: Vec<String>| row.get(i).map_or(0, |c| c.chars().count()))
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let line = |row: Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    all().map(line).collect::<Vec<_>>().join("\n")
 }

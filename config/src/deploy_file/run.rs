@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::hosts::{Hosts, Written};
 use super::port_range::PortRange;
 use super::pull::Pull;
+use super::settings::{self, Settings};
 use crate::document::Section;
 use crate::protocol::Protocol;
 
@@ -28,6 +29,8 @@ pub struct Run {
     pub pull: Pull,
     /// What its containers speak: `http/1.1`, or `h2c` as gRPC servers do.
     pub protocol: Protocol,
+    /// How each is made.
+    pub settings: Settings,
 }
 
 /// Reads the section.
@@ -51,6 +54,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Run> {
         bind,
         pull: section.or("pull", Pull::default()),
         protocol: protocol(&mut section),
+        settings: settings::read(&mut section),
         port: port?,
         replicas,
         port_range,

@@ -5,12 +5,15 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// One step of a deploy. Each may be repeated: what is done already is left as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// One step of a deploy. Each may be repeated: what is done already is left as it is. What comes after
+/// what is the plan's to say, and differs from one deploy to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// The image is on the engine, and known by its digest.
     Pull,
+    /// The operator's own `migrate` was run.
+    Migrate,
     /// The containers run.
     Start,
     /// They answer their health check, asked from here.
@@ -19,10 +22,14 @@ pub enum Step {
     Announce,
     /// Every live proxy has proved all its targets.
     Prove,
+    /// The operator's own checks have passed.
+    Verify,
     /// New requests go to it.
     Flip,
     /// Every live proxy says that it serves it.
     Acknowledge,
+    /// Its workers run, and those of the release before it do not.
+    Workers,
     /// No live proxy has a request on the previous release.
     Drain,
     /// The release that was in the slot before is stopped.
@@ -30,29 +37,19 @@ pub enum Step {
 }
 
 impl Step {
-    /// All, in the order of a deploy.
-    pub const ALL: [Self; 9] = [
-        Self::Pull,
-        Self::Start,
-        Self::Check,
-        Self::Announce,
-        Self::Prove,
-        Self::Flip,
-        Self::Acknowledge,
-        Self::Drain,
-        Self::Retire,
-    ];
-
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pull => "pull",
+            Self::Migrate => "migrate",
             Self::Start => "start",
             Self::Check => "check",
             Self::Announce => "announce",
             Self::Prove => "prove",
+            Self::Verify => "verify",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
+            Self::Workers => "workers",
             Self::Drain => "drain",
             Self::Retire => "retire",
         }

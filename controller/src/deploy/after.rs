@@ -70,6 +70,7 @@ impl Run<'_> {
             Taken::Applied { by, lost } => {
                 let change = |record: &mut Deploy| record.stage = Stage::Acknowledged;
                 self.journal.write(change, Txn::new()).await?;
+                self.flipped().await;
                 let missed = match lost.is_empty() {
                     true => String::new(),
                     false => format!("; not waited for, since lost: {}", join(&lost)),
@@ -122,7 +123,8 @@ impl Run<'_> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let limits = self.journal.record().limits;
-        let reaper = Reaper { store: &self.store, held: self.journal.held(), limits, wait: true };
+        let reaper =
+            Reaper { store: &self.store, held: self.journal.held(), limits, wait: true, report };
         let retired = tokio::select! {
             retired = reaper.retire(&mut self.sight, &token, &mut tell) => retired?,
             stop = self.guard.stopped() => return Err(stop.into()),

@@ -98,8 +98,8 @@ impl Run<'_> {
         }
         let possible = self.exposure.is_possible(&keys);
         let (app, held, limits) = (&self.app, self.journal.held(), record.limits);
-        let reaper = Reaper { store: &self.store, held, limits, wait: true };
         let report = self.report;
+        let reaper = Reaper { store: &self.store, held, limits, wait: true, report };
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let retired = match announcement(&keys, &record) {
             Some(token) if possible => reaper.retire(&mut self.sight, &token, &mut tell).await?,

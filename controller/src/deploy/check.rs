@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use shunt_config::Health;
+use shunt_config::command::Command;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::host::Replica;
@@ -11,7 +12,7 @@ use super::plan::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::Kept;
-use crate::engine::{EngineError, State};
+use crate::engine::{Container, Engine, EngineError, State};
 use crate::probe::{Down, probe};
 use crate::time::show;
 
@@ -68,13 +69,31 @@ impl Run<'_> {
         let defaults = app.map_or_else(Health::default, |app| app.health.clone());
         let check = job.file.health.over(&defaults);
         let (address, protocol) = (&replica.address, job.file.run.protocol);
+        let (began, limit) = (Instant::now(), job.file.limits.health);
         let mut passes = 0;
         let mut last = "was not asked yet".to_owned();
         while Instant::now() < deadline {
-            if let Some(how) = gone(replica).await.map_err(Unhealthy::Engine)? {
+            let state = replica.engine.state(&replica.container.id).await;
+            let state = state.map_err(Unhealthy::Engine)?;
+            if let Some(how) = over(&state) {
                 return Err(Unhealthy::Said(format!("{how}; last answer: {last}")));
             }
-            match timeout_at(deadline, probe(address, protocol, &check)).await {
+            let asked = async {
+                if let State::Failing(how) = state {
+                    return Err(Down::Unhealthy(how));
+                }
+                let answer = probe(address, protocol, &check).await;
+                let counts = match &answer {
+                    Ok(_) => true,
+                    Err(Down::OutOfReach(_)) => replica.elsewhere,
+                    Err(Down::Unhealthy(_)) => false,
+                };
+                match job.file.ready.as_ref().filter(|_| counts) {
+                    Some(command) => ready(replica, command).await.and(answer),
+                    None => answer,
+                }
+            };
+            match timeout_at(deadline, asked).await {
                 Ok(Ok(said)) => {
                     passes += 1;
                     last = said;
@@ -89,11 +108,12 @@ impl Run<'_> {
                 Ok(Err(down)) => (passes, last) = (0, down.to_string()),
                 Err(_) => break,
             }
-            self.report.progress(&replica.container.name, &format!("{address}: {last}"));
+            let waits = format!("waiting {} of {}", show(began.elapsed()), show(limit));
+            let key = format!("{} {last}", replica.container.name);
+            self.report.progress(&key, &format!("{waits}: {address}: {last}"));
             sleep(LOOK).await;
         }
-        let limit = show(job.file.limits.health);
-        Err(Unhealthy::Said(format!("not healthy within {limit}; last answer: {last}")))
+        Err(Unhealthy::Said(format!("not healthy within {}; last answer: {last}", show(limit))))
     }
 }
 
@@ -112,11 +132,23 @@ enum Unhealthy {
 
 /// How `replica` ended, if it has.
 async fn gone(replica: &Replica) -> Result<Option<String>, EngineError> {
-    Ok(match replica.engine.state(&replica.container.id).await? {
-        State::Running => None,
+    Ok(over(&replica.engine.state(&replica.container.id).await?))
+}
+
+fn over(state: &State) -> Option<String> {
+    match state {
+        State::Running | State::Failing(_) => None,
         State::Ended(how) => Some(format!("the container {how}")),
         State::Gone => Some("the container was removed by someone".to_owned()),
-    })
+    }
+}
+
+/// Runs the command that says whether a release is ready.
+async fn ready(replica: &Replica, command: &Command) -> Result<(), Down> {
+    match replica.engine.exec(&replica.container.id, command).await {
+        Ok(ended) => ended.map_err(Down::Unhealthy),
+        Err(error) => Err(Down::Unhealthy(error.to_string())),
+    }
 }
 
 /// Waits until one of `replicas` ends. An engine that does not answer says nothing of that.
@@ -132,8 +164,12 @@ pub(super) async fn ended(replicas: &[Replica]) -> String {
 }
 
 pub(super) async fn last_lines(replica: &Replica) -> Vec<String> {
-    let name = &replica.container.name;
-    match replica.engine.logs(&replica.container.id, LAST_LINES).await {
+    last_lines_of(&*replica.engine, &replica.container).await
+}
+
+pub(super) async fn last_lines_of(engine: &dyn Engine, container: &Container) -> Vec<String> {
+    let name = &container.name;
+    match engine.logs(&container.id, LAST_LINES).await {
         Ok(lines) if lines.is_empty() => vec![format!("{name} has written nothing")],
         Ok(lines) => std::iter::once(format!("the last lines of {name}:"))
             .chain(lines.into_iter().map(|line| format!("| {line}")))

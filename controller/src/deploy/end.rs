@@ -14,6 +14,15 @@ use crate::retire::{Reaper, remove};
 impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.
     pub(super) async fn end(self, done: Result<(), Trouble>) -> Result<(), Failure> {
+        let (report, on_failure) = (self.report, self.on_failure());
+        let ended = self.end_by(done).await;
+        if let (Err(failure), Some(hook)) = (&ended, on_failure) {
+            hook.run(report, failure).await;
+        }
+        ended
+    }
+
+    async fn end_by(self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let Err(trouble) = done else { return self.close(Outcome::Done, None).await };
         let stage = self.journal.record().stage;
         let harmless =
@@ -44,8 +53,13 @@ impl Run<'_> {
 
     async fn after_acknowledge(mut self, trouble: Trouble) -> Result<(), Failure> {
         let mut failure = trouble.failure(&self.journal.record().id);
-        if let Trouble::Stop(stop) = &trouble {
-            self.retire_replaced(*stop != Stop::Signal).await;
+        match &trouble {
+            Trouble::Stop(stop) => {
+                self.workers_follow().await;
+                self.retire_replaced(*stop != Stop::Signal).await;
+            }
+            Trouble::Workers(..) => self.retire_replaced(false).await,
+            _ => {}
         }
         let said = failure.said.clone();
         match trouble {
@@ -55,6 +69,11 @@ impl Run<'_> {
                 self.close(Outcome::Undone, Some(said)).await.and(Err(failure))
             }
             Trouble::Stop(_) => self.close(Outcome::Superseded, Some(said)).await.and(Err(failure)),
+            Trouble::Workers(..) => {
+                let app = &self.app;
+                failure.hint = Some(format!("the flip stands; `shuntctl undo {app}` goes back"));
+                self.close(Outcome::Done, Some(said)).await.and(Err(failure))
+            }
             _ => {
                 let app = &self.app;
                 failure.hint = Some(format!("the flip stands; `shuntctl retire {app}` goes on"));
@@ -68,8 +87,18 @@ impl Run<'_> {
     async fn retire_replaced(&mut self, wait: bool) {
         let record = self.journal.record();
         let Some(token) = record.replaced.clone() else { return };
-        let reaper =
-            Reaper { store: &self.store, held: self.journal.held(), limits: record.limits, wait };
+        let left = self.sight.keys.draining.get(&token).and_then(|kept| kept.ok()?.finish.as_ref());
+        if !wait && left.is_some() {
+            // Who has just stopped it, or looks for what is wrong, does not wait for it now.
+            return self.report.note("`finish` is left to the next run");
+        }
+        let reaper = Reaper {
+            store: &self.store,
+            held: self.journal.held(),
+            limits: record.limits,
+            wait,
+            report: self.report,
+        };
         let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
             Ok(retired) => retired.text(),
             Err(failure) => failure.said,

@@ -7,6 +7,7 @@ mod check;
 mod close;
 mod end;
 mod exposure;
+mod hooks;
 mod host;
 mod pause;
 mod plan;
@@ -15,6 +16,7 @@ mod recover;
 mod run;
 mod start;
 mod trouble;
+mod workers;
 
 pub use host::Host;
 pub use plan::{Job, Plan, what};

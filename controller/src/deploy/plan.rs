@@ -1,8 +1,9 @@
 //! What a deploy is going to do, before it does anything.
 
-use shunt_config::deploy_file::{self, DeployFile, Host};
+use shunt_config::deploy_file::{self, DeployFile, Host, Variable, Worker};
 use shunt_config::key::AppKey;
 use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
+use shunt_config::secret::Secret;
 use shunt_config::{App, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
@@ -22,6 +23,8 @@ pub struct Job {
     pub image: String,
     /// What people call the release.
     pub version: Option<String>,
+    /// The variables of its containers.
+    pub environment: Vec<(Variable, Secret)>,
 }
 
 impl Job {
@@ -33,7 +36,7 @@ impl Job {
             None => image,
         };
         let version = Reference::of(&image).version();
-        Self { file, image, version }
+        Self { file, image, version, environment: Vec::new() }
     }
 }
 
@@ -67,13 +70,9 @@ impl Plan {
             .active()
             .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
-        let mut steps = Step::ALL.to_vec();
-        if previous.is_none() {
-            steps.retain(|step| *step != Step::Drain);
-        }
-        if keys.slot(slot).is_none() {
-            steps.retain(|step| *step != Step::Retire);
-        }
+        let mut old = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
+        let workers = !job.file.workers.is_empty() || old.any(|old| !old.workers.is_empty());
+        let steps = steps(job, workers, previous.is_some(), keys.slot(slot).is_some());
         let before = Before {
             active: keys.active.as_ref().map(Kept::text),
             app: keys.app.as_ref().map(Kept::text),
@@ -94,6 +93,7 @@ impl Plan {
             image: Some(job.image.clone()),
             engines: hosts.iter().map(|host| host.engine.clone()).collect(),
             limits: job.file.limits,
+            hooks: job.file.hooks.clone(),
             plan: self.steps,
             steps: Vec::new(),
             stage: Stage::Preparing,
@@ -105,6 +105,29 @@ impl Plan {
             earlier: self.earlier.map(Box::new),
         }
     }
+}
+
+/// What is to be done, in order: with `workers` of the new release or of an old one, with a
+/// `previous` release to drain, and with one that is `replaced` in its slot, if there are.
+fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> {
+    let hooks = &job.file.hooks;
+    [
+        (Step::Pull, true),
+        (Step::Migrate, hooks.migrate.is_some()),
+        (Step::Start, true),
+        (Step::Check, true),
+        (Step::Announce, true),
+        (Step::Prove, true),
+        (Step::Verify, !hooks.verify.is_empty()),
+        (Step::Flip, true),
+        (Step::Acknowledge, true),
+        (Step::Workers, workers),
+        (Step::Drain, previous),
+        (Step::Retire, replaced),
+    ]
+    .into_iter()
+    .filter_map(|(step, wanted)| wanted.then_some(step))
+    .collect()
 }
 
 /// The slot that gets no requests.
@@ -146,19 +169,34 @@ pub(super) fn settings(keys: &AppKeys, job: &Job) -> Option<App> {
     (present != Some(&app)).then_some(app)
 }
 
+fn workers(all: &[Worker]) -> String {
+    let new: Vec<_> = all.iter().map(|w| format!("{} ×{}", w.name, w.replicas)).collect();
+    match new.is_empty() {
+        true => "the old ones stop".to_owned(),
+        false => format!("{} start, then the old ones stop", new.join(", ")),
+    }
+}
+
 /// What a step is about to do, in words.
 pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> String {
     let run = &job.file.run;
     let (n, range) = (run.replicas, run.port_range);
     let old =
         previous.and_then(|previous| previous.version.as_deref()).unwrap_or("the old release");
+    let hooks = &job.file.hooks;
     match step {
         Step::Pull => job.image.clone(),
+        Step::Migrate => hooks.migrate.as_ref().map(ToString::to_string).unwrap_or_default(),
+        Step::Verify => {
+            let all: Vec<_> = hooks.verify.iter().map(ToString::to_string).collect();
+            all.join("; ")
+        }
         Step::Start => format!("{n} container(s) on {}, ports {range}", places(run, slot)),
         Step::Check => format!("health of {n} container(s), from here"),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
+        Step::Workers => workers(&job.file.workers),
         Step::Drain => format!("requests on {old}"),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }

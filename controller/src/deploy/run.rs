@@ -101,12 +101,15 @@ impl<'a> Run<'a> {
     async fn step(&mut self, step: Step, job: Option<&Job>) -> Result<(Ended, String), Trouble> {
         let said = match (step, job) {
             (Step::Pull, Some(job)) => self.pull(job).await?,
+            (Step::Migrate, Some(_)) => self.migrate().await?,
             (Step::Start, Some(job)) => self.start(job).await?,
             (Step::Check, Some(job)) => self.check(job).await?,
             (Step::Announce, Some(job)) => self.announce(job).await?,
             (Step::Prove, Some(job)) => self.prove(job).await?,
+            (Step::Verify, Some(_)) => self.verify().await?,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,
+            (Step::Workers, _) => self.workers().await?,
             (Step::Drain, _) => return self.drain().await,
             (Step::Retire, _) => return self.retire().await,
             // A deploy that was taken over before its flip is undone, not gone on with.

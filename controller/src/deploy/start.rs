@@ -9,7 +9,7 @@ use super::host::{Host, Replica};
 use super::plan::Job;
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::engine::{Container, EngineError, Labels, Spec, label};
+use crate::engine::{Container, EngineError, Labels, Publish, Spec, label};
 use crate::exit::{Exit, Failure};
 use crate::port::Ports;
 
@@ -18,12 +18,14 @@ impl Run<'_> {
         let n = self.hosts.len();
         // Not to be cancelled: a container that is being created now would be missed by whoever
         // clears away what was started.
-        let all = self.hosts.iter().enumerate().map(|(nth, host)| {
-            let own =
-                (0..job.file.run.replicas).filter(move |replica| usize::from(*replica) % n == nth);
-            self.start_on(host, job, own)
+        let run = &*self;
+        let all = run.hosts.iter().enumerate().map(|(nth, host)| async move {
+            let own = move |replica: &u16| usize::from(*replica) % n == nth;
+            let started = run.start_on(host, job, (0..job.file.run.replicas).filter(own)).await?;
+            run.make_workers(host, job, own).await?;
+            Ok(started)
         });
-        let started: Result<Vec<_>, _> = join_all(all).await.into_iter().collect();
+        let started: Result<Vec<_>, Trouble> = join_all(all).await.into_iter().collect();
         self.replicas = started?.concat();
         let addresses: Vec<_> = self.replicas.iter().map(|r| r.address.to_string()).collect();
         Ok(format!("{} container(s): {}", addresses.len(), addresses.join(" ")))
@@ -43,7 +45,8 @@ impl Run<'_> {
         let taken = published.iter().filter_map(|c| label::number(c, label::PORT));
         let ports = RefCell::new(Ports::new(job.file.run.port_range, taken));
         let started = join_all(numbers.map(|number| {
-            let old = there.iter().find(|c| label::number(c, label::REPLICA) == Some(number));
+            let same = |c: &&Container| label::number(c, label::REPLICA) == Some(number);
+            let old = there.iter().filter(|c| !label::is_worker(c)).find(same);
             self.replica(host, job, number, old, &ports)
         }));
         started.await.into_iter().collect()
@@ -81,9 +84,14 @@ impl Run<'_> {
                 name: format!("{}-{slot}-{id}-{number}", self.app),
                 image: host.image.clone().unwrap_or_else(|| job.image.clone()),
                 labels: label::of_replica(&self.app, store, slot, id, number, port),
-                port: job.file.run.port,
-                bind: host.named.address,
-                published: port,
+                publish: Some(Publish {
+                    port: job.file.run.port,
+                    bind: host.named.address,
+                    published: port,
+                }),
+                settings: job.file.run.settings.clone(),
+                environment: job.environment.clone(),
+                grace: record.limits.stop,
             };
             match engine.start(&spec).await {
                 Err(EngineError::PortTaken(_)) => {}

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shunt_config::Slot;
-use shunt_config::deploy_file::{Host, Pull, Run};
+use shunt_config::command::Command;
+use shunt_config::deploy_file::{Host, Pull, Run, Settings, Variable};
 use shunt_config::engine::EngineUrl;
+use shunt_config::secret::Secret;
 
 use crate::exit::Failure;
 use crate::report::Tell;
@@ -61,6 +63,18 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// A container's last `lines` lines and all that follow, until it is gone.
     async fn follow(&self, id: &str, lines: usize, each: &mut Each<'_>) -> Result<(), EngineError>;
 
+    /// Creates a container, to be started later. Nothing is left of it if that fails.
+    async fn create(&self, spec: &Spec) -> Result<Container, EngineError>;
+
+    /// Starts a container that was created or stopped; one that runs is left alone.
+    async fn wake(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Runs `command` in a container that runs: why it did not end well, if it did not.
+    async fn exec(&self, id: &str, command: &Command) -> Result<Result<(), String>, EngineError>;
+
+    /// Stops a container (its stop signal, and KILL after `grace`), to be started again.
+    async fn halt(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
+
     /// Stops a container (TERM, and KILL after `grace`) and removes it; done already is done, too.
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
 }
@@ -85,6 +99,19 @@ pub struct Spec {
     pub image: String,
     /// Its labels.
     pub labels: Labels,
+    /// Where it is to be reached, if it is to be.
+    pub publish: Option<Publish>,
+    /// How it is made, but for its variables.
+    pub settings: Settings,
+    /// Its variables.
+    pub environment: Vec<(Variable, Secret)>,
+    /// Between the signals TERM and KILL, where the engine stops it by itself.
+    pub grace: Duration,
+}
+
+/// Where a container is to be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish {
     /// The port it listens on.
     pub port: u16,
     /// The address its port is published on.
@@ -112,6 +139,8 @@ pub struct Container {
 pub enum State {
     /// It runs, and has not ended before.
     Running,
+    /// It runs, and the health check of its own image fails: what that said last.
+    Failing(String),
     /// It has ended, though the engine may have started it again.
     Ended(String),
     /// There is no such container.

@@ -14,11 +14,12 @@ use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::flip::leases;
 use crate::lock::Held;
-use crate::report::Tell;
+use crate::report::{Report, Tell};
 use crate::sight::Sight;
 
 mod clear;
 mod doubt;
+mod finish;
 mod forget;
 mod left;
 mod let_go;
@@ -41,6 +42,8 @@ pub struct Reaper<'a> {
     pub limits: Limits,
     /// Whether to wait for requests to be over; otherwise what is not drained yet stays.
     pub wait: bool,
+    /// Where the output of `finish` goes.
+    pub report: &'a Report,
 }
 
 /// What became of a release that was to be stopped.
@@ -179,6 +182,9 @@ impl Reaper<'_> {
                     "{containers} container(s) stopped, not all: {why}"
                 )));
             }
+        }
+        if let Some(why) = self.finish(app, draining).await? {
+            return Ok(Retired::Kept(why));
         }
         self.forget(app, token).await?;
         Ok(Retired::Gone { containers, cut: BTreeMap::new() })

@@ -38,8 +38,13 @@ impl Resume {
         let (held, keys, repaired) = taken;
         let swept = async {
             let mut sight = Sight::open(&store, &app).await?;
-            let reaper =
-                Reaper { store: &store, held: &held, limits: limits(context, &keys), wait: false };
+            let reaper = Reaper {
+                store: &store,
+                held: &held,
+                limits: limits(context, &keys),
+                wait: false,
+                report,
+            };
             for engine in &self.forget {
                 reaper.give_up(&app, engine).await?;
             }

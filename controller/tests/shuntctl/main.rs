@@ -3,19 +3,25 @@
 // Helpers outside of test functions may fail the test as well.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod again;
 mod announce;
 mod command_line;
 mod deploys;
 mod fence;
 mod flip;
+mod hooks;
 mod interference;
 mod lock;
 mod look;
+mod notify;
+mod ready;
 mod remove;
 mod resume;
 mod retire;
+mod settings;
 mod shop;
 mod site;
 mod sweep;
 mod undo;
 mod words;
+mod workers;
