@@ -11,7 +11,7 @@ use shunt_config::{App, AppName, Slot};
 use super::app::Flips;
 use super::drain::Gone;
 use crate::metrics::{Meters, Totals};
-use crate::route::{Epoch, Line, Release};
+use crate::route::{Epoch, Hall, Line, Release};
 
 /// The control plane at one moment. Cloning it is cheap, whatever the number of apps.
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ pub struct AppView {
     pub epochs: Vec<Arc<Epoch>>,
     /// Its flips.
     pub flips: Flips,
+    /// Where its requests wait while it is held.
+    pub hall: Arc<Hall>,
 }
 
 impl AppView {

@@ -57,6 +57,8 @@ pub struct Control {
     pub(super) deadlines: BTreeSet<(Instant, AppName)>,
     /// Apps with a target that waits for its first check.
     pub(super) unseen: BTreeSet<AppName>,
+    /// Apps that are held, or whose requests that waited are let go.
+    pub(super) held: BTreeSet<AppName>,
     reports: mpsc::Receiver<Report>,
     ended: FuturesUnordered<BoxFuture<'static, (AppName, Arc<Epoch>)>>,
     updates: mpsc::UnboundedSender<Update>,
@@ -89,6 +91,7 @@ impl Control {
             told: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             unseen: BTreeSet::new(),
+            held: BTreeSet::new(),
             reports,
             ended: FuturesUnordered::new(),
             updates,
@@ -113,7 +116,7 @@ impl Control {
     /// Runs until it is dropped. `watch` is on [`shunt_config::key::APPS`].
     pub async fn run(mut self, mut watch: Watch) {
         let mut counts = interval(COUNTS);
-        // It rests while nothing drains, and owes no tick for that time.
+        // It rests while nothing drains and nothing is held, and owes no tick for that time.
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reports = Vec::new();
         loop {
@@ -128,7 +131,7 @@ impl Control {
                     self.take_reports(reports.drain(..));
                 }
                 Some((app, epoch)) = self.ended.next(), if drains => self.lease_ended(app, epoch),
-                _ = counts.tick(), if drains => self.tell_counts(),
+                _ = counts.tick(), if drains || !self.held.is_empty() => self.tell_counts(),
                 () = sleep_until(next_look.unwrap_or_else(tokio::time::Instant::now)),
                     if next_look.is_some() => self.look_at_due(),
                 Ok(()) = self.config.changed() => {
@@ -235,7 +238,11 @@ impl Control {
     /// live together.
     fn recompute(&mut self, mut apps: BTreeSet<AppName>, now: Moment) {
         if !self.intake.is_read() {
-            // The keys are not known yet, so nothing can be concluded from their absence.
+            // The keys are not known yet, so nothing can be concluded from their absence. But a hold
+            // from the snapshot ends in its time.
+            let pass = |name| self.apps.get_mut(name)?.pass(now, &self.context);
+            let changes = apps.iter().filter_map(pass).collect();
+            self.publish(changes);
             self.tell(&Vec::from_iter(apps));
             return;
         }
@@ -303,7 +310,8 @@ impl Control {
 
     fn tell_counts(&mut self) {
         let draining = self.apps.iter().filter(|(_, app)| !app.drain.is_empty());
-        let names: Vec<AppName> = draining.map(|(name, _)| name.clone()).collect();
+        let counted = draining.map(|(name, _)| name).chain(&self.held);
+        let names: Vec<AppName> = counted.cloned().collect::<BTreeSet<_>>().into_iter().collect();
         self.tell(&names);
         self.show();
     }

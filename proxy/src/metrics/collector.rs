@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use prometheus::core::{Collector as Collect, Desc};
 use prometheus::proto::MetricFamily;
-use shunt_config::status::TargetState;
+use shunt_config::status::{HoldState, TargetState};
 use shunt_config::{AppName, Slot};
 
 use super::catalog as of;
@@ -140,6 +140,10 @@ struct Apps {
     ejections: Series,
     queued: Series,
     queue_refusals: Series,
+    hold: Series,
+    held: Series,
+    held_released: Series,
+    held_refusals: Series,
     serving: Series,
     release: Series,
     flips: Series,
@@ -161,6 +165,10 @@ impl Apps {
             ejections: Series::of(&of::TARGET_EJECTIONS),
             queued: Series::of(&of::QUEUED),
             queue_refusals: Series::of(&of::QUEUE_REFUSALS),
+            hold: Series::of(&of::HOLD),
+            held: Series::of(&of::HELD),
+            held_released: Series::of(&of::HELD_RELEASED),
+            held_refusals: Series::of(&of::HELD_REFUSALS),
             serving: Series::of(&of::SERVING),
             release: Series::of(&of::RELEASE),
             flips: Series::of(&of::FLIPS),
@@ -189,6 +197,7 @@ impl Apps {
             self.queue_refusals.add(&[name, "full"], float(line.turned_away()));
             self.queue_refusals.add(&[name, "timeout"], float(line.gave_up()));
         }
+        self.holds(name, app);
         self.flips.add(&[name, "applied"], float(app.flips.applied));
         self.flips.add(&[name, "refused"], float(app.flips.refused));
         if app.status.pending.is_some() {
@@ -197,6 +206,29 @@ impl Apps {
         for refusal in &app.status.refused {
             let key = refusal.key.splitn(3, '/').last().unwrap_or_default();
             self.refused.add(&[name, key], 1.0);
+        }
+    }
+
+    /// Nothing for an app that never was held.
+    fn holds(&mut self, name: &str, app: &AppView) {
+        if let Some(hold) = &app.status.hold {
+            let on = matches!(hold.state, HoldState::Stops | HoldState::Refuses);
+            self.hold.add(&[name, &hold.mode.to_string()], f64::from(u8::from(on)));
+        }
+        let hall = &app.hall;
+        let refused = [
+            ("full", hall.turned_away()),
+            ("expired", hall.expired()),
+            ("maintenance", hall.in_maintenance()),
+        ];
+        let counted = hall.let_go() + refused.iter().map(|(_, count)| count).sum::<u64>();
+        if app.status.hold.is_none() && hall.waiting() == 0 && counted == 0 {
+            return;
+        }
+        self.held.add(&[name], f64::from(hall.waiting()));
+        self.held_released.add(&[name], float(hall.let_go()));
+        for (reason, count) in refused {
+            self.held_refusals.add(&[name, reason], float(count));
         }
     }
 
@@ -258,6 +290,10 @@ impl Apps {
             self.ejections,
             self.queued,
             self.queue_refusals,
+            self.hold,
+            self.held,
+            self.held_released,
+            self.held_refusals,
             self.serving,
             self.release,
             self.flips,
