@@ -12,7 +12,7 @@ use crate::strict::{self, Mistake};
 /// For how long requests wait where nothing else is said.
 const LASTS: Duration = Duration::from_secs(30);
 /// And at most, whatever is written: each keeps its client waiting.
-const MAX_LASTS: Duration = Duration::from_hours(1);
+pub const MAX_LASTS: Duration = Duration::from_hours(1);
 /// Requests that wait where nothing else is said, and at most.
 const LENGTH: u32 = 10_000;
 const MAX_LENGTH: u32 = 100_000;

@@ -3,6 +3,7 @@
 mod port_range;
 mod pull;
 mod run;
+mod strategy;
 
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use serde::de::DeserializeOwned;
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
+pub use self::strategy::Strategy;
 
 use crate::app::App;
 use crate::document::{self, Section};
 use crate::health::Health;
+use crate::hold;
 use crate::name::AppName;
 use crate::record::Limits;
 use crate::store::StoreConfig;
@@ -39,6 +42,8 @@ pub struct DeployFile {
     pub health: Health,
     /// The timeouts of its releases.
     pub timeouts: Timeouts,
+    /// How one release takes the place of another.
+    pub strategy: Strategy,
     /// How long a deploy waits for what.
     pub limits: Limits,
     /// The store, if the file names one.
@@ -55,7 +60,7 @@ impl DeployFile {
             let health = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
-            let limits = root.section("deploy").map_or_else(Limits::default, limits);
+            let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
                 root.mistake("store", &mistake.to_string());
@@ -71,6 +76,7 @@ impl DeployFile {
                 run: run??,
                 health,
                 timeouts,
+                strategy,
                 limits,
                 store,
             })
@@ -131,7 +137,17 @@ fn or_default<T: DeserializeOwned + Default>(section: &mut Section<'_>, key: &st
     section.or(key, T::default())
 }
 
-fn limits(mut section: Section<'_>) -> Limits {
+fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {
+    let strategy = section.or("strategy", Strategy::default());
+    let limits = limits(&mut section);
+    if limits.hold > hold::MAX_LASTS {
+        let most = crate::duration::show(hold::MAX_LASTS);
+        section.mistake("hold_timeout", &format!("requests wait for {most} at most"));
+    }
+    (strategy, limits)
+}
+
+fn limits(section: &mut Section<'_>) -> Limits {
     let defaults = Limits::default();
     let mut read = |key: &str, default: Duration| section.duration(key, default);
     Limits {
@@ -141,6 +157,7 @@ fn limits(mut section: Section<'_>) -> Limits {
         warm: read("warm", defaults.warm),
         lost: read("lost_after", defaults.lost),
         stop: read("stop_timeout", defaults.stop),
+        hold: read("hold_timeout", defaults.hold),
     }
 }
 

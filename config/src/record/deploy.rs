@@ -12,7 +12,7 @@ use crate::token::Token;
 use crate::{Active, duration};
 
 /// How far a deploy has come, in what matters to whoever has to finish or undo it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Containers may run; no other key was changed.
@@ -101,6 +101,13 @@ pub struct Limits {
     /// Between the signals TERM and KILL when a container is stopped.
     #[serde(with = "duration")]
     pub stop: Duration,
+    /// For how long requests wait at most while no release serves; then they are refused.
+    #[serde(with = "duration", default = "hold")]
+    pub hold: Duration,
+}
+
+fn hold() -> Duration {
+    Duration::from_mins(1)
 }
 
 impl Default for Limits {
@@ -114,6 +121,7 @@ impl Default for Limits {
             warm: Duration::from_mins(10),
             lost: Duration::from_mins(15),
             stop: Duration::from_secs(10),
+            hold: hold(),
         }
     }
 }
@@ -148,6 +156,22 @@ impl Deploy {
         self.stage != Stage::Warm
     }
 
+    /// Whether it holds requests while it stops one release and starts the other.
+    pub fn holds(&self) -> bool {
+        self.plan.contains(&Step::Hold)
+    }
+
+    /// Whether `step` was begun.
+    pub fn has_begun(&self, step: Step) -> bool {
+        self.steps.iter().any(|time| time.step == step)
+    }
+
+    /// The steps of its plan that come after `step`.
+    pub fn after(&self, step: Step) -> Vec<Step> {
+        let at = self.plan.iter().position(|planned| *planned == step);
+        at.map(|at| self.plan[at + 1..].to_vec()).unwrap_or_default()
+    }
+
     /// The last step that was begun.
     pub fn step(&self) -> Option<&StepTime> {
         self.steps.last()
@@ -170,7 +194,7 @@ mod tests {
             image: None,
             engine: None,
             limits: Limits::default(),
-            plan: Step::ALL.to_vec(),
+            plan: vec![Step::Pull, Step::Start, Step::Retire],
             steps: vec![],
             stage: Stage::Warm,
             before: Before::default(),
@@ -189,6 +213,8 @@ mod tests {
             earlier: Some(Box::new(earlier.clone())),
             ..earlier
         };
+        assert_eq!(record.after(Step::Pull), [Step::Start, Step::Retire]);
+        assert_eq!((record.after(Step::Retire), record.after(Step::Hold)), (vec![], vec![]));
         let written = serde_json::to_vec(&record).unwrap();
         assert_eq!(Deploy::parse(&written).unwrap(), record);
     }

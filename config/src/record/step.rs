@@ -5,12 +5,21 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// One step of a deploy. Each may be repeated: what is done already is left as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// One step of a deploy. Each may be repeated: what is done already is left as it is. Their order is
+/// that of the plan they stand in, and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// The image is on the engine, and known by its digest.
     Pull,
+    /// New requests wait in every known proxy.
+    Hold,
+    /// No known proxy has a request on the previous release.
+    Empty,
+    /// The previous release is stopped, to be started again if need be.
+    Stop,
+    /// The operator's command that makes ready what releases share has run.
+    Migrate,
     /// The containers run.
     Start,
     /// They answer their health check, asked from here.
@@ -23,6 +32,8 @@ pub enum Step {
     Flip,
     /// Every live proxy says that it serves it.
     Acknowledge,
+    /// Requests that waited are let go.
+    Release,
     /// No live proxy has a request on the previous release.
     Drain,
     /// The release that was in the slot before is stopped.
@@ -30,29 +41,21 @@ pub enum Step {
 }
 
 impl Step {
-    /// All, in the order of a deploy.
-    pub const ALL: [Self; 9] = [
-        Self::Pull,
-        Self::Start,
-        Self::Check,
-        Self::Announce,
-        Self::Prove,
-        Self::Flip,
-        Self::Acknowledge,
-        Self::Drain,
-        Self::Retire,
-    ];
-
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pull => "pull",
+            Self::Hold => "hold",
+            Self::Empty => "empty",
+            Self::Stop => "stop",
+            Self::Migrate => "migrate",
             Self::Start => "start",
             Self::Check => "check",
             Self::Announce => "announce",
             Self::Prove => "prove",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
+            Self::Release => "release",
             Self::Drain => "drain",
             Self::Retire => "retire",
         }

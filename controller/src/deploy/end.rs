@@ -3,6 +3,7 @@
 use shunt_config::record::{Outcome, Stage};
 use shunt_config::{AppName, Slot};
 
+use super::hold::is_held;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
@@ -17,13 +18,16 @@ impl Run<'_> {
     pub(super) async fn end(self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let Err(trouble) = done else { return self.close(Outcome::Done, None).await };
         let stage = self.journal.record().stage;
-        let harmless =
-            matches!(trouble, Trouble::Stop(Stop::Signal)) && stage == Stage::Acknowledged;
+        let harmless = matches!(trouble, Trouble::Stop(Stop::Signal))
+            && stage == Stage::Acknowledged
+            && !is_held(self.journal.record());
         let ended = if harmless { Ended::Skipped } else { Ended::Failed };
         self.report.end(ended, &trouble.failure(&self.journal.record().id).said);
         match (&trouble, stage) {
             (Trouble::Stop(Stop::LockLost), _) => self.abandon(trouble).await,
             (Trouble::Store(_), _) => self.leave(trouble).await,
+            // Whatever it is: nothing was sent to the new release, and nothing is sent to the old one.
+            _ if is_held(self.journal.record()) => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
             (_, Stage::Acknowledged) => Box::pin(self.after_acknowledge(trouble)).await,
             _ => Box::pin(self.take_back(trouble)).await,
@@ -82,7 +86,7 @@ impl Run<'_> {
     async fn take_back(mut self, trouble: Trouble) -> Result<(), Failure> {
         let flipped = self.journal.record().stage == Stage::Flipped;
         let mut failure = trouble.failure(&self.journal.record().id);
-        if flipped && failure.exit != Exit::Unreachable {
+        if flipped && !matches!(failure.exit, Exit::Unreachable | Exit::Superseded) {
             failure.exit = Exit::Undone;
         }
         let outcome = match failure.exit {

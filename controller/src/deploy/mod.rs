@@ -7,11 +7,13 @@ mod check;
 mod close;
 mod end;
 mod exposure;
+mod hold;
 mod pause;
 mod plan;
 mod recover;
 mod run;
 mod start;
+mod stop;
 mod trouble;
 
 pub use plan::{Job, Plan, what};

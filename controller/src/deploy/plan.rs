@@ -1,6 +1,6 @@
 //! What a deploy is going to do, before it does anything.
 
-use shunt_config::deploy_file::DeployFile;
+use shunt_config::deploy_file::{DeployFile, Strategy};
 use shunt_config::key::AppKey;
 use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
 use shunt_config::{App, Slot};
@@ -67,13 +67,19 @@ impl Plan {
             .active()
             .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
-        let mut steps = Step::ALL.to_vec();
-        if previous.is_none() {
-            steps.retain(|step| *step != Step::Drain);
+        let strategy = job.file.strategy;
+        if strategy == Strategy::Hold {
+            can_hold(keys, previous.as_ref())?;
         }
-        if keys.slot(slot).is_none() {
-            steps.retain(|step| *step != Step::Retire);
-        }
+        let (alone, empty) = (previous.is_none(), keys.slot(slot).is_none());
+        let needless = |step: &Step| match step {
+            Step::Hold | Step::Empty | Step::Stop | Step::Release | Step::Drain => alone,
+            // What was stopped is gone for good then.
+            Step::Retire => empty && (alone || strategy == Strategy::BlueGreen),
+            Step::Migrate => job.file.hooks.migrate.is_none(),
+            _ => false,
+        };
+        let steps = strategy.steps().iter().copied().filter(|step| !needless(step)).collect();
         let before = Before {
             active: keys.active.as_ref().map(Kept::text),
             app: keys.app.as_ref().map(Kept::text),
@@ -104,6 +110,28 @@ impl Plan {
             warm_until: None,
             earlier: self.earlier.map(Box::new),
         }
+    }
+}
+
+/// An error unless requests can be held, and the old release be stopped.
+fn can_hold(keys: &AppKeys, previous: Option<&Previous>) -> Result<(), Failure> {
+    let app = &keys.name;
+    if keys.hold.is_some() {
+        let said = format!("`{app}` is held, or in maintenance, already");
+        let hint = format!(
+            "end that first: `shuntctl release {app}`, or `shuntctl maintenance {app} off`"
+        );
+        return Err(Failure::usage(said).hint(hint));
+    }
+    match previous {
+        Some(previous) if previous.deploy.is_none() => {
+            let said = format!(
+                "strategy `hold` has to stop what `{app}` runs in `{}`, and no deploy has started it",
+                previous.slot
+            );
+            Err(Failure::usage(said).hint("use strategy `blue_green`, or stop it by hand"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -159,7 +187,12 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
-        Step::Drain => format!("requests on {old}"),
+        Step::Hold => "new requests, in every known proxy".to_owned(),
+        Step::Drain | Step::Empty => format!("requests on {old}"),
+        Step::Stop => old.to_owned(),
+        Step::Migrate => job.file.hooks.migrate.as_ref().map(ToString::to_string).unwrap_or_default(),
+        Step::Release => "requests that wait".to_owned(),
+        Step::Retire if job.file.strategy == Strategy::Hold => old.to_owned(),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }
 }

@@ -51,11 +51,10 @@ impl Run<'_> {
         if let Some(who) = &record.undo {
             return Err(Stop::Undo(who.clone()).into());
         }
-        let acknowledged = record.stage == Stage::Acknowledged;
-        let left = record.plan.iter().copied().filter(|step| match acknowledged {
-            true => *step > Step::Acknowledge,
-            false => *step > Step::Flip,
-        });
-        self.walk(&left.collect::<Vec<_>>(), None).await
+        let last = match record.stage {
+            Stage::Acknowledged => Step::Acknowledge,
+            _ => Step::Flip,
+        };
+        self.walk(&record.after(last), None).await
     }
 }

@@ -91,6 +91,10 @@ impl<'a> Run<'a> {
 
     async fn step(&mut self, step: Step, job: Option<&Job>) -> Result<(Ended, String), Trouble> {
         let said = match (step, job) {
+            (Step::Hold, _) => self.hold().await?,
+            (Step::Empty, _) => self.empty().await?,
+            (Step::Stop, _) => self.stop().await?,
+            (Step::Migrate, Some(job)) => self.migrate(job).await?,
             (Step::Pull, Some(job)) => self.pull(job).await?,
             (Step::Start, Some(job)) => self.start(job).await?,
             (Step::Check, Some(job)) => self.check(job).await?,
@@ -98,6 +102,7 @@ impl<'a> Run<'a> {
             (Step::Prove, Some(job)) => self.prove(job).await?,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,
+            (Step::Release, _) => return self.release().await,
             (Step::Drain, _) => return self.drain().await,
             (Step::Retire, _) => return self.retire().await,
             // A deploy that was taken over before its flip is undone, not gone on with.

@@ -58,6 +58,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// A container's last `lines` lines and all that follow, until it is gone.
     async fn follow(&self, id: &str, lines: usize, each: &mut Each<'_>) -> Result<(), EngineError>;
 
+    /// Stops a container (TERM, and KILL after `grace`), to be started again; done already is done, too.
+    async fn stop(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
+
+    /// Starts a container that was stopped; one that runs is left as it is.
+    async fn start_again(&self, id: &str) -> Result<(), EngineError>;
+
     /// Stops a container (TERM, and KILL after `grace`) and removes it; done already is done, too.
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
 }

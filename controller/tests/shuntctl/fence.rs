@@ -30,7 +30,7 @@ fn record() -> Deploy {
         image: None,
         engine: None,
         limits: Limits::default(),
-        plan: Step::ALL.to_vec(),
+        plan: vec![Step::Pull, Step::Flip],
         steps: Vec::new(),
         stage: Stage::Preparing,
         before: Before::default(),

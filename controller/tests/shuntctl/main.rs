@@ -8,6 +8,7 @@ mod command_line;
 mod deploys;
 mod fence;
 mod flip;
+mod hold;
 mod interference;
 mod lock;
 mod look;

@@ -206,20 +206,32 @@ impl Engine for Docker {
         Ok(())
     }
 
-    async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
+    async fn stop(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
         // The client's own timeout must not end a stop that was granted more time.
         let mut client = self.client.clone();
         client.set_timeout(Duration::from_secs(TIMEOUT) + grace);
         let stop = StopContainerOptionsBuilder::default().t(seconds).build();
         match client.stop_container(id, Some(stop)).await {
-            Err(error) if is_status(&error, 404) => return Ok(()),
+            Err(error) if is_status(&error, 404) => Ok(()),
             // 304: it does not run.
-            Err(error) if !is_status(&error, 304) => return Err(self.failed(&error)),
-            _ => {}
+            Err(error) if !is_status(&error, 304) => Err(self.failed(&error)),
+            _ => Ok(()),
         }
+    }
+
+    async fn start_again(&self, id: &str) -> Result<(), EngineError> {
+        match self.client.start_container(id, None::<StartContainerOptions>).await {
+            // 304: it runs.
+            Err(error) if !is_status(&error, 304) => Err(self.failed(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
+        self.stop(id, grace).await?;
         let remove = RemoveContainerOptionsBuilder::default().v(true).force(true).build();
-        match client.remove_container(id, Some(remove)).await {
+        match self.client.remove_container(id, Some(remove)).await {
             // 409: its removal is under way already.
             Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
             removed => removed.map_err(|error| self.failed(&error)),
