@@ -7,6 +7,7 @@
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`queue`], [`eject`],
 //!   [`https`], [`headers`], [`protocol`]: parts of those values
+//! - [`command`], [`secret`]: what is run, and what is not shown
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
 //! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
@@ -23,6 +24,7 @@ pub mod app;
 pub mod balance;
 mod by_name;
 pub mod cidr;
+pub mod command;
 pub mod deploy_file;
 pub mod document;
 pub mod duration;
@@ -40,6 +42,7 @@ pub mod proxy_file;
 pub mod queue;
 pub mod record;
 pub mod release;
+pub mod secret;
 pub mod size;
 pub mod slot;
 pub mod status;

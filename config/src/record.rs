@@ -5,6 +5,7 @@
 //! needs to finish or undo what this one began.
 //!
 //! - [`Deploy`]: a deploy that runs, or the last one; [`Step`]: what it consists of
+//! - [`Hooks`]: what of the operator's own it runs
 //! - [`Draining`]: a release that was replaced
 //! - [`History`]: what became of deploys, flips and undos
 
@@ -21,11 +22,13 @@ use crate::token::Token;
 mod deploy;
 mod draining;
 mod history;
+mod hooks;
 mod step;
 
 pub use deploy::{Before, Deploy, Limits, Stage};
 pub use draining::Draining;
 pub use history::{HISTORY_KEPT, History, Outcome, Served};
+pub use hooks::{Finish, Hooks};
 pub use step::{Step, StepTime};
 
 /// Who runs a command, and where.

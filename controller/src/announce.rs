@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
-use shunt_config::record::Draining;
+use shunt_config::record::{Draining, Finish, Stage};
 use shunt_config::store::Txn;
 use shunt_config::{Release, Slot, Token};
 
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, Kept};
 use crate::exit::Failure;
+use crate::undo::is_previous;
 
 /// Puts `release` into `slot` in one transaction that compares `active` and the slot as they stand
 /// in `keys`. What was in the slot goes to `draining/`, since it may still have requests or
@@ -34,7 +35,18 @@ pub fn announce(
 /// Adds to `txn` that what is in `slot` is kept under `draining/`.
 pub fn displace(txn: Txn, keys: &AppKeys, slot: Slot) -> Result<Txn, Failure> {
     let Some(old) = keys.slot(slot) else { return Ok(txn) };
-    let draining = Draining { slot, value: old.text(), since: Timestamp::now(), lost: [].into() };
+    let (since, lost) = (Timestamp::now(), [].into());
+    let draining = Draining { slot, value: old.text(), since, lost, finish: finish(keys, old) };
     let value = serde_json::to_vec(&draining).map_err(|e| Failure::usage(e.to_string()))?;
     Ok(txn.put(AppKey::Draining(old.token.clone()).of(&keys.name), value))
+}
+
+/// What the deploy after `old` has left to be run once `old` is gone for good.
+fn finish(keys: &AppKeys, old: &Kept<Release>) -> Option<Finish> {
+    let record = keys.record()?;
+    let last = match record.stage {
+        Stage::Warm => record,
+        _ => record.earlier.as_deref()?,
+    };
+    last.finish().filter(|_| last.previous.as_ref().is_some_and(|p| is_previous(old, p)))
 }

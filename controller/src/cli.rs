@@ -10,6 +10,7 @@ use shunt_config::store::StoreConfig;
 
 use crate::context::Context;
 use crate::demo;
+use crate::env_name::EnvName;
 use crate::exit::{Exit, Failure};
 use crate::report::Report;
 use crate::verb;
@@ -30,6 +31,8 @@ Exit codes:
   6  undone: refused by a proxy, or stopped by `undo` or a signal; traffic is as it was
   7  store or engine not reachable, or lost on the way; `shuntctl resume` goes on
   8  superseded: someone else changed the same keys meanwhile, and theirs stay
+  9  a hook (`migrate` or `verify`) failed before the flip; traffic was never touched
+  10 flipped, but the new workers do not run; the old ones do
 
 Start here:
   shuntctl init                                       # writes a shunt.toml to fill in
@@ -56,6 +59,9 @@ struct Global {
     /// The deploy file [default: shunt.toml]
     #[arg(short, long, global = true, value_name = "PATH")]
     file: Option<PathBuf>,
+    /// The environment: `staging` lays shunt.staging.toml over shunt.toml
+    #[arg(short, long, global = true, env = "SHUNT_ENV", value_name = "NAME")]
+    env: Option<EnvName>,
     /// Writes JSON, one object per line
     #[arg(long, global = true)]
     json: bool,
@@ -69,11 +75,13 @@ enum Verb {
     )]
     Init(verb::init::Init),
     /// Checks the deploy file; names all its mistakes in one run
-    #[command(after_help = "Example:\n  shuntctl check --file staging.toml")]
+    #[command(
+        after_help = "Examples:\n  shuntctl check\n  shuntctl check --env staging      # shunt.staging.toml over shunt.toml"
+    )]
     Check,
     /// Starts the new release beside the old one, proves it, flips, drains, keeps the old one warm
     #[command(
-        after_help = "Examples:\n  shuntctl deploy --tag 1.1\n  shuntctl deploy --tag 1.1 --dry-run"
+        after_help = "Examples:\n  shuntctl deploy --tag 1.1\n  shuntctl deploy --tag 1.1 --env staging\n  shuntctl deploy --tag 1.1 --dry-run"
     )]
     Deploy(verb::deploy::Deploy),
     /// Finishes or undoes a deploy whose controller is gone, and clears away what it left
@@ -154,8 +162,8 @@ enum Verb {
 impl Cli {
     /// Does what was asked, and says how it went.
     pub async fn run(self) -> Exit {
-        let Global { store, file, json } = self.global;
-        let context = Context::new(Report::new(json), store, file);
+        let Global { store, file, env, json } = self.global;
+        let context = Context::new(Report::new(json), store, file, env);
         let result = match self.verb {
             Verb::Init(init) => init.run(&context),
             Verb::Check => verb::check::run(&context),

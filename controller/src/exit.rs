@@ -29,6 +29,10 @@ pub enum Exit {
     Unreachable = 7,
     /// Someone else changed the same keys meanwhile; theirs stay.
     Superseded = 8,
+    /// A hook of the operator's own failed before the flip. Traffic was never touched.
+    Hook = 9,
+    /// The flip stands, but the new release's workers do not run; the old ones do.
+    Workers = 10,
 }
 
 impl Exit {

@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //!
-//! - [`cli`], [`verb`]: the command line, a file per verb
+//! - [`cli`], [`verb`]: the command line, a file per verb; [`env_name`]: environments
 //! - [`context`], [`report`], [`time`], [`exit`]: what every verb works with
 //! - [`app_keys`], [`fleet`]: what the store holds for an app, and what the proxies say of it
 //! - [`sight`], [`summary`]: both kept up to date, and shown on one page
@@ -11,8 +11,11 @@
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
+//! - [`hook`]: commands of the operator's own
 //! - [`retire`]: what is stopped for good, and when
-//! - [`engine`], [`port`], [`probe`]: where containers run, and whether they answer
+//! - [`workers`]: containers that get no requests
+//! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
+//!   and whether they answer
 //! - [`history`]: what was deployed
 //! - [`demo`]: all of it under load, with a proxy and releases of its own
 
@@ -24,12 +27,15 @@ pub mod context;
 pub mod demo;
 pub mod deploy;
 pub mod engine;
+pub mod env_name;
+pub mod environment;
 pub mod exit;
 pub mod fleet;
 pub mod flip;
 pub mod guard;
 pub mod history;
 pub mod hold;
+pub mod hook;
 pub mod journal;
 pub mod keeping;
 pub mod lock;
@@ -43,3 +49,4 @@ pub mod summary;
 pub mod time;
 pub mod undo;
 pub mod verb;
+pub mod workers;

@@ -11,9 +11,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
+use shunt_config::secret::Secret;
 
 use crate::exit::{Exit, Failure};
 use crate::time::show;
+
+mod colour;
+mod hidden;
+
+use hidden::Hidden;
 
 /// A pipe is told what a step waits for only if that lasts.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,6 +33,7 @@ pub struct Report {
     step: Mutex<Option<Running>>,
     /// Whether an event was written.
     events: AtomicBool,
+    hidden: Hidden,
 }
 
 /// The step that runs now.
@@ -59,7 +66,8 @@ impl Report {
         let terminal = stdout().is_terminal() && !json;
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let (step, events) = (Mutex::new(None), AtomicBool::new(false));
-        Self { json, colour: terminal && !plain, terminal, step, events }
+        let hidden = Hidden::default();
+        Self { json, colour: terminal && !plain, terminal, step, events, hidden }
     }
 
     /// Whether output is JSON.
@@ -72,6 +80,11 @@ impl Report {
         self.terminal
     }
 
+    /// From here on `secret` is shown as `***`, wherever it turns up.
+    pub fn hide(&self, secret: &Secret) {
+        self.hidden.add(secret);
+    }
+
     /// A step begins: its name, and what it is about to do.
     pub fn begin(&self, name: &str, what: &str) {
         self.event("step", json!({ "step": name, "state": "running", "what": what }));
@@ -79,7 +92,7 @@ impl Report {
             let bar = ProgressBar::new_spinner().with_prefix(format!("{name:<12}"));
             let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed:.dim}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_message(plain(what));
+            bar.set_message(self.hidden.cover(&plain(what)).into_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
@@ -93,7 +106,7 @@ impl Report {
         let mut step = self.running();
         let Some(running) = step.as_mut() else { return };
         if let Some(bar) = &running.bar {
-            bar.set_message(plain(text));
+            bar.set_message(self.hidden.cover(&plain(text)).into_owned());
         }
         if running.waits.contains(key) {
             return;
@@ -104,7 +117,7 @@ impl Report {
         } else if self.terminal || running.began.elapsed() < PATIENCE {
             return;
         } else {
-            write(&format!("  …  {:<12} {}", running.name, plain(text)));
+            self.write(&format!("  …  {:<12} {}", running.name, plain(text)));
         }
         running.waits.insert(key.to_owned());
     }
@@ -133,7 +146,7 @@ impl Report {
         };
         let elapsed = self.paint(&show(elapsed), Paint::Dim);
         let said = plain(said);
-        write(&format!("{mark} {:<12} {said}  {elapsed}", running.name));
+        self.write(&format!("{mark} {:<12} {said}  {elapsed}", running.name));
     }
 
     /// Something worth knowing, beside the steps.
@@ -148,22 +161,37 @@ impl Report {
             return;
         }
         match self.running().as_ref().and_then(|running| running.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| write(text)),
-            None => write(text),
+            Some(bar) => bar.suspend(|| self.write(text)),
+            None => self.write(text),
         }
     }
 
     /// A line of a container's output, for people only: as it is, since its colours are the app's.
     pub fn output(&self, line: &str) {
         if !self.json {
-            raw(line);
+            self.raw(line);
+        }
+    }
+
+    /// A line that the hook `name` has written. Its colours are shown where there are colours.
+    pub fn hook(&self, name: &str, line: &str) {
+        if self.json {
+            let plain = colour::without(line);
+            return self.event("output", json!({ "hook": name, "line": plain }));
+        }
+        let prefix = self.paint(&format!("     {name} |"), Paint::Dim);
+        let line = if self.colour { colour::kept(line) } else { plain(&colour::without(line)) };
+        let write = || self.raw(&format!("{} {line}", painted(&prefix)));
+        match self.running().as_ref().and_then(|running| running.bar.as_ref()) {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
     /// A value as a line of its own, for scripts only.
     pub fn value(&self, value: &Value) {
         if self.json {
-            raw(&json_text(value));
+            self.raw(&json_text(value));
         }
     }
 
@@ -178,7 +206,7 @@ impl Report {
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
-        raw(&json_text(&Value::Object(line)));
+        self.raw(&json_text(&Value::Object(line)));
     }
 
     /// The last word of a run, and its exit code.
@@ -209,7 +237,7 @@ impl Report {
         if let Some(hint) = &failure.hint {
             text.extend(["\nhint: ", &plain(hint), "\n"]);
         }
-        let _ = stderr().write_all(text.as_bytes());
+        let _ = stderr().write_all(self.hidden.cover(&text).as_bytes());
         failure.exit
     }
 
@@ -219,6 +247,19 @@ impl Report {
             true => format!("{}{text}{OFF}", paint.mark()),
             false => text.to_owned(),
         }
+    }
+
+    /// Writes lines for people.
+    fn write(&self, text: &str) {
+        for line in text.split('\n') {
+            self.raw(&painted(&plain(line)));
+        }
+    }
+
+    /// Writes a line as it is. A reader that has gone away, such as `head`, is no reason to leave a
+    /// deploy half done.
+    fn raw(&self, line: &str) {
+        let _ = writeln!(stdout(), "{}", self.hidden.cover(line));
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
@@ -285,13 +326,10 @@ pub fn plain(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Writes lines for people.
-fn write(text: &str) {
-    for line in text.split('\n') {
-        let painted = |line: String, paint: Paint| line.replace(paint.mark(), paint.code());
-        let line = Paint::ALL.into_iter().fold(plain(line), painted);
-        raw(&line.replace(OFF, "\x1b[0m"));
-    }
+/// `line` with its colours as a terminal takes them.
+fn painted(line: &str) -> String {
+    let painted = |line: String, paint: Paint| line.replace(paint.mark(), paint.code());
+    Paint::ALL.into_iter().fold(line.to_owned(), painted).replace(OFF, "\x1b[0m")
 }
 
 /// JSON escapes the first 32 characters by itself, and leaves others that steer a terminal.
@@ -301,12 +339,6 @@ fn json_text(value: &Value) -> String {
         false => c.to_string(),
     };
     value.to_string().chars().map(escaped).collect()
-}
-
-/// Writes a line as it is. A reader that has gone away, such as `head`, is no reason to leave a
-/// deploy half done.
-fn raw(line: &str) {
-    let _ = writeln!(stdout(), "{line}");
 }
 
 /// Rows under a heading, each column as wide as its widest cell.

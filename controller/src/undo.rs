@@ -47,7 +47,9 @@ pub fn undo(keys: &AppKeys, fleet: &Fleet) -> Result<Undo, Failure> {
         Some(record) if record.undo.is_some() || record.stage == Stage::Undoing => {
             return Ok(Undo::Already);
         }
-        Some(record) if record.unfinished() && record.holds() && record.has_begun(Step::Release) => {
+        Some(record)
+            if record.unfinished() && record.holds() && record.has_begun(Step::Release) =>
+        {
             return Err(no_warm_undo(keys, record.version.as_deref()));
         }
         Some(record)

@@ -1,42 +1,44 @@
 //! The controller killed, and paused, in the middle of its work.
 
-use e2e::until;
+use e2e::{Store, until};
 use rustix::process::Signal;
 
 use crate::shop::Shop;
 use crate::site::{HOST, answers, soak};
 
-/// After each of these a controller may be gone.
-const MOMENTS: [&str; 18] = [
-    "before pull",
-    "after pull",
-    "before start",
+/// Of the moments, the ones between which the state of the world differs most.
+const SHORT: [&str; 6] = [
+    "after migrate",
     "after start",
-    "before check",
-    "after check",
-    "before announce",
     "after announce",
-    "before prove",
-    "after prove",
-    "before flip",
     "after flip",
-    "before acknowledge",
-    "after acknowledge",
-    "before drain",
-    "after drain",
+    "after workers",
     "before retire",
-    "after retire",
 ];
 
-/// Of those, the ones between which the state of the world differs most.
-const SHORT: [&str; 4] = ["after start", "after announce", "after flip", "before retire"];
+/// What the deploy file asks for, so that the plan has every step that there is.
+const SETTINGS: &str = "[hooks]\nmigrate = \"true\"\nverify = [\"true\", \"true\"]\n\
+    flipped = \"true\"\nfinish = \"true\"\n[workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n";
+
+/// Before and after each step of the plan a controller may be gone.
+async fn moments(shop: &Shop) -> Vec<String> {
+    let dry = shop.run(&["deploy", "--tag", "1", "--dry-run", "--json"]).await.ended_with(0);
+    let steps = dry.output.lines().filter_map(|line| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        Some(value["step"].as_str()?.to_owned())
+    });
+    steps.flat_map(|step| [format!("before {step}"), format!("after {step}")]).collect()
+}
 
 #[tokio::test]
 async fn a_deploy_killed_at_any_step_is_named_and_repaired_and_leaves_no_container_behind() {
-    let shop = Shop::open().await;
+    let shop = Shop::with(Store::etcd().await, &["lb1"], SETTINGS).await;
+    shop.deploy("before").await;
     shop.deploy("0").await;
     let load = shop.load(8);
-    let moments: &[&str] = if soak() { &MOMENTS } else { &SHORT };
+    let mut moments = moments(&shop).await;
+    assert!(SHORT.iter().all(|moment| moments.iter().any(|m| m == moment)), "{moments:?}");
+    moments.retain(|moment| soak() || SHORT.contains(&moment.as_str()));
     let mut last = "0".to_owned();
     for (number, moment) in moments.iter().enumerate() {
         let version = format!("{}", number + 1);
@@ -76,6 +78,8 @@ async fn whole(shop: &Shop, moment: &str, serving: &str) {
         let Some(release) = shop.store.get(&format!("apps/web/{slot}")).await else { continue };
         let release: serde_json::Value = serde_json::from_str(&release).unwrap();
         named += release["targets"].as_array().map_or(0, Vec::len);
+        let workers = release["workers"].as_object().into_iter().flatten();
+        named += workers.filter_map(|(_, n)| usize::try_from(n.as_u64()?).ok()).sum::<usize>();
     }
     let containers = shop.engine.containers().await;
     assert_eq!(containers.len(), named, "killed {moment}: {containers:#?}");

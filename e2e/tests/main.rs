@@ -8,6 +8,7 @@ mod deploys;
 mod dockerfile;
 mod early_response;
 mod flips;
+mod holds;
 mod httpbin;
 mod killed;
 mod outages;

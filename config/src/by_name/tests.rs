@@ -76,7 +76,7 @@ fn stored() -> Vec<(&'static str, Value, Parse)> {
         "stop": "1s"});
     let deploy = json!({"id": "1", "who": who, "began": at, "slot": "blue", "limits": limits,
         "plan": ["pull"], "steps": steps, "stage": "warm", "before": {"active": "blue"},
-        "previous": previous, "undo": who});
+        "previous": previous, "undo": who, "hooks": {"migrate": "true", "timeout": "1s"}});
     let mut later = deploy.clone();
     later["earlier"] = deploy;
     let changes = json!({"set": {"x-a": "1"}, "add": {"x-b": "1"}, "remove": ["x-c"]});
@@ -90,7 +90,8 @@ fn stored() -> Vec<(&'static str, Value, Parse)> {
         "serving": [previous], "before": {"active": "blue", "releases": [previous]},
         "steps": steps});
     let draining = json!({"slot": "blue", "value": "10.0.0.11:9001", "since": at,
-        "lost": {"lb1": at}});
+        "lost": {"lb1": at}, "finish": {"command": "true", "timeout": "1s", "deploy": "1",
+            "slot": "blue"}});
     let status = json!({"serving": [{"slot": "blue", "token": "1", "share": 100}],
         "refused": [{"key": "a", "token": null, "reason": "b"}], "draining": {"1": 2},
         "pending": {"active": "1", "tokens": ["1"], "reason": "a", "since": at},
@@ -182,7 +183,17 @@ fn no_table_of_a_file_can_be_written_as_a_list() {
     let route = ["hsts", "headers", "headers.request", "limits", "queue", "eject"];
     let route = route.map(|key| format!("route.{key}"));
     let mut keys: Vec<_> = route.iter().map(String::as_str).collect();
-    keys.extend(["run", "route", "health", "timeouts", "deploy", "store"]);
+    keys.extend([
+        "run",
+        "route",
+        "health",
+        "timeouts",
+        "deploy",
+        "store",
+        "hooks",
+        "workers",
+        "workers.jobs",
+    ]);
     refused("shunt.toml", &keys, parse);
     let parse = |text: &str| ProxyFile::parse("proxy.toml", text, "lb1").map(drop);
     let keys = ["store", "admin", "state", "tls", "trust", "client", "limits", "http2"];

@@ -1,25 +1,36 @@
 //! `shunt.toml`: an app's deploy file. It lives in the app's repository.
 
+mod environment;
+mod limit;
 mod port_range;
 mod pull;
 mod run;
+mod settings;
 mod strategy;
+mod volume;
+mod workers;
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use self::environment::{Environment, Line, Variable, lines};
+pub use self::limit::{Cpus, Ulimit};
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
+pub use self::settings::{HostAddress, Log, Restart, Settings};
 pub use self::strategy::Strategy;
+pub use self::volume::Volume;
+pub use self::workers::Worker;
 
 use crate::app::App;
 use crate::document::{self, Section};
 use crate::health::Health;
 use crate::hold;
 use crate::name::AppName;
-use crate::record::Limits;
+use crate::record::{Hooks, Limits};
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
 use crate::timeouts::Timeouts;
@@ -38,6 +49,8 @@ pub struct DeployFile {
     pub route: Option<App>,
     /// How its containers run.
     pub run: Run,
+    /// Its containers that get no requests.
+    pub workers: Vec<Worker>,
     /// The health check of its releases.
     pub health: Health,
     /// The timeouts of its releases.
@@ -46,6 +59,8 @@ pub struct DeployFile {
     pub strategy: Strategy,
     /// How long a deploy waits for what.
     pub limits: Limits,
+    /// What of the operator's own is run, and when.
+    pub hooks: Hooks,
     /// The store, if the file names one.
     pub store: Option<StoreConfig>,
 }
@@ -53,14 +68,24 @@ pub struct DeployFile {
 impl DeployFile {
     /// Reads `text`, the content of `file`; all mistakes in one run.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Mistake>> {
-        document::read(file, text, |root| {
+        Self::layered(&[(file, text)])
+    }
+
+    /// The same of several files, as pairs of name and text, each laid over those before it: tables
+    /// are merged key by key, and everything else is replaced.
+    pub fn layered(files: &[(&str, &str)]) -> Result<Self, Vec<Mistake>> {
+        document::read_over(files, |root| {
             let app = root.required("app");
             let image = image(root);
             let run = root.required_section("run").map(run::read);
+            let made = run.as_ref().and_then(|run| Some(run.as_ref()?.settings.clone()));
+            let made = made.unwrap_or_default();
+            let workers = root.section("workers").map(|all| workers::read(all, &made));
             let health = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
             let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
+            let hooks = root.or("hooks", Hooks::default());
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
                 root.mistake("store", &mistake.to_string());
@@ -74,10 +99,12 @@ impl DeployFile {
                 image: image?,
                 route,
                 run: run??,
+                workers: workers.unwrap_or_default(),
                 health,
                 timeouts,
                 strategy,
                 limits,
+                hooks,
                 store,
             })
         })
@@ -135,6 +162,21 @@ fn route(mut section: Section<'_>) -> Option<App> {
 
 fn or_default<T: DeserializeOwned + Default>(section: &mut Section<'_>, key: &str) -> T {
     section.or(key, T::default())
+}
+
+/// One value, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "is neither a text in quotes nor a list of such")]
+enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+fn one_or_many<T>(read: OneOrMany<T>) -> Vec<T> {
+    match read {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    }
 }
 
 fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {

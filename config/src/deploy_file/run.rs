@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::port_range::PortRange;
 use super::pull::Pull;
+use super::settings::{self, Settings};
 use crate::document::Section;
 use crate::protocol::Protocol;
 
@@ -28,6 +29,8 @@ pub struct Run {
     pub pull: Pull,
     /// What its containers speak: `http/1.1`, or `h2c` as gRPC servers do.
     pub protocol: Protocol,
+    /// How each is made.
+    pub settings: Settings,
 }
 
 /// Reads the section.
@@ -52,6 +55,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Run> {
         bind: bind(&mut section),
         pull: section.or("pull", Pull::default()),
         protocol: protocol(&mut section),
+        settings: settings::read(&mut section),
         port: port?,
         replicas,
         port_range,

@@ -17,19 +17,39 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// Its steps, in their order.
+    /// Its steps, in their order; a deploy leaves out those that have nothing to do.
     pub fn steps(self) -> &'static [Step] {
-        use Step::{
-            Acknowledge, Announce, Check, Drain, Empty, Flip, Hold, Migrate, Prove, Pull, Release,
-            Retire, Start, Stop,
-        };
         match self {
-            Self::BlueGreen => {
-                &[Pull, Migrate, Start, Check, Announce, Prove, Flip, Acknowledge, Drain, Retire]
-            }
+            Self::BlueGreen => &[
+                Step::Pull,
+                Step::Migrate,
+                Step::Start,
+                Step::Check,
+                Step::Announce,
+                Step::Prove,
+                Step::Verify,
+                Step::Flip,
+                Step::Acknowledge,
+                Step::Workers,
+                Step::Drain,
+                Step::Retire,
+            ],
             Self::Hold => &[
-                Pull, Hold, Empty, Stop, Migrate, Start, Check, Announce, Prove, Flip, Acknowledge,
-                Release, Retire,
+                Step::Pull,
+                Step::Hold,
+                Step::Empty,
+                Step::Stop,
+                Step::Migrate,
+                Step::Start,
+                Step::Check,
+                Step::Announce,
+                Step::Prove,
+                Step::Verify,
+                Step::Flip,
+                Step::Acknowledge,
+                Step::Release,
+                Step::Workers,
+                Step::Retire,
             ],
         }
     }

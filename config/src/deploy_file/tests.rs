@@ -120,3 +120,110 @@ etcd = ["10.0.0.2:2379"]
     }
     assert_eq!(said.len(), 13, "{said:#?}");
 }
+
+#[test]
+fn a_container_is_made_as_the_file_says() {
+    let settings = r#"replicas = 2
+env = { RAILS_ENV = "production" }
+env_file = ".env"
+env_from = ["DATABASE_URL"]
+secret_command = ["bin/secrets", "web"]
+secrets = { KEY = "pass show web/key" }
+volumes = ["uploads:/app/uploads", "/srv/assets:/assets:ro"]
+networks = ["backend"]
+entrypoint = ["/sbin/init"]
+command = "bin/serve --port 8080"
+user = "1000:1000"
+memory = "512MiB"
+cpus = 1.5
+log = { driver = "local", options = { max-size = "10m" } }
+ulimits = { nofile = 65536, nproc = { soft = 100, hard = 200 } }
+extra_hosts = { "db.internal" = "10.0.0.5", "host.internal" = "host-gateway" }
+stop_signal = "SIGQUIT"
+restart = "on-failure:3"
+labels = { team = "shop" }
+"#;
+    let file = DeployFile::parse(FILE_NAME, &SAMPLE.replace("replicas = 2\n", settings)).unwrap();
+    let made = file.run.settings;
+    assert_eq!(made.environment.files, [std::path::Path::new(".env")]);
+    assert_eq!(made.environment.from[0].as_str(), "DATABASE_URL");
+    assert_eq!(made.cpus.unwrap().nano(), 1_500_000_000);
+    assert_eq!(made.ulimits["nofile"], Ulimit { soft: 65536, hard: 65536 });
+    assert_eq!(made.extra_hosts["host.internal"], HostAddress::Gateway);
+    assert_eq!(made.restart, Restart::OnFailure(Some(3)));
+}
+
+#[test]
+fn every_mistake_about_a_container_is_named_with_its_line() {
+    let settings = r#"replicas = 2
+env = { PORT = 8080 }
+env_from = ["A=b"]
+secrets = { KEY = "" }
+volumes = ["data"]
+networks = ["host"]
+command = 7
+user = "a b"
+memory = "1KiB"
+cpus = 0
+log = { drive = "local" }
+ulimits = { nofiles = 5 }
+extra_hosts = { db = "ten" }
+stop_signal = "quit"
+restart = "never"
+labels = { "shunt.app" = "x" }
+ports = ["25:25"]
+env_file = 3
+"#;
+    let text = SAMPLE.replace("replicas = 2\n", settings);
+    let said: Vec<_> = DeployFile::parse(FILE_NAME, &text).unwrap_err();
+    let said: Vec<_> = said.iter().map(ToString::to_string).collect();
+    for (line, words) in [
+        ("shunt.toml:9: run.env.PORT", "a text in quotes"),
+        ("shunt.toml:10: run.env_from", "neither `=` nor spaces"),
+        ("shunt.toml:11: run.secrets.KEY", "names no program"),
+        ("shunt.toml:12: run.volumes", "is no volume"),
+        ("shunt.toml:13: run.networks", "no port can be published"),
+        ("shunt.toml:14: run.command", "a line for the shell"),
+        ("shunt.toml:15: run.user", "is no user"),
+        ("shunt.toml:16: run.memory", "6MiB"),
+        ("shunt.toml:17: run.cpus", "0.01 to 1024"),
+        ("shunt.toml:18: run.log.drive", "did you mean `driver`?"),
+        ("shunt.toml:19: run.ulimits", "did you mean `nofile`?"),
+        ("shunt.toml:20: run.extra_hosts.db", "neither an address"),
+        ("shunt.toml:21: run.stop_signal", "is no signal"),
+        ("shunt.toml:22: run.restart", "on-failure"),
+        ("shunt.toml:23: run.labels", "are the deploy's"),
+        ("shunt.toml:24: run.ports", "side by side"),
+        ("shunt.toml:25: run.env_file", "nor a list"),
+    ] {
+        let hit = said.iter().any(|said| said.starts_with(line) && said.contains(words));
+        assert!(hit, "{line} … {words} is not in {said:#?}");
+    }
+    assert_eq!(said.len(), 17, "{said:#?}");
+}
+
+#[test]
+fn a_second_file_is_laid_over_the_first_and_each_mistake_names_its_file() {
+    let over =
+        "[run]\nreplicas = 3\nenv = { B = \"2\" }\n[route]\nhosts = [\"staging.example.com\"]\n";
+    let base = SAMPLE.replace("[health]", "env = { A = \"1\" }\n[health]");
+    let both = [(FILE_NAME, base.as_str()), ("shunt.staging.toml", over)];
+    let file = DeployFile::layered(&both).unwrap();
+    assert_eq!((file.run.port, file.run.replicas), (8080, 3));
+    assert_eq!(file.route.unwrap().hosts[0].to_string(), "staging.example.com");
+    assert_eq!(file.run.settings.environment.literals.len(), 2);
+    let base = base.replace("replicas", "replics");
+    let over = "\n[run]\nreplicas = 0\n[helth]\nx = 1\n";
+    let mistakes = DeployFile::layered(&[(FILE_NAME, &base), ("over.toml", over)]).unwrap_err();
+    let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "shunt.toml:8: run.replics: unknown key, did you mean `replicas`?",
+            "over.toml:3: run.replicas: 0 is not within 1 to 64",
+            "over.toml:4: helth: unknown key, did you mean `health`?",
+        ]
+    );
+    let said = DeployFile::layered(&[(FILE_NAME, SAMPLE), ("over.toml", "\n[run\n")]).unwrap_err();
+    assert!(said[0].to_string().starts_with("over.toml:2: "), "{said:?}");
+}

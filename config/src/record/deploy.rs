@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Previous, Step, StepTime, Who};
+use super::{Finish, Hooks, Previous, Step, StepTime, Who};
 use crate::slot::Slot;
 use crate::strict::{self, Mistake};
 use crate::token::Token;
@@ -53,6 +53,9 @@ pub struct Deploy {
     pub engine: Option<String>,
     /// How long it waits for what.
     pub limits: Limits,
+    /// What of the operator's own is run.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
     /// What is to be done, in order.
     pub plan: Vec<Step>,
     /// What was begun and done of it.
@@ -167,9 +170,24 @@ impl Deploy {
     }
 
     /// The steps of its plan that come after `step`.
-    pub fn after(&self, step: Step) -> Vec<Step> {
-        let at = self.plan.iter().position(|planned| *planned == step);
-        at.map(|at| self.plan[at + 1..].to_vec()).unwrap_or_default()
+    pub fn after(&self, step: Step) -> &[Step] {
+        let place = self.plan.iter().position(|other| *other == step);
+        place.and_then(|place| self.plan.get(place + 1..)).unwrap_or_default()
+    }
+
+    /// What is to be run when the release before it is gone for good. Once this deploy was undone,
+    /// it is its own release that goes, and nothing is finished by that.
+    pub fn finish(&self) -> Option<Finish> {
+        let previous = self.previous.as_ref()?;
+        let command = self.hooks.finish.clone().filter(|_| previous.slot != self.slot)?;
+        Some(Finish {
+            command,
+            timeout: self.hooks.timeout,
+            deploy: self.id.clone(),
+            slot: self.slot,
+            version: self.version.clone(),
+            image: self.image.clone(),
+        })
     }
 
     /// The last step that was begun.
@@ -194,7 +212,8 @@ mod tests {
             image: None,
             engine: None,
             limits: Limits::default(),
-            plan: vec![Step::Pull, Step::Start, Step::Retire],
+            hooks: Hooks::default(),
+            plan: vec![Step::Pull, Step::Start, Step::Flip, Step::Retire],
             steps: vec![],
             stage: Stage::Warm,
             before: Before::default(),
@@ -213,9 +232,9 @@ mod tests {
             earlier: Some(Box::new(earlier.clone())),
             ..earlier
         };
-        assert_eq!(record.after(Step::Pull), [Step::Start, Step::Retire]);
-        assert_eq!((record.after(Step::Retire), record.after(Step::Hold)), (vec![], vec![]));
         let written = serde_json::to_vec(&record).unwrap();
         assert_eq!(Deploy::parse(&written).unwrap(), record);
+        assert_eq!(record.after(Step::Start), [Step::Flip, Step::Retire]);
+        assert!(record.after(Step::Retire).is_empty() && record.after(Step::Drain).is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Finish;
 use crate::name::ProxyName;
 use crate::release::Release;
 use crate::slot::Slot;
@@ -25,6 +26,9 @@ pub struct Draining {
     /// release from being stopped until it is back, forgotten, or missed for long enough.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: BTreeMap<ProxyName, Timestamp>,
+    /// What is to be run once it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Finish>,
 }
 
 impl Draining {

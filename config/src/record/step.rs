@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// One step of a deploy. Each may be repeated: what is done already is left as it is. Their order is
-/// that of the plan they stand in, and no other.
+/// One step of a deploy. Each may be repeated: what is done already is left as it is. What comes after
+/// what is the plan's to say, and differs from one deploy to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
@@ -18,7 +18,7 @@ pub enum Step {
     Empty,
     /// The previous release is stopped, to be started again if need be.
     Stop,
-    /// The operator's command that makes ready what releases share has run.
+    /// The operator's own `migrate` was run.
     Migrate,
     /// The containers run.
     Start,
@@ -28,12 +28,16 @@ pub enum Step {
     Announce,
     /// Every live proxy has proved all its targets.
     Prove,
+    /// The operator's own checks have passed.
+    Verify,
     /// New requests go to it.
     Flip,
     /// Every live proxy says that it serves it.
     Acknowledge,
     /// Requests that waited are let go.
     Release,
+    /// Its workers run, and those of the release before it do not.
+    Workers,
     /// No live proxy has a request on the previous release.
     Drain,
     /// The release that was in the slot before is stopped.
@@ -53,9 +57,11 @@ impl Step {
             Self::Check => "check",
             Self::Announce => "announce",
             Self::Prove => "prove",
+            Self::Verify => "verify",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
             Self::Release => "release",
+            Self::Workers => "workers",
             Self::Drain => "drain",
             Self::Retire => "retire",
         }

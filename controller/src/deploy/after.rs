@@ -1,12 +1,13 @@
 //! The flip, and the steps after it.
 
-use shunt_config::{Active, Token};
 use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
 use shunt_config::store::Txn;
+use shunt_config::{Active, Token};
 
 use super::announce::same_active;
 use super::exposure::Exposure;
+use super::hold::is_held;
 use super::plan::{Job, settings};
 use super::run::Run;
 use super::trouble::Trouble;
@@ -71,6 +72,9 @@ impl Run<'_> {
             Taken::Applied { by, lost } => {
                 let change = |record: &mut Deploy| record.stage = Stage::Acknowledged;
                 self.journal.write(change, Txn::new()).await?;
+                if !is_held(self.journal.record()) {
+                    self.flipped().await;
+                }
                 let missed = match lost.is_empty() {
                     true => String::new(),
                     false => format!("; not waited for, since lost: {}", join(&lost)),
@@ -127,7 +131,7 @@ impl Run<'_> {
     }
 
     /// Takes a release that was stopped out of its slot: there is no going back to it. Its token.
-    async fn condemn_stopped(&mut self) -> Result<Option<Token>, Trouble> {
+    pub(super) async fn condemn_stopped(&mut self) -> Result<Option<Token>, Trouble> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record();
         let Some(previous) = record.previous.clone().filter(|_| record.holds()) else {
@@ -147,7 +151,8 @@ impl Run<'_> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let limits = self.journal.record().limits;
-        let reaper = Reaper { store: &self.store, held: self.journal.held(), limits, wait: true };
+        let reaper =
+            Reaper { store: &self.store, held: self.journal.held(), limits, wait: true, report };
         let retired = tokio::select! {
             retired = reaper.retire(&mut self.sight, token, &mut tell) => retired?,
             stop = self.guard.stopped() => return Err(stop.into()),

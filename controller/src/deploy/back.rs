@@ -70,6 +70,7 @@ impl Run<'_> {
         }
         if stopped {
             self.served_again().await?;
+            self.workers_follow().await;
         }
         if let Err(waits) = self.let_through().await? {
             self.report.note(&format!("requests are not let through everywhere yet: {waits}"));
@@ -132,8 +133,8 @@ impl Run<'_> {
         }
         let possible = self.exposure.is_possible(&keys);
         let (app, held, limits) = (&self.app, self.journal.held(), record.limits);
-        let reaper = Reaper { store: &self.store, held, limits, wait: true };
         let report = self.report;
+        let reaper = Reaper { store: &self.store, held, limits, wait: true, report };
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let retired = match announcement(&keys, &record) {
             Some(token) if possible => reaper.retire(&mut self.sight, &token, &mut tell).await?,

@@ -16,6 +16,15 @@ use crate::retire::{Reaper, remove};
 impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.
     pub(super) async fn end(self, done: Result<(), Trouble>) -> Result<(), Failure> {
+        let (report, on_failure) = (self.report, self.on_failure());
+        let ended = self.end_by(done).await;
+        if let (Err(failure), Some(hook)) = (&ended, on_failure) {
+            hook.run(report, failure).await;
+        }
+        ended
+    }
+
+    async fn end_by(self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let Err(trouble) = done else { return self.close(Outcome::Done, None).await };
         let stage = self.journal.record().stage;
         let harmless = matches!(trouble, Trouble::Stop(Stop::Signal))
@@ -49,8 +58,13 @@ impl Run<'_> {
 
     async fn after_acknowledge(mut self, trouble: Trouble) -> Result<(), Failure> {
         let mut failure = trouble.failure(&self.journal.record().id);
-        if let Trouble::Stop(stop) = &trouble {
-            self.retire_replaced(*stop != Stop::Signal).await;
+        match &trouble {
+            Trouble::Stop(stop) => {
+                self.workers_follow().await;
+                self.retire_replaced(*stop != Stop::Signal).await;
+            }
+            Trouble::Workers(..) => self.retire_replaced(false).await,
+            _ => {}
         }
         let said = failure.said.clone();
         match trouble {
@@ -60,6 +74,14 @@ impl Run<'_> {
                 self.close(Outcome::Undone, Some(said)).await.and(Err(failure))
             }
             Trouble::Stop(_) => self.close(Outcome::Superseded, Some(said)).await.and(Err(failure)),
+            Trouble::Workers(..) => {
+                let app = &self.app;
+                failure.hint = Some(match self.journal.record().holds() {
+                    true => "the flip stands, and the old release is stopped".to_owned(),
+                    false => format!("the flip stands; `shuntctl undo {app}` goes back"),
+                });
+                self.close(Outcome::Done, Some(said)).await.and(Err(failure))
+            }
             _ => {
                 let app = &self.app;
                 failure.hint = Some(format!("the flip stands; `shuntctl retire {app}` goes on"));
@@ -71,20 +93,33 @@ impl Run<'_> {
     /// Stops the release that was in the slot before: whatever became of the flip since, nothing
     /// goes back to that one. What has to stay is left to the next run.
     async fn retire_replaced(&mut self, wait: bool) {
-        let record = self.journal.record();
-        let Some(token) = record.replaced.clone() else { return };
-        let reaper =
-            Reaper { store: &self.store, held: self.journal.held(), limits: record.limits, wait };
-        let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
-            Ok(retired) => retired.text(),
-            Err(failure) => failure.said,
+        let stopped = match self.condemn_stopped().await {
+            Ok(stopped) => stopped,
+            Err(trouble) => {
+                let failure = trouble.failure(&self.journal.record().id);
+                return self.report.note(&format!("the release that was stopped stays: {failure}"));
+            }
         };
-        self.report.note(&format!("the release that was in the slot before: {said}"));
+        let record = self.journal.record();
+        for token in record.replaced.clone().into_iter().chain(stopped) {
+            let reaper = Reaper {
+                store: &self.store,
+                held: self.journal.held(),
+                limits: record.limits,
+                wait,
+                report: self.report,
+            };
+            let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
+                Ok(retired) => retired.text(),
+                Err(failure) => failure.said,
+            };
+            self.report.note(&format!("the release that was in the slot before: {said}"));
+        }
     }
 
     /// Undoes what was begun, and ends as the trouble says.
     async fn take_back(mut self, trouble: Trouble) -> Result<(), Failure> {
-        let flipped = self.journal.record().stage == Stage::Flipped;
+        let flipped = matches!(self.journal.record().stage, Stage::Flipped | Stage::Acknowledged);
         let mut failure = trouble.failure(&self.journal.record().id);
         if flipped && !matches!(failure.exit, Exit::Unreachable | Exit::Superseded) {
             failure.exit = Exit::Undone;

@@ -51,6 +51,8 @@ impl Run<'_> {
     /// Requests are let go, to what serves now. A proxy that does not hear of it follows when it does.
     pub(super) async fn release(&mut self) -> Result<(Ended, String), Trouble> {
         let said = self.let_through().await?;
+        // Not while requests wait.
+        self.flipped().await;
         Ok(match said {
             Ok(by) => (Ended::Done, by),
             Err(waits) => (Ended::Skipped, format!("not everywhere yet: {waits}")),
@@ -84,7 +86,8 @@ impl Run<'_> {
 
     pub(super) async fn put_hold(&mut self, then: Then, lasts: Duration) -> Result<Token, Trouble> {
         let keys = self.journal.refresh().await?;
-        if keys.hold.is_some() != (then == Then::Refuse) || (keys.hold.is_some() && !self.holds(&keys))
+        if keys.hold.is_some() != (then == Then::Refuse)
+            || (keys.hold.is_some() && !self.holds(&keys))
         {
             let said = "`hold` was put, or deleted, by someone else";
             return Err(Stop::Superseded(said.to_owned()).into());
@@ -115,7 +118,7 @@ impl Run<'_> {
                 let said = "`hold` was put, or deleted, by someone else";
                 return Err(Trouble::from(Stop::Superseded(said.to_owned())));
             }
-            Ok(match waits_for(fleet, token, empty).map_err(not_empty)? {
+            Ok(match waits_for(fleet, token, empty).map_err(|said| not_empty(&said))? {
                 waits if waits.is_empty() => Look::Done(join(fleet.live().map(|(name, _)| name))),
                 waits => {
                     let text: Vec<_> = waits.iter().map(|(_, why)| why.as_str()).collect();
@@ -130,7 +133,7 @@ impl Run<'_> {
         };
         match waited {
             Waited::Done(by) => Ok(by),
-            Waited::TimedOut(waits) => Err(not_empty(format!("not in time: {waits}"))),
+            Waited::TimedOut(waits) => Err(not_empty(&format!("not in time: {waits}"))),
         }
     }
 }
@@ -177,7 +180,7 @@ fn refusal<'a>(status: &'a AppStatus, token: &Token) -> Option<&'a str> {
 }
 
 /// Nothing was stopped and nothing cut.
-fn not_empty(said: String) -> Trouble {
+fn not_empty(said: &str) -> Trouble {
     Failure::new(Exit::Unacknowledged, format!("the old release is not let go of: {said}"))
         .hint("nothing was stopped; `shuntctl status` shows what each proxy says")
         .into()

@@ -8,6 +8,7 @@ mod close;
 mod end;
 mod exposure;
 mod hold;
+mod hooks;
 mod pause;
 mod plan;
 mod recover;
@@ -15,6 +16,7 @@ mod run;
 mod start;
 mod stop;
 mod trouble;
+mod workers;
 
 pub use plan::{Job, Plan, what};
 pub use recover::recover;

@@ -1,8 +1,9 @@
 //! What a deploy is going to do, before it does anything.
 
-use shunt_config::deploy_file::{DeployFile, Strategy};
+use shunt_config::deploy_file::{DeployFile, Strategy, Variable, Worker};
 use shunt_config::key::AppKey;
 use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
+use shunt_config::secret::Secret;
 use shunt_config::{App, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
@@ -22,6 +23,8 @@ pub struct Job {
     pub image: String,
     /// What people call the release.
     pub version: Option<String>,
+    /// The variables of its containers.
+    pub environment: Vec<(Variable, Secret)>,
 }
 
 impl Job {
@@ -33,7 +36,7 @@ impl Job {
             None => image,
         };
         let version = Reference::of(&image).version();
-        Self { file, image, version }
+        Self { file, image, version, environment: Vec::new() }
     }
 }
 
@@ -67,19 +70,13 @@ impl Plan {
             .active()
             .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
-        let strategy = job.file.strategy;
-        if strategy == Strategy::Hold {
+        if job.file.strategy == Strategy::Hold {
             can_hold(keys, previous.as_ref())?;
         }
-        let (alone, empty) = (previous.is_none(), keys.slot(slot).is_none());
-        let needless = |step: &Step| match step {
-            Step::Hold | Step::Empty | Step::Stop | Step::Release | Step::Drain => alone,
-            // What was stopped is gone for good then.
-            Step::Retire => empty && (alone || strategy == Strategy::BlueGreen),
-            Step::Migrate => job.file.hooks.migrate.is_none(),
-            _ => false,
-        };
-        let steps = strategy.steps().iter().copied().filter(|step| !needless(step)).collect();
+        let old = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
+        let workers =
+            !job.file.workers.is_empty() || old.into_iter().any(|old| !old.workers.is_empty());
+        let steps = steps(job, workers, previous.is_some(), keys.slot(slot).is_some());
         let before = Before {
             active: keys.active.as_ref().map(Kept::text),
             app: keys.app.as_ref().map(Kept::text),
@@ -100,6 +97,7 @@ impl Plan {
             image: Some(job.image.clone()),
             engine: Some(engine.to_owned()),
             limits: job.file.limits,
+            hooks: job.file.hooks.clone(),
             plan: self.steps,
             steps: Vec::new(),
             stage: Stage::Preparing,
@@ -111,6 +109,22 @@ impl Plan {
             earlier: self.earlier.map(Box::new),
         }
     }
+}
+
+/// What is to be done, in order: with `workers` of the new release or of an old one, with a
+/// `previous` release, and with one that is `replaced` in its slot, if there are.
+fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> {
+    let (hooks, strategy) = (&job.file.hooks, job.file.strategy);
+    let wanted = |step: &Step| match step {
+        Step::Hold | Step::Empty | Step::Stop | Step::Release | Step::Drain => previous,
+        Step::Migrate => hooks.migrate.is_some(),
+        Step::Verify => !hooks.verify.is_empty(),
+        Step::Workers => workers,
+        // What was stopped is gone for good then.
+        Step::Retire => replaced || (previous && strategy == Strategy::Hold),
+        _ => true,
+    };
+    strategy.steps().iter().copied().filter(wanted).collect()
 }
 
 /// An error unless requests can be held, and the old release be stopped.
@@ -174,14 +188,28 @@ pub(super) fn settings(keys: &AppKeys, job: &Job) -> Option<App> {
     (present != Some(&app)).then_some(app)
 }
 
+fn workers(all: &[Worker]) -> String {
+    let new: Vec<_> = all.iter().map(|w| format!("{} ×{}", w.name, w.replicas)).collect();
+    match new.is_empty() {
+        true => "the old ones stop".to_owned(),
+        false => format!("{} start, then the old ones stop", new.join(", ")),
+    }
+}
+
 /// What a step is about to do, in words.
 pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> String {
     let run = &job.file.run;
     let (n, bind, range) = (run.replicas, run.bind, run.port_range);
     let old =
         previous.and_then(|previous| previous.version.as_deref()).unwrap_or("the old release");
+    let hooks = &job.file.hooks;
     match step {
         Step::Pull => job.image.clone(),
+        Step::Migrate => hooks.migrate.as_ref().map(ToString::to_string).unwrap_or_default(),
+        Step::Verify => {
+            let all: Vec<_> = hooks.verify.iter().map(ToString::to_string).collect();
+            all.join("; ")
+        }
         Step::Start => format!("{n} container(s), published on {bind}, ports {range}"),
         Step::Check => format!("health of {n} container(s), from here"),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
@@ -190,8 +218,8 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Hold => "new requests, in every known proxy".to_owned(),
         Step::Drain | Step::Empty => format!("requests on {old}"),
         Step::Stop => old.to_owned(),
-        Step::Migrate => job.file.hooks.migrate.as_ref().map(ToString::to_string).unwrap_or_default(),
         Step::Release => "requests that wait".to_owned(),
+        Step::Workers => workers(&job.file.workers),
         Step::Retire if job.file.strategy == Strategy::Hold => old.to_owned(),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }

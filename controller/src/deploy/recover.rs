@@ -51,10 +51,10 @@ impl Run<'_> {
         if let Some(who) = &record.undo {
             return Err(Stop::Undo(who.clone()).into());
         }
-        let last = match record.stage {
+        let done = match record.stage {
             Stage::Acknowledged => Step::Acknowledge,
             _ => Step::Flip,
         };
-        self.walk(&record.after(last), None).await
+        self.walk(record.after(done), None).await
     }
 }

@@ -42,13 +42,16 @@ impl Run<'_> {
         let engines = self.engines(&keys).await?;
         for engine in &engines {
             for container in engine.list(&label::of_deploy(&self.app, &record.id)).await? {
-                engine.stop(&container.id, record.limits.stop).await?;
+                engine.halt(&container.id, record.limits.stop).await?;
             }
         }
         for engine in &engines {
             for container in self.others(&**engine, &keys).await? {
-                if container.labels.get(label::DEPLOY).is_some_and(|id| named.contains(id)) {
-                    engine.start_again(&container.id).await?;
+                let again =
+                    container.labels.get(label::DEPLOY).is_some_and(|id| named.contains(id));
+                // Workers follow what is active, in the end.
+                if again && !label::is_worker(&container) {
+                    engine.wake(&container.id).await?;
                 }
             }
         }
@@ -106,7 +109,7 @@ impl Run<'_> {
         for engine in self.engines(&keys).await? {
             for container in self.others(&*engine, &keys).await? {
                 if container.running {
-                    engine.stop(&container.id, grace).await?;
+                    engine.halt(&container.id, grace).await?;
                     stopped += 1;
                 }
             }

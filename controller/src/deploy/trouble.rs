@@ -9,6 +9,7 @@ use crate::engine::EngineError;
 use crate::exit::{Exit, Failure};
 use crate::flip::join;
 use crate::guard::Stop;
+use crate::hook::HookFailed;
 use crate::journal::WriteError;
 
 /// Why a step of a deploy failed. What that means depends on how far the deploy had come.
@@ -18,6 +19,10 @@ pub(crate) enum Trouble {
     Stop(Stop),
     /// The release is not healthy: in a sentence, and what is known beyond it.
     Unhealthy(String, Vec<String>),
+    /// A hook of the operator's own failed.
+    Hook(HookFailed),
+    /// Its workers do not run: in a sentence, and what is known beyond it.
+    Workers(String, Vec<String>),
     /// Proxies cannot serve it, and why.
     Refused(BTreeMap<ProxyName, String>),
     /// Not every live proxy said in time that it serves it.
@@ -43,6 +48,13 @@ impl Trouble {
             Self::Stop(Stop::Superseded(said)) => Failure::new(Exit::Superseded, said.clone()),
             Self::Unhealthy(said, details) => {
                 Failure::new(Exit::Unhealthy, said.clone()).details(details.clone())
+            }
+            Self::Hook(HookFailed { said, last }) => {
+                let last = last.iter().map(|line| format!("| {line}"));
+                Failure::new(Exit::Hook, said.clone()).details(last)
+            }
+            Self::Workers(said, details) => {
+                Failure::new(Exit::Workers, said.clone()).details(details.clone())
             }
             Self::Refused(why) => {
                 let details = why.iter().map(|(proxy, reason)| format!("{proxy}: {reason}"));

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shunt_config::deploy_file::Pull;
+use shunt_config::deploy_file::{Pull, Settings, Variable};
+use shunt_config::secret::Secret;
 
 use crate::report::Tell;
 
@@ -58,11 +59,14 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// A container's last `lines` lines and all that follow, until it is gone.
     async fn follow(&self, id: &str, lines: usize, each: &mut Each<'_>) -> Result<(), EngineError>;
 
-    /// Stops a container (TERM, and KILL after `grace`), to be started again; done already is done, too.
-    async fn stop(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
+    /// Creates a container, to be started later. Nothing is left of it if that fails.
+    async fn create(&self, spec: &Spec) -> Result<Container, EngineError>;
 
-    /// Starts a container that was stopped; one that runs is left as it is.
-    async fn start_again(&self, id: &str) -> Result<(), EngineError>;
+    /// Starts a container that was created or stopped; one that runs is left alone.
+    async fn wake(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Stops a container (its stop signal, and KILL after `grace`), to be started again.
+    async fn halt(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
 
     /// Stops a container (TERM, and KILL after `grace`) and removes it; done already is done, too.
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
@@ -86,6 +90,19 @@ pub struct Spec {
     pub image: String,
     /// Its labels.
     pub labels: Labels,
+    /// Where it is to be reached, if it is to be.
+    pub publish: Option<Publish>,
+    /// How it is made, but for its variables.
+    pub settings: Settings,
+    /// Its variables.
+    pub environment: Vec<(Variable, Secret)>,
+    /// Between the signals TERM and KILL, where the engine stops it by itself.
+    pub grace: Duration,
+}
+
+/// Where a container is to be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish {
     /// The port it listens on.
     pub port: u16,
     /// The address its port is published on.

@@ -144,10 +144,7 @@ impl Fleet {
     }
 
     /// What each proxy says, as `judge` hears it.
-    pub fn said(
-        &self,
-        judge: impl Fn(Option<&AppStatus>) -> Ack,
-    ) -> BTreeMap<ProxyName, Ack> {
+    pub fn said(&self, judge: impl Fn(Option<&AppStatus>) -> Ack) -> BTreeMap<ProxyName, Ack> {
         self.all().map(|(name, proxy)| (name.clone(), proxy.says(&judge))).collect()
     }
 

@@ -39,7 +39,8 @@ async fn forget(context: &Context, store: &dyn Store, app: &AppName) -> Result<(
     for (token, kept) in &keys.draining {
         let Some(draining) = kept.ok() else { continue };
         let ours = draining.release().is_some_and(|release| release.deploy.is_some());
-        if ours || !fleet.holding(&keys, token).is_empty() {
+        // Only who holds the lock runs what is left to be run.
+        if ours || draining.finish.is_some() || !fleet.holding(&keys, token).is_empty() {
             continue;
         }
         let lost = missed(&fleet, draining, Timestamp::now());

@@ -16,10 +16,11 @@ use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::flip::leases;
 use crate::lock::Held;
-use crate::report::Tell;
+use crate::report::{Report, Tell};
 use crate::sight::Sight;
 
 mod doubt;
+mod finish;
 mod forget;
 mod let_go;
 mod lost;
@@ -39,6 +40,8 @@ pub struct Reaper<'a> {
     pub limits: Limits,
     /// Whether to wait for requests to be over; otherwise what is not drained yet stays.
     pub wait: bool,
+    /// Where the output of `finish` goes.
+    pub report: &'a Report,
 }
 
 /// What became of a release that was to be stopped.
@@ -171,6 +174,9 @@ impl Reaper<'_> {
             }
             let engine = engine::open(release.engine.as_deref()).await?;
             containers = remove(&*engine, app, deploy, self.limits.stop).await?;
+        }
+        if let Some(why) = self.finish(app, draining).await? {
+            return Ok(Retired::Kept(why));
         }
         self.forget(app, token).await?;
         Ok(Retired::Gone { containers, cut: BTreeMap::new() })

@@ -12,6 +12,7 @@ use crate::cli::time;
 use crate::context::Context;
 use crate::deploy::{Job, Plan, Run, what};
 use crate::engine::{self, Engine};
+use crate::environment;
 use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::flip::someone_serves;
@@ -41,10 +42,13 @@ pub struct Deploy {
 impl Deploy {
     /// Deploys.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref());
+        let mut job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref());
         if self.dry_run {
             return show(context, &*context.store_to_look()?, &job).await;
         }
+        let wanted = &job.file.run.settings.environment;
+        job.environment =
+            environment::resolve(wanted, context.directory(), &context.report).await?;
         let store = context.store()?;
         someone_serves(&Fleet::read(&*store, Some(&job.file.app)).await?)?;
         let engine = engine::open(job.file.run.engine.as_deref()).await?;
@@ -69,7 +73,7 @@ async fn begin<'a>(
 ) -> Result<Run<'a>, Failure> {
     let report = &context.report;
     let mut sight = Sight::open(store, &keys.name).await?;
-    let reaper = Reaper { store, held, limits: job.file.limits, wait: false };
+    let reaper = Reaper { store, held, limits: job.file.limits, wait: false, report };
     sweep(&reaper, &mut sight, Some(engine), report).await?;
     let keys = AppKeys::read(&**store, &keys.name).await?;
     let record = Plan::new(&keys, &sight.fleet, job)?.record(job, engine.name());
@@ -96,6 +100,10 @@ async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Fai
     }
     if let Err(failure) = someone_serves(&fleet) {
         context.report.line(&format!("it would fail: {failure}"));
+    }
+    let wanted = &job.file.run.settings.environment;
+    for mistake in environment::at_hand(wanted, context.directory()).1 {
+        context.report.line(&format!("it would fail: {mistake}"));
     }
     Ok(())
 }

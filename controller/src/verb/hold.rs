@@ -121,8 +121,7 @@ impl Maintenance {
     /// Puts an app into maintenance, or takes it out of it.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let (message, allow) = (self.message.clone(), self.allow.iter().copied().collect());
-        let spec =
-            Spec { lasts: self.lasts, message, allow, ..Spec::new(Mode::Maintenance) };
+        let spec = Spec { lasts: self.lasts, message, allow, ..Spec::new(Mode::Maintenance) };
         let bare = spec == Spec::new(Mode::Maintenance);
         if self.switch == Switch::Off && !bare {
             return Err(Failure::usage("`--message`, `--allow` and `--for` are for `on`"));

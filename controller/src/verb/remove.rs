@@ -86,7 +86,7 @@ impl Remove {
         let keys = AppKeys::read(&**store, app).await?;
         let limits = limits(context, &keys);
         write(empty_slots(&keys)?).await?;
-        let reaper = Reaper { store, held, limits, wait: true };
+        let reaper = Reaper { store, held, limits, wait: true, report };
         let said = retire_draining(report, &reaper, app, Duration::ZERO).await?;
         if let Some(engine) = engine_of(context, &keys).await? {
             if let Some(record) = keys.record() {

@@ -33,8 +33,13 @@ impl Resume {
         let (held, keys, repaired) = taken;
         let swept = async {
             let mut sight = Sight::open(&store, &app).await?;
-            let reaper =
-                Reaper { store: &store, held: &held, limits: limits(context, &keys), wait: false };
+            let reaper = Reaper {
+                store: &store,
+                held: &held,
+                limits: limits(context, &keys),
+                wait: false,
+                report,
+            };
             let engine = engine_of(context, &keys).await?;
             sweep(&reaper, &mut sight, engine.as_deref(), report).await
         };

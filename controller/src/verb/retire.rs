@@ -63,7 +63,8 @@ async fn retire_all(
     keys: &AppKeys,
     patience: Duration,
 ) -> Result<String, Failure> {
-    let reaper = Reaper { store, held, limits: limits(context, keys), wait: true };
+    let reaper =
+        Reaper { store, held, limits: limits(context, keys), wait: true, report: &context.report };
     let idle = |slot: &Slot| keys.active().is_none_or(|active| active.share(*slot) == 0);
     for slot in Slot::BOTH.into_iter().filter(idle) {
         if let Some(why) = reaper.condemn(keys, slot).await? {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shunt_config::Slot;
 use shunt_config::key::AppKey;
-use shunt_config::record::{Before, Deploy, Limits, Stage, Step};
+use shunt_config::record::{Before, Deploy, Hooks, Limits, Stage, Step};
 use shunt_config::store::Txn;
 use shunt_controller::app_keys::AppKeys;
 use shunt_controller::fleet::Fleet;
@@ -30,7 +30,7 @@ fn record() -> Deploy {
         image: None,
         engine: None,
         limits: Limits::default(),
-        plan: vec![Step::Pull, Step::Flip],
+        plan: vec![Step::Pull, Step::Start, Step::Flip],
         steps: Vec::new(),
         stage: Stage::Preparing,
         before: Before::default(),
@@ -39,6 +39,7 @@ fn record() -> Deploy {
         undo: None,
         warm_until: None,
         earlier: None,
+        hooks: Hooks::default(),
     }
 }
 

@@ -110,6 +110,13 @@ impl Site {
         ended(self.start(arguments)).await
     }
 
+    /// The same with more variables.
+    pub(crate) async fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        ended(command.spawn().unwrap()).await
+    }
+
     /// Starts `shuntctl`, to be looked at while it runs.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);

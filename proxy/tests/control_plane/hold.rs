@@ -45,10 +45,8 @@ async fn an_ack_of_a_hold_counts_what_is_left_down_to_nothing() {
     let hold = acknowledged(&site, &token, "stops").await;
     assert_eq!(hold["leases"], json!({ &blue: 1 }));
     let waits = site.meanwhile("/");
-    site.told("one request waits", |status| {
-        (status["hold"]["waiting"] == json!(1)).then_some(())
-    })
-    .await;
+    site.told("one request waits", |status| (status["hold"]["waiting"] == json!(1)).then_some(()))
+        .await;
     site.one.let_go();
     assert_eq!(in_flight.await.unwrap().unwrap().body, "one");
     site.told("nothing is left", |status| status["hold"].get("leases").is_none().then_some(()))
@@ -99,12 +97,14 @@ async fn when_its_time_is_over_requests_go_through_or_are_refused_as_it_says() {
 #[tokio::test]
 async fn maintenance_is_told_to_all_but_the_health_path_until_it_is_over() {
     let site = Site::with("[front]\nhealth = \"/alive\"\n", "").await;
-    let token = site
-        .put("apps/web/hold", r#"{"mode":"maintenance","message":"moving","for":"10m"}"#)
-        .await;
+    let token =
+        site.put("apps/web/hold", r#"{"mode":"maintenance","message":"moving","for":"10m"}"#).await;
     acknowledged(&site, &token, "stops").await;
     let answer = site.get("/").await.unwrap();
-    assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &"600".parse().unwrap()));
+    assert_eq!(
+        (answer.status.as_u16(), &answer.headers["retry-after"]),
+        (503, &"600".parse().unwrap())
+    );
     assert!(answer.body.contains("moving"), "{}", answer.body);
     assert_eq!(ask::get(site.proxy.address(), "any", "/alive").await.unwrap().status, 200);
     site.told("targets are checked", |status| {

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
-use bollard::models::{
-    ContainerCreateBody, HostConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
-};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptions, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    ListContainersOptionsBuilder, LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use futures_util::StreamExt as _;
@@ -20,6 +17,7 @@ use super::image::complete;
 use super::{Container, Each, Engine, EngineError, Image, Labels, Spec, State};
 use crate::report::Tell;
 
+mod create;
 mod pull;
 
 /// Seconds a request may take beside what it is asked to wait for.
@@ -65,32 +63,6 @@ impl Docker {
         }
     }
 
-    async fn create(&self, spec: &Spec) -> Result<String, EngineError> {
-        let port = format!("{}/tcp", spec.port);
-        let binding = PortBinding {
-            host_ip: Some(spec.bind.to_string()),
-            host_port: Some(spec.published.to_string()),
-        };
-        let restart = RestartPolicy {
-            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
-            maximum_retry_count: None,
-        };
-        let body = ContainerCreateBody {
-            image: Some(spec.image.clone()),
-            labels: Some(spec.labels.clone().into_iter().collect()),
-            exposed_ports: Some(vec![port.clone()]),
-            host_config: Some(HostConfig {
-                port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
-                restart_policy: Some(restart),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        };
-        let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        let created = self.client.create_container(Some(options), body).await;
-        Ok(created.map_err(|error| self.failed(&error))?.id)
-    }
-
     fn log_stream(
         &self,
         id: &str,
@@ -120,19 +92,53 @@ impl Engine for Docker {
     }
 
     async fn start(&self, spec: &Spec) -> Result<Container, EngineError> {
-        let id = self.create(spec).await?;
-        if let Err(error) = self.client.start_container(&id, None::<StartContainerOptions>).await {
+        let container = self.create(spec).await?;
+        let id = &container.id;
+        if let Err(error) = self.client.start_container(id, None::<StartContainerOptions>).await {
             let said = error.to_string();
-            self.remove(&id, Duration::ZERO).await?;
+            self.remove(id, Duration::ZERO).await?;
             // Docker's own proxy says the first, the kernel (another process has it) the second.
             let taken = ["port is already allocated", "address already in use"];
-            return Err(match taken.iter().any(|words| said.contains(words)) {
-                true => EngineError::PortTaken(spec.published),
-                false => self.failed(&error),
+            let taken = taken.iter().any(|words| said.contains(words));
+            return Err(match spec.publish.filter(|_| taken) {
+                Some(publish) => EngineError::PortTaken(publish.published),
+                None => self.failed(&error),
             });
         }
+        Ok(Container { running: true, ..container })
+    }
+
+    async fn create(&self, spec: &Spec) -> Result<Container, EngineError> {
+        let id = self.make(spec).await?;
+        if let Err(error) = self.join(&id, spec).await {
+            self.remove(&id, Duration::ZERO).await?;
+            return Err(error);
+        }
         let (name, labels) = (spec.name.clone(), spec.labels.clone());
-        Ok(Container { id, name, labels, running: true })
+        Ok(Container { id, name, labels, running: false })
+    }
+
+    async fn wake(&self, id: &str) -> Result<(), EngineError> {
+        match self.client.start_container(id, None::<StartContainerOptions>).await {
+            // 304: it runs.
+            Err(error) if !is_status(&error, 304) => Err(self.failed(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn halt(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        // The client's own timeout must not end a stop that was granted more time.
+        let mut client = self.client.clone();
+        client.set_timeout(Duration::from_secs(TIMEOUT) + grace);
+        let stop = StopContainerOptionsBuilder::default().t(seconds).build();
+        match client.stop_container(id, Some(stop)).await {
+            // 304: it does not run; 404: it is gone.
+            Err(error) if !is_status(&error, 304) && !is_status(&error, 404) => {
+                Err(self.failed(&error))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn list(&self, labels: &Labels) -> Result<Vec<Container>, EngineError> {
@@ -206,30 +212,8 @@ impl Engine for Docker {
         Ok(())
     }
 
-    async fn stop(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
-        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
-        // The client's own timeout must not end a stop that was granted more time.
-        let mut client = self.client.clone();
-        client.set_timeout(Duration::from_secs(TIMEOUT) + grace);
-        let stop = StopContainerOptionsBuilder::default().t(seconds).build();
-        match client.stop_container(id, Some(stop)).await {
-            Err(error) if is_status(&error, 404) => Ok(()),
-            // 304: it does not run.
-            Err(error) if !is_status(&error, 304) => Err(self.failed(&error)),
-            _ => Ok(()),
-        }
-    }
-
-    async fn start_again(&self, id: &str) -> Result<(), EngineError> {
-        match self.client.start_container(id, None::<StartContainerOptions>).await {
-            // 304: it runs.
-            Err(error) if !is_status(&error, 304) => Err(self.failed(&error)),
-            _ => Ok(()),
-        }
-    }
-
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
-        self.stop(id, grace).await?;
+        self.halt(id, grace).await?;
         let remove = RemoveContainerOptionsBuilder::default().v(true).force(true).build();
         match self.client.remove_container(id, Some(remove)).await {
             // 409: its removal is under way already.

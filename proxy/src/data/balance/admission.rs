@@ -94,10 +94,10 @@ impl Local {
         &self,
         asker: &Asker<'_>,
         deadline: &Deadline,
-        mut asked: Asked,
+        mut found: Asked,
     ) -> Result<Way, ProxyError> {
         loop {
-            asked = match asked {
+            found = match found {
                 Asked::Way(way) => return Ok(way),
                 Asked::Full(release) => {
                     let length = release.release.spread.queue.length;
@@ -161,11 +161,11 @@ impl Local {
                 // It is the control plane that sees to it that a hold ends.
                 deadline.restart(None);
                 hall.turn(&waiting).await;
-                let mut asked = self.ask(asker, false)?;
-                if let Asked::Full(release) = &asked {
-                    asked = self.in_line(asker, deadline, release, u32::MAX).await?;
+                let mut found = self.ask(asker, false)?;
+                if let Asked::Full(release) = &found {
+                    found = self.in_line(asker, deadline, release, u32::MAX).await?;
                 }
-                if let Asked::Way(way) = asked {
+                if let Asked::Way(way) = found {
                     hall.passed();
                     return Ok(way);
                 }

@@ -1,0 +1,89 @@
+//! The operator's own commands, as steps of a deploy and beside them.
+
+use std::future::pending;
+
+use shunt_config::command::Command;
+
+use super::run::Run;
+use super::trouble::Trouble;
+use crate::exit::Failure;
+use crate::hook::{Hook, Variables};
+
+impl Run<'_> {
+    pub(super) async fn migrate(&mut self) -> Result<String, Trouble> {
+        let Some(command) = self.journal.record().hooks.migrate.clone() else {
+            return Ok("there is nothing to run".to_owned());
+        };
+        self.hook("migrate", &command).await?;
+        Ok(command.to_string())
+    }
+
+    pub(super) async fn verify(&mut self) -> Result<String, Trouble> {
+        let commands = self.journal.record().hooks.verify.clone();
+        for command in &commands {
+            self.hook("verify", command).await?;
+        }
+        Ok(format!("{} passed", commands.len()))
+    }
+
+    /// Runs `command`, unless something stops the deploy meanwhile.
+    async fn hook(&self, name: &'static str, command: &Command) -> Result<(), Trouble> {
+        let variables = self.variables(name);
+        let timeout = self.journal.record().hooks.timeout;
+        let hook = Hook { name, command, timeout, variables };
+        let ran = hook.run(self.report, self.guard.stopped()).await;
+        ran?.map_err(Trouble::Hook)
+    }
+
+    /// Runs the hook `flipped`, if there is one. The flip stands, whatever comes of it.
+    pub(super) async fn flipped(&self) {
+        let hooks = self.journal.record().hooks.clone();
+        let Some(command) = &hooks.flipped else { return };
+        let variables = self.variables("flipped");
+        let hook = Hook { name: "flipped", command, timeout: hooks.timeout, variables };
+        if let Ok(Err(failed)) = hook.run(self.report, self.guard.stopped()).await {
+            self.report.note(&format!("{}; the flip stands", failed.said));
+        }
+    }
+
+    /// The hook that is to be run if the deploy fails, once all that can be is taken back.
+    pub(super) fn on_failure(&self) -> Option<OnFailure> {
+        let record = self.journal.record();
+        let step = record.step().map_or("", |time| time.step.as_str());
+        Some(OnFailure {
+            command: record.hooks.failed.clone()?,
+            timeout: record.hooks.timeout,
+            variables: self.variables(step),
+        })
+    }
+
+    fn variables(&self, step: &str) -> Variables {
+        let release = self.announced.as_ref().map(|(_, release)| release);
+        let targets = release.map(|release| {
+            let all: Vec<_> = release.targets.iter().map(|t| t.address.to_string()).collect();
+            all.join(" ")
+        });
+        Variables::of(&self.app, self.journal.record())
+            .and("SHUNT_STEP", step)
+            .maybe("SHUNT_TARGETS", targets.as_deref())
+    }
+}
+
+/// The hook that is run when a deploy has failed.
+#[derive(Debug)]
+pub(super) struct OnFailure {
+    command: Command,
+    timeout: std::time::Duration,
+    variables: Variables,
+}
+
+impl OnFailure {
+    pub(super) async fn run(self, report: &crate::report::Report, failure: &Failure) {
+        let variables = self.variables.and("SHUNT_REASON", &failure.said);
+        let (name, command, timeout) = ("failed", &self.command, self.timeout);
+        let hook = Hook { name, command, timeout, variables };
+        if let Ok(Err(failed)) = hook.run(report, pending::<()>()).await {
+            report.note(&failed.said);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Commands of the operator's own, run at moments of a deploy: in a process group of their own, with
+//! their output shown line by line, and never for longer than they may.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use shunt_config::AppName;
+use shunt_config::command::Command;
+use shunt_config::record::{Deploy, Finish};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::Child;
+use tokio::time::{sleep, timeout};
+
+use crate::report::Report;
+use crate::time::show;
+
+/// Between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the output of a hook that has ended is waited for: what it has left running in the
+/// background may hold on to it for ever.
+const REST: Duration = Duration::from_secs(1);
+
+/// Bytes of one line that are shown as one.
+const LINE: usize = 4096;
+
+/// Lines of its output that are shown again if a hook fails.
+const LAST: usize = 5;
+
+/// A command, and what it is run with.
+#[derive(Clone, Debug)]
+pub struct Hook<'a> {
+    /// Which one: `migrate`, `verify`, …
+    pub name: &'static str,
+    /// What is run.
+    pub command: &'a Command,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// What it is told in its environment.
+    pub variables: Variables,
+}
+
+/// What a hook is told in its environment.
+#[derive(Clone, Debug, Default)]
+pub struct Variables(Vec<(&'static str, String)>);
+
+impl Variables {
+    /// What there is to tell of the deploy of `record`.
+    pub fn of(app: &AppName, record: &Deploy) -> Self {
+        Self(vec![("SHUNT_APP", app.to_string())])
+            .and("SHUNT_DEPLOY", &record.id)
+            .and("SHUNT_SLOT", record.slot.as_str())
+            .maybe("SHUNT_VERSION", record.version.as_deref())
+            .maybe("SHUNT_IMAGE", record.image.as_deref())
+    }
+
+    /// What a finished deploy has left to tell.
+    pub fn of_finish(app: &AppName, finish: &Finish) -> Self {
+        Self(vec![("SHUNT_APP", app.to_string())])
+            .and("SHUNT_DEPLOY", &finish.deploy)
+            .and("SHUNT_SLOT", finish.slot.as_str())
+            .maybe("SHUNT_VERSION", finish.version.as_deref())
+            .maybe("SHUNT_IMAGE", finish.image.as_deref())
+    }
+
+    /// One more.
+    #[must_use]
+    pub fn and(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
+
+    /// One more, if there is a value.
+    #[must_use]
+    pub fn maybe(self, name: &'static str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.and(name, value),
+            None => self,
+        }
+    }
+}
+
+/// Why a hook has failed: in a sentence, and the last lines it wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookFailed {
+    /// In a sentence.
+    pub said: String,
+    /// The last lines it wrote.
+    pub last: Vec<String>,
+}
+
+impl Hook<'_> {
+    /// Runs it to its end, or until `stop` is done: then it is ended, and what `stop` said is
+    /// returned. Ended means TERM to its process group, and KILL after ten seconds.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling kills its process group at once.
+    pub async fn run<S>(
+        &self,
+        report: &Report,
+        stop: impl Future<Output = S>,
+    ) -> Result<Result<(), HookFailed>, S> {
+        let (mut group, mut output) = match self.start() {
+            Ok(started) => started,
+            Err(error) => return Ok(Err(self.failed(format!("does not run: {error}"), []))),
+        };
+        let mut show_line = |line: &str| report.hook(self.name, line);
+        let ended = tokio::select! {
+            status = group.ended(&mut output, &mut show_line) => Ok(Ok(status)),
+            () = sleep(self.timeout) => Ok(Err(())),
+            stop = stop => Err(stop),
+        };
+        let ended = match ended {
+            Ok(Ok(status)) => Ok(status),
+            unfinished => {
+                group.end(&mut output, &mut show_line).await;
+                match unfinished {
+                    Err(stop) => return Err(stop),
+                    _ => Err(format!("was not over after {}", show(self.timeout))),
+                }
+            }
+        };
+        output.rest(&mut show_line).await;
+        Ok(match ended {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(self.failed(format!("ended with {}", code(status)), output.last)),
+            Ok(Err(error)) => Err(self.failed(format!("is lost: {error}"), output.last)),
+            Err(said) => Err(self.failed(said, output.last)),
+        })
+    }
+
+    fn start(&self) -> std::io::Result<(Group, Output)> {
+        // One pipe for both, so that lines come in the order in which they were written.
+        let (reader, writer) = std::io::pipe()?;
+        let words = self.command.words();
+        let (program, arguments) = words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let mut command = tokio::process::Command::new(program);
+        command
+            .args(arguments)
+            .envs(self.variables.0.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .process_group(0);
+        let child = command.spawn()?;
+        let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pipe = Receiver::from_owned_fd(reader.into())?;
+        let output = Output { pipe, part: Vec::new(), last: VecDeque::new(), over: false };
+        Ok((Group { child, id }, output))
+    }
+
+    fn failed(&self, how: String, last: impl IntoIterator<Item = String>) -> HookFailed {
+        let said = format!("the hook `{}` {how}", self.name);
+        HookFailed { said, last: last.into_iter().collect() }
+    }
+}
+
+fn code(status: ExitStatus) -> String {
+    status.code().map_or_else(|| status.to_string(), |code| format!("code {code}"))
+}
+
+/// A hook's processes. They are killed when this is dropped before the first of them has ended.
+struct Group {
+    child: Child,
+    /// `None` once the first one has ended: its number may be another's soon.
+    id: Option<Pid>,
+}
+
+impl Group {
+    /// Waits for the end of the first process, and shows what is written until then.
+    async fn ended(
+        &mut self,
+        output: &mut Output,
+        each: &mut impl FnMut(&str),
+    ) -> std::io::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                status = self.child.wait() => {
+                    self.id = None;
+                    return status;
+                }
+                () = output.more(each), if !output.over => {}
+            }
+        }
+    }
+
+    /// Asks all of them to end, and sees to it that they do.
+    async fn end(&mut self, output: &mut Output, each: &mut impl FnMut(&str)) {
+        self.signal(Signal::TERM);
+        let id = self.id;
+        if timeout(GRACE, self.ended(output, each)).await.is_err() {
+            self.signal(Signal::KILL);
+            let _ = self.ended(output, each).await;
+        }
+        // Who has outlived the first of them; as long as there is one, the number is theirs.
+        self.id = id;
+        self.signal(Signal::KILL);
+        self.id = None;
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Gone already, there is nothing to end.
+        let _ = self.id.map(|id| kill_process_group(id, signal));
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// What a hook writes, line by line.
+struct Output {
+    pipe: Receiver,
+    part: Vec<u8>,
+    last: VecDeque<String>,
+    over: bool,
+}
+
+impl Output {
+    /// Reads a piece.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling loses nothing: what was read is shown before anything is waited for again.
+    async fn more(&mut self, each: &mut impl FnMut(&str)) {
+        let mut piece = [0; LINE];
+        match self.pipe.read(&mut piece).await {
+            Ok(0) | Err(_) => self.over = true,
+            Ok(n) => self.part.extend_from_slice(&piece[..n]),
+        }
+        while let Some(end) = self.part.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.part.drain(..=end).collect();
+            self.line(&line, each);
+        }
+        if self.part.len() >= LINE || (self.over && !self.part.is_empty()) {
+            let line = std::mem::take(&mut self.part);
+            self.line(&line, each);
+        }
+    }
+
+    /// Reads what is left of a hook that has ended.
+    async fn rest(&mut self, each: &mut impl FnMut(&str)) {
+        let all = async {
+            while !self.over {
+                self.more(each).await;
+            }
+        };
+        let _ = timeout(REST, all).await;
+    }
+
+    fn line(&mut self, line: &[u8], each: &mut impl FnMut(&str)) {
+        let line = String::from_utf8_lossy(line).trim_end().to_owned();
+        each(&line);
+        self.last.push_back(line);
+        if self.last.len() > LAST {
+            self.last.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
