@@ -135,7 +135,8 @@ fn no_warm_undo(keys: &AppKeys, version: Option<&str>) -> Failure {
         "`{app}` cannot go back in one step: {version} was deployed by strategy `hold`, which has \
          stopped the release before it, and a migration stays made"
     );
-    Failure::usage(said).hint("deploy the version you want")
+    Failure::usage(said)
+        .hint(format!("deploy the version you want: `shuntctl undo {app} --to VERSION`"))
 }
 
 fn back_by_record(keys: &AppKeys, record: &Deploy, slot: Slot) -> Result<Undo, Failure> {

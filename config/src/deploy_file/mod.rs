@@ -2,6 +2,7 @@
 
 mod environment;
 mod limit;
+mod notify;
 mod port_range;
 mod pull;
 mod run;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::environment::{Environment, Line, Variable, lines};
 pub use self::limit::{Cpus, Ulimit};
+pub use self::notify::{Notify, NotifyEvent, NotifyKind, Severity, UrlSource};
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
@@ -26,6 +28,7 @@ pub use self::volume::Volume;
 pub use self::workers::Worker;
 
 use crate::app::App;
+use crate::command::Command;
 use crate::document::{self, Section};
 use crate::health::Health;
 use crate::hold;
@@ -53,6 +56,8 @@ pub struct DeployFile {
     pub workers: Vec<Worker>,
     /// The health check of its releases.
     pub health: Health,
+    /// A command that has to end well in each new container before it is announced.
+    pub ready: Option<Command>,
     /// The timeouts of its releases.
     pub timeouts: Timeouts,
     /// How one release takes the place of another.
@@ -61,6 +66,8 @@ pub struct DeployFile {
     pub limits: Limits,
     /// What of the operator's own is run, and when.
     pub hooks: Hooks,
+    /// Who is told of its deploys.
+    pub notify: Vec<Notify>,
     /// The store, if the file names one.
     pub store: Option<StoreConfig>,
 }
@@ -81,10 +88,11 @@ impl DeployFile {
             let made = run.as_ref().and_then(|run| Some(run.as_ref()?.settings.clone()));
             let made = made.unwrap_or_default();
             let workers = root.section("workers").map(|all| workers::read(all, &made));
-            let health = health(root);
+            let (health, ready) = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
             let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
+            let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
@@ -101,10 +109,12 @@ impl DeployFile {
                 run: run??,
                 workers: workers.unwrap_or_default(),
                 health,
+                ready,
                 timeouts,
                 strategy,
                 limits,
                 hooks,
+                notify,
                 store,
             })
         })
@@ -121,12 +131,16 @@ fn image(root: &mut Section<'_>) -> Option<String> {
     Some(image)
 }
 
-fn health(root: &mut Section<'_>) -> Health {
-    let health = root.or("health", Health::default());
+fn health(root: &mut Section<'_>) -> (Health, Option<Command>) {
+    let Some(mut section) = root.section("health") else {
+        return (Health::default(), None);
+    };
+    let command = section.optional("command");
+    let health: Health = section.rest().unwrap_or_default();
     if let Err(mistake) = health.validate() {
-        root.mistake("health", &mistake.to_string());
+        section.mistake_here(&mistake.to_string());
     }
-    health
+    (health, command)
 }
 
 fn route(mut section: Section<'_>) -> Option<App> {

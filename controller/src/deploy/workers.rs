@@ -30,11 +30,11 @@ impl Run<'_> {
     ) -> Result<(), Trouble> {
         for worker in &job.file.workers {
             for replica in 0..worker.replicas {
-                let made = |c: &&Container| {
+                let made = |c: &Container| {
                     c.labels.get(label::WORKER) == Some(&worker.name)
                         && label::number(c, label::REPLICA) == Some(replica)
                 };
-                if !there.iter().any(|c| made(&c)) {
+                if !there.iter().any(made) {
                     self.make_worker(engine, job, worker, replica).await?;
                 }
             }
@@ -107,7 +107,7 @@ impl Run<'_> {
                     sleep(LOOK.min(deadline - Instant::now())).await;
                     continue;
                 }
-                Ok(State::Ended(how)) => how,
+                Ok(State::Ended(how) | State::Failing(how)) => how,
                 Ok(State::Gone) => "was removed by someone".to_owned(),
                 Err(error) => error.to_string(),
             };

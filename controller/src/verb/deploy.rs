@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use shunt_config::deploy_file::NotifyEvent;
 use shunt_config::store::Store;
 
 use crate::app_keys::AppKeys;
@@ -18,9 +19,11 @@ use crate::fleet::Fleet;
 use crate::flip::someone_serves;
 use crate::keeping::{release, sweep, take_in_order};
 use crate::lock::Held;
+use crate::notify::{Notifier, Subject};
 use crate::report::table;
 use crate::retire::Reaper;
 use crate::sight::Sight;
+use crate::summary::Summary;
 
 /// Flags of `deploy`.
 #[derive(Debug, Args)]
@@ -37,12 +40,29 @@ pub struct Deploy {
     /// How long to wait for another run to let go of the app's lock [default: not at all]
     #[arg(long, value_parser = time)]
     lock_wait: Option<Duration>,
+    /// What the release is called, where its image does not say it.
+    #[arg(skip)]
+    version: Option<String>,
 }
 
 impl Deploy {
+    /// A deploy of an image that was deployed before as `version`.
+    pub(super) fn again(image: String, version: String) -> Self {
+        Self {
+            tag: None,
+            image: Some(image),
+            dry_run: false,
+            lock_wait: None,
+            version: Some(version),
+        }
+    }
+
     /// Deploys.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let mut job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref());
+        if self.version.is_some() {
+            job.version.clone_from(&self.version);
+        }
         if self.dry_run {
             return show(context, &*context.store_to_look()?, &job).await;
         }
@@ -56,7 +76,21 @@ impl Deploy {
         let report = &context.report;
         let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
         match Box::pin(begin(context, &store, &held, keys, &job, &*engine)).await {
-            Ok(run) => Box::pin(run.deploy(&job)).await,
+            Ok(run) => {
+                let subject = Subject {
+                    app: job.file.app.clone(),
+                    version: job.version.clone(),
+                    env: context.env().map(ToString::to_string),
+                    began: jiff::Timestamp::now(),
+                };
+                let mut notifier =
+                    Notifier::new(report, &job.file.notify, context.directory(), subject);
+                notifier.tell(NotifyEvent::Started, None);
+                let done = Box::pin(run.deploy(&job)).await;
+                notifier.tell_end(&done);
+                notifier.end().await;
+                done
+            }
             Err(failure) => release(held, failure).await,
         }
     }
@@ -85,6 +119,13 @@ async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Fai
     let keys = AppKeys::read(store, app).await?;
     let fleet = Fleet::read(store, Some(app)).await?;
     let plan = Plan::new(&keys, &fleet, job)?;
+    let present = Summary::new(&keys, &fleet);
+    context.report.value(&json!({ "present": present }));
+    context.report.line(&present.text(&context.report));
+    for slot in &present.slots {
+        context.report.line(&format!("  `{}` was announced as {}", slot.slot, slot.token));
+    }
+    context.report.line("");
     let mut rows = Vec::new();
     for (i, step) in plan.steps.iter().enumerate() {
         let what = what(*step, job, plan.slot, plan.previous.as_ref());

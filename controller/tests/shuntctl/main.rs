@@ -3,6 +3,7 @@
 // Helpers outside of test functions may fail the test as well.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod again;
 mod announce;
 mod command_line;
 mod deploys;
@@ -13,6 +14,8 @@ mod hooks;
 mod interference;
 mod lock;
 mod look;
+mod notify;
+mod ready;
 mod remove;
 mod resume;
 mod retire;
