@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shunt_config::status::{AppStatus, HoldState, HoldStatus, Refusal, Serving};
+use shunt_config::status::{AppStatus, Refusal, Serving};
 use shunt_config::{App, AppName, Mistake, Slot, Token};
 use tracing::{info, warn};
 
@@ -17,8 +17,10 @@ use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
-use crate::route::{Epoch, Front, Hall, Hold, Key, Line, Release, Share, Site, Stop};
+use crate::route::{Epoch, Front, Hall, Key, Line, Release, Share, Site, Stop};
 use crate::saved::SavedApp;
+
+mod held;
 
 /// What every app's work needs.
 #[derive(Clone, Debug)]
@@ -140,17 +142,7 @@ impl AppRun {
     /// Lets go of what is drained, and of requests that wait for a hold which is over.
     pub fn settle(&mut self) {
         self.drain.settle(&self.lives);
-        let held = self.site.as_ref().and_then(|(site, _)| site.hold.as_ref());
-        match held.map(|hold| hold.stop) {
-            Some(Stop::Wait) => {}
-            // Whoever waits is told that at once.
-            Some(Stop::Refuse | Stop::Maintenance) => self.hall.open(None),
-            None => {
-                let over = self.holding.held().map(|held| &held.put);
-                let pace = over.or(self.holding.before()).map(|put| put.value.pace());
-                self.hall.open(pace.filter(|_| self.site.is_some()));
-            }
-        }
+        self.open_hall();
     }
 
     /// The status as it is to be shown; `None` when there is nothing left to say.
@@ -183,49 +175,6 @@ impl AppRun {
             targets,
             stale,
         })
-    }
-
-    /// What is shown of its hold, once that is in effect; `None` without one.
-    fn hold_status(&self) -> Option<HoldStatus> {
-        let waiting = self.hall.waiting();
-        let Some(held) = self.holding.held() else {
-            let put = self.holding.before().filter(|_| waiting > 0)?;
-            let (token, mode, state) = (put.token.clone(), put.value.mode, HoldState::LettingGo);
-            return Some(HoldStatus {
-                token,
-                mode,
-                state,
-                waiting,
-                until: None,
-                leases: [].into(),
-            });
-        };
-        Some(HoldStatus {
-            token: held.put.token.clone(),
-            mode: held.put.value.mode,
-            state: held.state(),
-            waiting,
-            until: held.until.filter(|_| !held.over).map(|until| until.shown),
-            leases: self.leases(),
-        })
-    }
-
-    /// Leases on all its releases.
-    fn leases(&self) -> BTreeMap<Token, u64> {
-        let mut all = self.drain.leases();
-        if let Some(epoch) = self.epoch() {
-            for share in epoch.shares() {
-                let token = &share.release.token;
-                *all.entry(token.clone()).or_default() += epoch.leases(token);
-            }
-        }
-        all.retain(|_, leases| *leases > 0);
-        all
-    }
-
-    /// Whether its status counts: a hold is on, or requests that waited are let go.
-    pub fn is_held(&self) -> bool {
-        self.holding.held().is_some_and(|held| held.stop().is_some()) || self.hall.waiting() > 0
     }
 
     /// Leases on releases that new requests no longer go to.
@@ -272,11 +221,6 @@ impl AppRun {
     /// The epoch that requests claim on.
     pub fn epoch(&self) -> Option<&Arc<Epoch>> {
         self.site.as_ref().and_then(|(site, _)| site.epoch.as_ref())
-    }
-
-    /// Where its requests wait while it is held.
-    pub fn hall(&self) -> &Arc<Hall> {
-        &self.hall
     }
 
     /// The releases under probes.
@@ -349,20 +293,6 @@ impl AppRun {
         });
         self.site = Some((Arc::clone(&site), served.settings.token.clone()));
         Some(Change::Put(site))
-    }
-
-    /// What stops requests now: the present hold if that is still right, otherwise a new one.
-    fn hold_now(&self) -> Option<Arc<Hold>> {
-        let held = self.holding.held()?;
-        let stop = held.stop()?;
-        let present = self.site.as_ref().and_then(|(site, _)| site.hold.as_ref());
-        let right = |hold: &&Arc<Hold>| hold.token == held.put.token && hold.stop == stop;
-        let new = || {
-            let (token, spec) = (held.put.token.clone(), Arc::clone(&held.put.value));
-            let until = held.until.filter(|_| !held.over).map(|until| until.at);
-            Arc::new(Hold::new(token, spec, stop, until, &self.hall))
-        };
-        Some(present.filter(right).cloned().unwrap_or_else(new))
     }
 
     /// The present epoch if its shares are still right, otherwise a new one, or if a `fresh` one is
