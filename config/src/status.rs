@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hold::Mode;
 use crate::slot::Slot;
 use crate::token::Token;
 
@@ -52,6 +53,10 @@ pub struct AppStatus {
     /// release that is neither here nor in `serving` is drained.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub draining: BTreeMap<Token, u64>,
+    /// What stops the app's requests, from the moment that it took effect: no request could claim a
+    /// release from then on. Gone with the last request that waited for its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldStatus>,
     /// Every target probed for this app.
     #[serde(default)]
     pub targets: Vec<TargetStatus>,
@@ -71,6 +76,39 @@ pub struct Serving {
     pub share: u8,
     /// What people call it.
     pub version: Option<String>,
+}
+
+/// What stops an app's requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldStatus {
+    /// Token of the `hold` value.
+    pub token: Token,
+    /// What it asks for.
+    pub mode: Mode,
+    /// How far it has come.
+    pub state: HoldState,
+    /// Requests that wait.
+    pub waiting: u32,
+    /// When its time is over, by this proxy's clock; `None` without an end, and once it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<jiff::Timestamp>,
+    /// Leases (requests and tunnels not over) on every release, those that serve included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leases: BTreeMap<Token, u64>,
+}
+
+/// How far a hold has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldState {
+    /// Requests wait, or are told of the maintenance.
+    Stops,
+    /// Its time is over, and requests are refused.
+    Refuses,
+    /// Its time is over, and requests go through.
+    Over,
+    /// The key is gone, and requests that waited are let go one by one.
+    LettingGo,
 }
 
 /// A key whose present value can never apply as written.

@@ -46,6 +46,8 @@ fn finish(keys: &AppKeys, old: &Kept<Release>) -> Option<Finish> {
     let record = keys.record()?;
     let last = match record.stage {
         Stage::Warm => record,
+        // Nothing goes back to what it has stopped.
+        Stage::Acknowledged if record.holds() => record,
         _ => record.earlier.as_deref()?,
     };
     last.finish().filter(|_| last.previous.as_ref().is_some_and(|p| is_previous(old, p)))

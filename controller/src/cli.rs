@@ -106,6 +106,19 @@ enum Verb {
         after_help = "Examples:\n  shuntctl flip web\n  shuntctl flip web blue --wait drained --timeout 5m\n  shuntctl flip web blue:90,green:10"
     )]
     Flip(verb::flip::Flip),
+    /// Lets new requests wait in the proxies, at most for a while, and waits until all of them do
+    #[command(
+        after_help = "Examples:\n  shuntctl hold web --for 30s\n  shuntctl hold web --for 2m --then refuse"
+    )]
+    Hold(verb::hold::Hold),
+    /// Lets requests through again that were held: those that wait, one after the other
+    #[command(after_help = "Example:\n  shuntctl release web")]
+    Release(verb::hold::Release),
+    /// Answers an app's requests with 503 and a message, or no longer
+    #[command(
+        after_help = "Examples:\n  shuntctl maintenance web on --message \"back at nine\" --allow 10.0.0.0/8\n  shuntctl maintenance web off"
+    )]
+    Maintenance(verb::hold::Maintenance),
     /// Goes back to the previous release; it still runs, so this takes well under a second
     #[command(after_help = "Examples:\n  shuntctl undo web\n  shuntctl undo web --to 1.0")]
     Undo(verb::undo::Undo),
@@ -163,6 +176,9 @@ impl Cli {
             Verb::Remove(remove) => Box::pin(remove.run(&context)).await,
             Verb::Announce(announce) => announce.run(&context).await,
             Verb::Flip(flip) => flip.run(&context).await,
+            Verb::Hold(hold) => Box::pin(hold.run(&context)).await,
+            Verb::Release(release) => Box::pin(release.run(&context)).await,
+            Verb::Maintenance(maintenance) => Box::pin(maintenance.run(&context)).await,
             Verb::Undo(undo) => Box::pin(undo.run(&context)).await,
             Verb::Status(status) => status.run(&context).await,
             Verb::List => verb::list::run(&context).await,

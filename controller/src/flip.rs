@@ -76,6 +76,25 @@ pub enum Taken {
     TimedOut(String),
 }
 
+impl Taken {
+    /// What came of waiting for it.
+    pub(crate) fn of(waited: Result<Waited<Self>, Self>) -> Self {
+        match waited {
+            Ok(Waited::Done(taken)) | Err(taken) => taken,
+            Ok(Waited::TimedOut(waits)) => Self::TimedOut(waits),
+        }
+    }
+}
+
+/// Who has acknowledged, in words.
+pub fn applied(by: usize, lost: &[ProxyName]) -> String {
+    let missed = match lost.is_empty() {
+        true => String::new(),
+        false => format!("; not waited for, since lost: {}", join(lost)),
+    };
+    format!("by {by} prox{}{missed}", if by == 1 { "y" } else { "ies" })
+}
+
 /// Waits until every live proxy serves what is `expected`, at most for `limit`.
 pub async fn acknowledged(
     sight: &mut Sight,
@@ -91,13 +110,10 @@ pub async fn acknowledged(
             judge(&fleet.acks(expected))
         })
         .await;
-    match waited {
-        Ok(Waited::Done(taken)) | Err(taken) => taken,
-        Ok(Waited::TimedOut(waits)) => Taken::TimedOut(waits),
-    }
+    Taken::of(waited)
 }
 
-fn judge(acks: &BTreeMap<ProxyName, Ack>) -> Result<Look<Taken>, Taken> {
+pub(crate) fn judge(acks: &BTreeMap<ProxyName, Ack>) -> Result<Look<Taken>, Taken> {
     let mut refused = BTreeMap::new();
     let (mut waits, mut text) = (Vec::new(), String::new());
     let (mut by, mut lost) = (0, Vec::new());

@@ -75,6 +75,12 @@ impl Open {
         Self { app: keys.name.clone(), id: new_id(), entry: Box::new(entry) }
     }
 
+    /// Something that leaves `active` as it is.
+    pub fn plain(verb: &str, keys: &AppKeys) -> Self {
+        let entry = Box::new(entry(verb, Outcome::Done));
+        Self { app: keys.name.clone(), id: new_id(), entry }
+    }
+
     /// The same with a reason to read.
     #[must_use]
     pub fn reason(mut self, reason: Option<String>) -> Self {
@@ -139,6 +145,12 @@ pub fn remembered(keys: &AppKeys) -> Option<Served> {
     let last = keys.history.values().rev().filter_map(Kept::ok).find(changed)?;
     let put: Option<Active> = last.active.as_deref()?.parse().ok();
     last.before.clone().filter(|_| put.is_some() && put == keys.active())
+}
+
+/// The last deploy that went through.
+pub fn last_deploy(keys: &AppKeys) -> Option<&History> {
+    let mut entries = keys.history.values().rev().filter_map(Kept::ok);
+    entries.find(|entry| entry.verb == "deploy" && entry.outcome == Outcome::Done)
 }
 
 /// Whether any entry tells that what is in a slot was active.

@@ -7,7 +7,7 @@
 //! - [`context`], [`report`], [`time`], [`exit`]: what every verb works with
 //! - [`app_keys`], [`fleet`]: what the store holds for an app, and what the proxies say of it
 //! - [`sight`], [`summary`]: both kept up to date, and shown on one page
-//! - [`announce`], [`flip`], [`undo`]: the transactions
+//! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
@@ -35,6 +35,7 @@ pub mod fleet;
 pub mod flip;
 pub mod guard;
 pub mod history;
+pub mod hold;
 pub mod hook;
 pub mod journal;
 pub mod keeping;

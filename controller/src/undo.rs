@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
-use shunt_config::record::{Before, Deploy, Previous, Stage};
+use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
 use shunt_config::store::Txn;
 use shunt_config::{Active, Slot};
 
@@ -47,7 +47,15 @@ pub fn undo(keys: &AppKeys, fleet: &Fleet) -> Result<Undo, Failure> {
         Some(record) if record.undo.is_some() || record.stage == Stage::Undoing => {
             return Ok(Undo::Already);
         }
-        Some(record) if record.stage < Stage::Flipped => {
+        Some(record)
+            if record.unfinished() && record.holds() && record.has_begun(Step::Release) =>
+        {
+            return Err(no_warm_undo(keys, record.version.as_deref()));
+        }
+        Some(record)
+            if matches!(record.stage, Stage::Preparing | Stage::Announced)
+                || (record.unfinished() && record.holds()) =>
+        {
             let asked = Deploy { undo: Some(who()), ..record.clone() };
             return Ok(Undo::Stop(put_record(condition(Txn::new(), keys), keys, &asked)?));
         }
@@ -93,6 +101,11 @@ pub fn is_previous(kept: &Kept<shunt_config::Release>, previous: &Previous) -> b
 fn refuse_a_stranger(keys: &AppKeys, fleet: &Fleet, slot: Slot) -> Result<(), Failure> {
     let app = &keys.name;
     let Some(kept) = keys.slot(slot).filter(|kept| kept.ok().is_some()) else {
+        if let Some(last) = history::last_deploy(keys)
+            && last.steps.iter().any(|time| time.step == Step::Stop)
+        {
+            return Err(no_warm_undo(keys, last.version.as_deref()));
+        }
         let said = format!("`{app}` has nothing to go back to: `{slot}` is empty");
         let hint = "its release was retired; deploy the version you want again";
         return Err(Failure::usage(said).hint(hint));
@@ -115,6 +128,17 @@ fn refuse_a_stranger(keys: &AppKeys, fleet: &Fleet, slot: Slot) -> Result<(), Fa
         .hint(format!("to go there all the same: `shuntctl flip {app} {slot}`")))
 }
 
+/// Nothing is warm after a deploy by strategy `hold`.
+fn no_warm_undo(keys: &AppKeys, version: Option<&str>) -> Failure {
+    let (app, version) = (&keys.name, version.unwrap_or("its release"));
+    let said = format!(
+        "`{app}` cannot go back in one step: {version} was deployed by strategy `hold`, which has \
+         stopped the release before it, and a migration stays made"
+    );
+    Failure::usage(said)
+        .hint(format!("deploy the version you want: `shuntctl undo {app} --to VERSION`"))
+}
+
 fn back_by_record(keys: &AppKeys, record: &Deploy, slot: Slot) -> Result<Undo, Failure> {
     let now = keys.active().unwrap_or(Active::all(slot.other()));
     let to = record.before.active().filter(|a| a.share(slot) > 0).unwrap_or(Active::all(slot));
@@ -129,7 +153,7 @@ fn back_by_record(keys: &AppKeys, record: &Deploy, slot: Slot) -> Result<Undo, F
     }
     let from = undone(keys, now, to);
     let mut undone = record.clone();
-    if record.stage > Stage::Flipped {
+    if matches!(record.stage, Stage::Acknowledged | Stage::Warm) {
         // From here on the release undone is the one that a second undo would go back to.
         undone.before = Before { active: keys.active.as_ref().map(Kept::text), app };
         undone.previous = keys.slot(now.main()).map(|kept| as_previous(now.main(), kept));

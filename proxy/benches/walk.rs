@@ -97,6 +97,7 @@ fn site(n: usize) -> Arc<Site> {
         app: format!("app-{n}").parse().unwrap(),
         routes: vec![(host(n).parse().unwrap(), "/".parse().unwrap())],
         strip_prefix: false,
+        hold: None,
         front: None,
         epoch: Some(Arc::new(epoch(n))),
     })

@@ -8,6 +8,7 @@ mod port_range;
 mod pull;
 mod run;
 mod settings;
+mod strategy;
 mod volume;
 mod workers;
 
@@ -24,6 +25,7 @@ pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
 pub use self::settings::{HostAddress, Log, Restart, Settings};
+pub use self::strategy::Strategy;
 pub use self::volume::Volume;
 pub use self::workers::Worker;
 
@@ -31,6 +33,7 @@ use crate::app::App;
 use crate::command::Command;
 use crate::document::{self, Section};
 use crate::health::Health;
+use crate::hold;
 use crate::name::AppName;
 use crate::record::{Hooks, Limits};
 use crate::store::StoreConfig;
@@ -59,6 +62,8 @@ pub struct DeployFile {
     pub ready: Option<Command>,
     /// The timeouts of its releases.
     pub timeouts: Timeouts,
+    /// How one release takes the place of another.
+    pub strategy: Strategy,
     /// How long a deploy waits for what.
     pub limits: Limits,
     /// What of the operator's own is run, and when.
@@ -88,7 +93,7 @@ impl DeployFile {
             let (health, ready) = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
-            let limits = root.section("deploy").map_or_else(Limits::default, limits);
+            let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
             let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
             let store: Option<StoreConfig> = root.optional("store");
@@ -108,6 +113,7 @@ impl DeployFile {
                 health,
                 ready,
                 timeouts,
+                strategy,
                 limits,
                 hooks,
                 notify,
@@ -189,7 +195,17 @@ fn one_or_many<T>(read: OneOrMany<T>) -> Vec<T> {
     }
 }
 
-fn limits(mut section: Section<'_>) -> Limits {
+fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {
+    let strategy = section.or("strategy", Strategy::default());
+    let limits = limits(&mut section);
+    if limits.hold > hold::MAX_LASTS {
+        let most = crate::duration::show(hold::MAX_LASTS);
+        section.mistake("hold_timeout", &format!("requests wait for {most} at most"));
+    }
+    (strategy, limits)
+}
+
+fn limits(section: &mut Section<'_>) -> Limits {
     let defaults = Limits::default();
     let mut read = |key: &str, default: Duration| section.duration(key, default);
     Limits {
@@ -199,6 +215,7 @@ fn limits(mut section: Section<'_>) -> Limits {
         warm: read("warm", defaults.warm),
         lost: read("lost_after", defaults.lost),
         stop: read("stop_timeout", defaults.stop),
+        hold: read("hold_timeout", defaults.hold),
     }
 }
 

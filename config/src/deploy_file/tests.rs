@@ -25,6 +25,23 @@ fn the_smallest_useful_file_is_read_with_sound_defaults() {
     assert_eq!(file.run.port_range.to_string(), "20000-29999");
     assert_eq!(file.run.protocol, Protocol::Http1);
     assert_eq!(file.limits, Limits::default());
+    assert_eq!(file.strategy, Strategy::BlueGreen);
+}
+
+#[test]
+fn a_strategy_is_a_word_and_requests_do_not_wait_for_ever() {
+    let held = format!("{SAMPLE}[deploy]\nstrategy = \"hold\"\nhold_timeout = \"5m\"\n");
+    let file = DeployFile::parse(FILE_NAME, &held).unwrap();
+    assert_eq!(file.strategy, Strategy::Hold);
+    assert_eq!(file.limits.hold, std::time::Duration::from_mins(5));
+    for (from, to, word) in [
+        ("\"hold\"", "\"holt\"", "did you mean `hold`?"),
+        ("\"hold\"", "\"blue-green\"", "did you mean `blue_green`?"),
+        ("5m", "2h", "requests wait for 1h at most"),
+    ] {
+        let said = format!("{:?}", DeployFile::parse(FILE_NAME, &held.replace(from, to)));
+        assert!(said.contains(word), "{to}: {said}");
+    }
 }
 
 #[test]

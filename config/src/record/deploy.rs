@@ -13,7 +13,7 @@ use crate::token::Token;
 use crate::{Active, duration};
 
 /// How far a deploy has come, in what matters to whoever has to finish or undo it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Containers may run; no other key was changed.
@@ -105,6 +105,13 @@ pub struct Limits {
     /// Between the signals TERM and KILL when a container is stopped.
     #[serde(with = "duration")]
     pub stop: Duration,
+    /// For how long requests wait at most while no release serves; then they are refused.
+    #[serde(with = "duration", default = "hold")]
+    pub hold: Duration,
+}
+
+fn hold() -> Duration {
+    Duration::from_mins(1)
 }
 
 impl Default for Limits {
@@ -118,6 +125,7 @@ impl Default for Limits {
             warm: Duration::from_mins(10),
             lost: Duration::from_mins(15),
             stop: Duration::from_secs(10),
+            hold: hold(),
         }
     }
 }
@@ -150,6 +158,16 @@ impl Deploy {
     /// Whether it is not over: it runs, or was left half done.
     pub fn unfinished(&self) -> bool {
         self.stage != Stage::Warm
+    }
+
+    /// Whether it holds requests while it stops one release and starts the other.
+    pub fn holds(&self) -> bool {
+        self.plan.contains(&Step::Hold)
+    }
+
+    /// Whether `step` was begun.
+    pub fn has_begun(&self, step: Step) -> bool {
+        self.steps.iter().any(|time| time.step == step)
     }
 
     /// The steps of its plan that come after `step`.

@@ -12,6 +12,12 @@ use serde::{Deserialize, Serialize};
 pub enum Step {
     /// The image is on the engine, and known by its digest.
     Pull,
+    /// New requests wait in every known proxy.
+    Hold,
+    /// No known proxy has a request on the previous release.
+    Empty,
+    /// The previous release is stopped, to be started again if need be.
+    Stop,
     /// The operator's own `migrate` was run.
     Migrate,
     /// The containers run.
@@ -28,6 +34,8 @@ pub enum Step {
     Flip,
     /// Every live proxy says that it serves it.
     Acknowledge,
+    /// Requests that waited are let go.
+    Release,
     /// Its workers run, and those of the release before it do not.
     Workers,
     /// No live proxy has a request on the previous release.
@@ -41,6 +49,9 @@ impl Step {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pull => "pull",
+            Self::Hold => "hold",
+            Self::Empty => "empty",
+            Self::Stop => "stop",
             Self::Migrate => "migrate",
             Self::Start => "start",
             Self::Check => "check",
@@ -49,6 +60,7 @@ impl Step {
             Self::Verify => "verify",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
+            Self::Release => "release",
             Self::Workers => "workers",
             Self::Drain => "drain",
             Self::Retire => "retire",

@@ -1,21 +1,23 @@
 //! The flip, and the steps after it.
 
-use shunt_config::Active;
 use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
 use shunt_config::store::Txn;
+use shunt_config::{Active, Token};
 
 use super::announce::same_active;
 use super::exposure::Exposure;
+use super::hold::is_held;
 use super::plan::{Job, settings};
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::ack::Expected;
+use crate::announce::displace;
 use crate::flip::{Drained, Taken, acknowledged, drained, flip, join, leases};
 use crate::guard::Stop;
 use crate::report::Ended;
 use crate::retire::{Reaper, Retired};
-use crate::undo::as_previous;
+use crate::undo::{as_previous, is_previous};
 
 impl Run<'_> {
     pub(super) async fn flip(&mut self, job: &Job) -> Result<String, Trouble> {
@@ -70,7 +72,9 @@ impl Run<'_> {
             Taken::Applied { by, lost } => {
                 let change = |record: &mut Deploy| record.stage = Stage::Acknowledged;
                 self.journal.write(change, Txn::new()).await?;
-                self.flipped().await;
+                if !is_held(self.journal.record()) {
+                    self.flipped().await;
+                }
                 let missed = match lost.is_empty() {
                     true => String::new(),
                     false => format!("; not waited for, since lost: {}", join(&lost)),
@@ -117,16 +121,40 @@ impl Run<'_> {
     }
 
     pub(super) async fn retire(&mut self) -> Result<(Ended, String), Trouble> {
-        let Some(token) = self.journal.record().replaced.clone() else {
-            return Ok((Ended::Skipped, "nothing was in the slot before".to_owned()));
+        let replaced = self.journal.record().replaced.clone();
+        let tokens: Vec<_> = replaced.into_iter().chain(self.condemn_stopped().await?).collect();
+        let mut done = (Ended::Skipped, "nothing was in the slot before".to_owned());
+        for token in &tokens {
+            done = self.retire_one(token).await?;
+        }
+        Ok(done)
+    }
+
+    /// Takes a release that was stopped out of its slot: there is no going back to it. Its token.
+    pub(super) async fn condemn_stopped(&mut self) -> Result<Option<Token>, Trouble> {
+        let keys = self.journal.refresh().await?;
+        let record = self.journal.record();
+        let Some(previous) = record.previous.clone().filter(|_| record.holds()) else {
+            return Ok(None);
         };
+        let slot = AppKey::Slot(previous.slot);
+        let there = keys.slot(previous.slot).filter(|kept| is_previous(kept, &previous));
+        let idle = keys.active().is_some_and(|active| active.share(previous.slot) == 0);
+        let Some(kept) = there.filter(|_| idle) else { return Ok(None) };
+        let txn = Txn::new().when(keys.unchanged(&slot)).when(keys.unchanged(&AppKey::Active));
+        let txn = displace(txn, &keys, previous.slot)?.delete(slot.of(&self.app));
+        self.journal.write(|record| record.previous = None, txn).await?;
+        Ok(Some(kept.token.clone()))
+    }
+
+    async fn retire_one(&mut self, token: &Token) -> Result<(Ended, String), Trouble> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let limits = self.journal.record().limits;
         let reaper =
             Reaper { store: &self.store, held: self.journal.held(), limits, wait: true, report };
         let retired = tokio::select! {
-            retired = reaper.retire(&mut self.sight, &token, &mut tell) => retired?,
+            retired = reaper.retire(&mut self.sight, token, &mut tell) => retired?,
             stop = self.guard.stopped() => return Err(stop.into()),
         };
         let ended = match retired {

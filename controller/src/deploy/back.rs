@@ -4,10 +4,12 @@
 //! gone again from its beginning.
 
 use shunt_config::key::AppKey;
-use shunt_config::record::{Deploy, Stage};
+use shunt_config::record::{Deploy, Stage, Step};
 use shunt_config::store::Txn;
 use shunt_config::{Active, Token};
 
+use super::exposure::Exposure;
+use super::hold::is_held;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::announce::displace;
@@ -23,8 +25,18 @@ impl Run<'_> {
     /// Undoes what was begun: traffic, keys, containers. What cannot be removed yet is told.
     pub(super) async fn go_back(&mut self) -> Result<Option<String>, Trouble> {
         self.report.begin("put back", "traffic, keys and containers");
+        let held = is_held(self.journal.record());
+        let stopped = held && self.journal.record().has_begun(Step::Stop);
+        if stopped {
+            // Before anything else: who takes over from here has to go back as well.
+            self.retry(Self::mark_undoing).await?;
+            self.wake_others().await?;
+        }
         self.retry(Self::put_active_back).await?;
         self.retry(Self::put_slot_back).await?;
+        if held {
+            self.let_back(stopped).await?;
+        }
         self.remove_containers().await
     }
 
@@ -47,6 +59,29 @@ impl Run<'_> {
             }
         }
         Err(Stop::Superseded("the app's keys change all the time".to_owned()).into())
+    }
+
+    /// Lets requests through to the old release, once it serves if it was `stopped`.
+    async fn let_back(&mut self, stopped: bool) -> Result<(), Trouble> {
+        let keys = self.journal.refresh().await?;
+        if self.holds(&keys) {
+            // All the time nothing was sent to the new release.
+            self.exposure = Exposure::Hidden;
+        }
+        if stopped {
+            self.served_again().await?;
+            self.workers_follow().await;
+        }
+        if let Err(waits) = self.let_through().await? {
+            self.report.note(&format!("requests are not let through everywhere yet: {waits}"));
+        }
+        Ok(())
+    }
+
+    async fn mark_undoing(&mut self) -> Result<(), WriteError> {
+        self.journal.refresh().await?;
+        self.journal.write(|record| record.stage = Stage::Undoing, Txn::new()).await?;
+        Ok(())
     }
 
     async fn put_active_back(&mut self) -> Result<(), WriteError> {

@@ -92,7 +92,8 @@ impl Run<'_> {
 
 /// The record that stays while the previous release is warm; `None` if there is none.
 fn warm(record: &Deploy) -> Option<Deploy> {
-    record.previous.as_ref()?;
+    // What was stopped is not warm.
+    record.previous.as_ref().filter(|_| !record.holds())?;
     Some(Deploy {
         stage: Stage::Warm,
         warm_until: Some(later(Timestamp::now(), record.limits.warm)),

@@ -3,6 +3,7 @@
 use shunt_config::record::{Outcome, Stage};
 use shunt_config::{AppName, Slot};
 
+use super::hold::is_held;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
@@ -25,13 +26,16 @@ impl Run<'_> {
     async fn end_by(self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let Err(trouble) = done else { return self.close(Outcome::Done, None).await };
         let stage = self.journal.record().stage;
-        let harmless =
-            matches!(trouble, Trouble::Stop(Stop::Signal)) && stage == Stage::Acknowledged;
+        let harmless = matches!(trouble, Trouble::Stop(Stop::Signal))
+            && stage == Stage::Acknowledged
+            && !is_held(self.journal.record());
         let ended = if harmless { Ended::Skipped } else { Ended::Failed };
         self.report.end(ended, &trouble.failure(&self.journal.record().id).said);
         match (&trouble, stage) {
             (Trouble::Stop(Stop::LockLost), _) => self.abandon(trouble).await,
             (Trouble::Store(_), _) => self.leave(trouble).await,
+            // Whatever it is: nothing was sent to the new release, and nothing is sent to the old one.
+            _ if is_held(self.journal.record()) => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
             (_, Stage::Acknowledged) => Box::pin(self.after_acknowledge(trouble)).await,
             _ => Box::pin(self.take_back(trouble)).await,
@@ -71,7 +75,10 @@ impl Run<'_> {
             Trouble::Stop(_) => self.close(Outcome::Superseded, Some(said)).await.and(Err(failure)),
             Trouble::Workers(..) => {
                 let app = &self.app;
-                failure.hint = Some(format!("the flip stands; `shuntctl undo {app}` goes back"));
+                failure.hint = Some(match self.journal.record().holds() {
+                    true => "the flip stands, and the old release is stopped".to_owned(),
+                    false => format!("the flip stands; `shuntctl undo {app}` goes back"),
+                });
                 self.close(Outcome::Done, Some(said)).await.and(Err(failure))
             }
             _ => {
@@ -85,32 +92,44 @@ impl Run<'_> {
     /// Stops the release that was in the slot before: whatever became of the flip since, nothing
     /// goes back to that one. What has to stay is left to the next run.
     async fn retire_replaced(&mut self, wait: bool) {
+        let stopped = match self.condemn_stopped().await {
+            Ok(stopped) => stopped,
+            Err(trouble) => {
+                let failure = trouble.failure(&self.journal.record().id);
+                return self.report.note(&format!("the release that was stopped stays: {failure}"));
+            }
+        };
         let record = self.journal.record();
-        let Some(token) = record.replaced.clone() else { return };
-        let left = self.sight.keys.draining.get(&token).and_then(|kept| kept.ok()?.finish.as_ref());
-        if !wait && left.is_some() {
-            // Who has just stopped it, or looks for what is wrong, does not wait for it now.
-            return self.report.note("`finish` is left to the next run");
+        let replaced = record.replaced.clone().filter(|token| {
+            let left = self.sight.keys.draining.get(token).and_then(|kept| kept.ok()?.finish.as_ref());
+            let later = !wait && left.is_some();
+            if later {
+                // Who has just stopped it, or looks for what is wrong, does not wait for it now.
+                self.report.note("`finish` is left to the next run");
+            }
+            !later
+        });
+        for token in replaced.into_iter().chain(stopped) {
+            let reaper = Reaper {
+                store: &self.store,
+                held: self.journal.held(),
+                limits: record.limits,
+                wait,
+                report: self.report,
+            };
+            let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
+                Ok(retired) => retired.text(),
+                Err(failure) => failure.said,
+            };
+            self.report.note(&format!("the release that was in the slot before: {said}"));
         }
-        let reaper = Reaper {
-            store: &self.store,
-            held: self.journal.held(),
-            limits: record.limits,
-            wait,
-            report: self.report,
-        };
-        let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
-            Ok(retired) => retired.text(),
-            Err(failure) => failure.said,
-        };
-        self.report.note(&format!("the release that was in the slot before: {said}"));
     }
 
     /// Undoes what was begun, and ends as the trouble says.
     async fn take_back(mut self, trouble: Trouble) -> Result<(), Failure> {
-        let flipped = self.journal.record().stage == Stage::Flipped;
+        let flipped = matches!(self.journal.record().stage, Stage::Flipped | Stage::Acknowledged);
         let mut failure = trouble.failure(&self.journal.record().id);
-        if flipped && failure.exit != Exit::Unreachable {
+        if flipped && !matches!(failure.exit, Exit::Unreachable | Exit::Superseded) {
             failure.exit = Exit::Undone;
         }
         let outcome = match failure.exit {

@@ -7,6 +7,7 @@ mod check;
 mod close;
 mod end;
 mod exposure;
+mod hold;
 mod hooks;
 mod host;
 mod pause;
@@ -15,6 +16,7 @@ mod pull;
 mod recover;
 mod run;
 mod start;
+mod stop;
 mod trouble;
 mod workers;
 

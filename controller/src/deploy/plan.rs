@@ -1,6 +1,6 @@
 //! What a deploy is going to do, before it does anything.
 
-use shunt_config::deploy_file::{self, DeployFile, Host, Variable, Worker};
+use shunt_config::deploy_file::{self, DeployFile, Host, Strategy, Variable, Worker};
 use shunt_config::key::AppKey;
 use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
 use shunt_config::secret::Secret;
@@ -70,6 +70,9 @@ impl Plan {
             .active()
             .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
+        if job.file.strategy == Strategy::Hold {
+            can_hold(keys, previous.as_ref())?;
+        }
         let mut old = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
         let workers = !job.file.workers.is_empty() || old.any(|old| !old.workers.is_empty());
         let steps = steps(job, workers, previous.is_some(), keys.slot(slot).is_some());
@@ -108,26 +111,41 @@ impl Plan {
 }
 
 /// What is to be done, in order: with `workers` of the new release or of an old one, with a
-/// `previous` release to drain, and with one that is `replaced` in its slot, if there are.
+/// `previous` release, and with one that is `replaced` in its slot, if there are.
 fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> {
-    let hooks = &job.file.hooks;
-    [
-        (Step::Pull, true),
-        (Step::Migrate, hooks.migrate.is_some()),
-        (Step::Start, true),
-        (Step::Check, true),
-        (Step::Announce, true),
-        (Step::Prove, true),
-        (Step::Verify, !hooks.verify.is_empty()),
-        (Step::Flip, true),
-        (Step::Acknowledge, true),
-        (Step::Workers, workers),
-        (Step::Drain, previous),
-        (Step::Retire, replaced),
-    ]
-    .into_iter()
-    .filter_map(|(step, wanted)| wanted.then_some(step))
-    .collect()
+    let (hooks, strategy) = (&job.file.hooks, job.file.strategy);
+    let wanted = |step: &Step| match step {
+        Step::Hold | Step::Empty | Step::Stop | Step::Release | Step::Drain => previous,
+        Step::Migrate => hooks.migrate.is_some(),
+        Step::Verify => !hooks.verify.is_empty(),
+        Step::Workers => workers,
+        // What was stopped is gone for good then.
+        Step::Retire => replaced || (previous && strategy == Strategy::Hold),
+        _ => true,
+    };
+    strategy.steps().iter().copied().filter(wanted).collect()
+}
+
+/// An error unless requests can be held, and the old release be stopped.
+fn can_hold(keys: &AppKeys, previous: Option<&Previous>) -> Result<(), Failure> {
+    let app = &keys.name;
+    if keys.hold.is_some() {
+        let said = format!("`{app}` is held, or in maintenance, already");
+        let hint = format!(
+            "end that first: `shuntctl release {app}`, or `shuntctl maintenance {app} off`"
+        );
+        return Err(Failure::usage(said).hint(hint));
+    }
+    match previous {
+        Some(previous) if previous.deploy.is_none() => {
+            let said = format!(
+                "strategy `hold` has to stop what `{app}` runs in `{}`, and no deploy has started it",
+                previous.slot
+            );
+            Err(Failure::usage(said).hint("use strategy `blue_green`, or stop it by hand"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The slot that gets no requests.
@@ -196,8 +214,12 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
+        Step::Hold => "new requests, in every known proxy".to_owned(),
+        Step::Drain | Step::Empty => format!("requests on {old}"),
+        Step::Stop => old.to_owned(),
+        Step::Release => "requests that wait".to_owned(),
         Step::Workers => workers(&job.file.workers),
-        Step::Drain => format!("requests on {old}"),
+        Step::Retire if job.file.strategy == Strategy::Hold => old.to_owned(),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }
 }

@@ -100,6 +100,9 @@ impl<'a> Run<'a> {
 
     async fn step(&mut self, step: Step, job: Option<&Job>) -> Result<(Ended, String), Trouble> {
         let said = match (step, job) {
+            (Step::Hold, _) => self.hold().await?,
+            (Step::Empty, _) => self.empty().await?,
+            (Step::Stop, _) => self.stop().await?,
             (Step::Pull, Some(job)) => self.pull(job).await?,
             (Step::Migrate, Some(_)) => self.migrate().await?,
             (Step::Start, Some(job)) => self.start(job).await?,
@@ -109,6 +112,7 @@ impl<'a> Run<'a> {
             (Step::Verify, Some(_)) => self.verify().await?,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,
+            (Step::Release, _) => return self.release().await,
             (Step::Workers, _) => self.workers().await?,
             (Step::Drain, _) => return self.drain().await,
             (Step::Retire, _) => return self.retire().await,

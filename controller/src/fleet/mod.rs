@@ -143,6 +143,11 @@ impl Fleet {
         self.all().map(|(name, proxy)| (name.clone(), proxy.ack(expected))).collect()
     }
 
+    /// What each proxy says, as `judge` hears it.
+    pub fn said(&self, judge: impl Fn(Option<&AppStatus>) -> Ack) -> BTreeMap<ProxyName, Ack> {
+        self.all().map(|(name, proxy)| (name.clone(), proxy.says(&judge))).collect()
+    }
+
     /// Leases on `token`, a release of the app of `keys`, per live proxy that has not let go of it:
     /// `None` where it still sends new requests there, or has said nothing yet.
     pub fn holding(&self, keys: &AppKeys, token: &Token) -> BTreeMap<ProxyName, Option<u64>> {

@@ -42,9 +42,14 @@ impl Proxy {
         self.statuses().any(|status| !status.serving.is_empty())
     }
 
-    /// What it says to `expected`: the least of what its processes say.
+    /// What it says to `expected`.
     pub fn ack(&self, expected: &Expected) -> Ack {
-        let said = self.processes.values().map(|process| expected.judge(process.status.as_ref()));
+        self.says(|status| expected.judge(status))
+    }
+
+    /// The least of what its processes say, as `judge` hears it.
+    pub fn says(&self, judge: impl Fn(Option<&AppStatus>) -> Ack) -> Ack {
+        let said = self.processes.values().map(|process| judge(process.status.as_ref()));
         let rank = |ack: &Ack| match ack {
             Ack::Applied => 0,
             Ack::Waiting(_) => 1,

@@ -11,9 +11,11 @@ use crate::lock::held_by;
 use crate::report::{Paint, Report, plain, table};
 use crate::time::{age, show};
 
+mod hold;
 mod lines;
 mod problems;
 
+use hold::HoldLine;
 use lines::drain_lines;
 pub use lines::{DrainLine, ProxyLine, SlotLine};
 use problems::problems;
@@ -29,6 +31,8 @@ pub struct Summary {
     pub active: Option<String>,
     /// What is in the slots.
     pub slots: Vec<SlotLine>,
+    /// What stops its requests.
+    pub hold: Option<HoldLine>,
     /// What each proxy says.
     pub proxies: Vec<ProxyLine>,
     /// Who holds the lock.
@@ -63,6 +67,7 @@ impl Summary {
                 .into_iter()
                 .filter_map(|slot| SlotLine::new(keys, fleet, slot))
                 .collect(),
+            hold: HoldLine::new(keys, fleet),
             proxies: fleet.all().map(line).collect(),
             lock: keys.lock.as_ref().and_then(Kept::ok).cloned(),
             deploy: record,
@@ -82,6 +87,7 @@ impl Summary {
             self.hosts.join(" ")
         ));
         lines.extend(self.slots.iter().map(|slot| slot.text(&self.proxies)));
+        lines.extend(self.hold.as_ref().map(|hold| report.paint(&hold.text(), Paint::Bold)));
         lines.extend(self.draining.iter().map(DrainLine::text));
         if !self.proxies.is_empty() {
             let rows: Vec<_> = self.proxies.iter().map(ProxyLine::row).collect();

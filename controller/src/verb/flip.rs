@@ -13,7 +13,7 @@ use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::flip::{
-    Drained, Taken, acknowledged, drained, flip, join, leases, someone_serves, unlocked,
+    Drained, Taken, acknowledged, applied, drained, flip, join, leases, someone_serves, unlocked,
 };
 use crate::history::Open;
 use crate::report::{Ended, Report};
@@ -121,14 +121,7 @@ pub(crate) async fn wait_applied(
     let mut tell = |key: &str, text: &str| report.progress(key, text);
     match acknowledged(sight, expected, limit, &mut tell).await {
         Taken::Applied { by, lost } => {
-            let missed = match lost.is_empty() {
-                true => String::new(),
-                false => format!("; not waited for, since lost: {}", join(&lost)),
-            };
-            report.end(
-                Ended::Done,
-                &format!("by {by} prox{}{missed}", if by == 1 { "y" } else { "ies" }),
-            );
+            report.end(Ended::Done, &applied(by, &lost));
             Ok(())
         }
         Taken::Refused(why) => {

@@ -5,6 +5,7 @@ pub mod check;
 pub mod deploy;
 pub mod flip;
 pub mod history;
+pub mod hold;
 pub mod init;
 pub mod list;
 pub mod logs;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shunt_config::key::Key;
 use shunt_config::status::{
-    AppStatus, Fleet, Instance, Refusal, Serving, TargetState, TargetStatus,
+    AppStatus, Fleet, HoldState, HoldStatus, Instance, Refusal, Serving, TargetState, TargetStatus,
 };
 use shunt_config::store::{LEASE_TTL, Session, Store, Txn};
 use shunt_config::{AppName, ProxyName, Slot, Token};
@@ -101,6 +101,10 @@ pub(crate) fn obedient(keys: &AppKeys) -> AppStatus {
     let mut status = AppStatus {
         app: keys.app.as_ref().map(|kept| kept.token.clone()),
         active: keys.active.as_ref().map(|kept| kept.token.clone()),
+        hold: keys.hold.as_ref().and_then(|kept| {
+            let (token, mode, state) = (kept.token.clone(), kept.ok()?.mode, HoldState::Stops);
+            Some(HoldStatus { token, mode, state, waiting: 0, until: None, leases: [].into() })
+        }),
         ..AppStatus::default()
     };
     for slot in Slot::BOTH {

@@ -10,14 +10,17 @@ use tracing::{info, warn};
 
 use super::desired::Wanted;
 use super::drain::Drain;
+use super::holding::Holding;
 use super::live::{Checks, Live};
 use super::ownership;
 use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
-use crate::route::{Epoch, Front, Key, Line, Release, Share, Site};
+use crate::route::{Epoch, Front, Hall, Key, Line, Release, Share, Site, Stop};
 use crate::saved::SavedApp;
+
+mod held;
 
 /// What every app's work needs.
 #[derive(Clone, Debug)]
@@ -47,9 +50,12 @@ pub struct AppRun {
     name: AppName,
     state: State,
     verdict: Verdict,
+    holding: Holding,
     lives: Vec<Live>,
     /// Where its requests wait for a place on a target, whatever release serves.
     line: Arc<Line>,
+    /// Where they wait while it is held.
+    hall: Arc<Hall>,
     /// The site as published, and the settings it was made of.
     site: Option<(Arc<Site>, Token)>,
     /// Drains of this app.
@@ -65,8 +71,10 @@ impl AppRun {
             name,
             state: State::default(),
             verdict: Verdict::default(),
+            holding: Holding::default(),
             lives: Vec::new(),
             line: Arc::default(),
+            hall: Arc::default(),
             site: None,
             drain: Drain::default(),
             flips: Flips::default(),
@@ -77,6 +85,7 @@ impl AppRun {
     pub fn restored(name: AppName, saved: SavedApp, context: &Context) -> (Self, Option<Change>) {
         let mut app = Self::new(name);
         app.state = State::restored(saved.served, saved.refused);
+        app.holding = Holding::restored(saved.hold, Moment::now());
         if let Some(served) = app.state.served() {
             let releases = served.flip.iter().flat_map(|flip| &flip.releases);
             let settings = &served.settings.value;
@@ -113,6 +122,13 @@ impl AppRun {
         self.stop_probing_what_is_gone(wanted);
         self.tell(&verdict, before.as_ref());
         self.verdict = verdict;
+        self.holding.step(wanted, now);
+        self.change(context.threads)
+    }
+
+    /// Looks at the time alone, as long as the keys are not known. Returns what changes for requests.
+    pub fn pass(&mut self, now: Moment, context: &Context) -> Option<Change> {
+        self.holding.pass(now);
         self.change(context.threads)
     }
 
@@ -123,9 +139,10 @@ impl AppRun {
         live.take(report)
     }
 
-    /// Lets go of what is drained.
+    /// Lets go of what is drained, and of requests that wait for a hold which is over.
     pub fn settle(&mut self) {
         self.drain.settle(&self.lives);
+        self.open_hall();
     }
 
     /// The status as it is to be shown; `None` when there is nothing left to say.
@@ -157,6 +174,7 @@ impl AppRun {
             refused: refused.clone(),
             pending: pending.clone(),
             draining,
+            hold: self.hold_status(),
             targets,
             stale,
         })
@@ -175,7 +193,7 @@ impl AppRun {
     pub fn saved(&self) -> Option<SavedApp> {
         let served: Served = self.state.served()?.clone();
         let refused = self.state.given_up().map(|(goal, why)| (goal.clone(), why.to_owned()));
-        Some(SavedApp { served, refused })
+        Some(SavedApp { served, refused, hold: self.holding.saved() })
     }
 
     /// Its settings as served.
@@ -195,7 +213,7 @@ impl AppRun {
 
     /// When to look again even if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        self.verdict.deadline
+        [self.verdict.deadline, self.holding.deadline()].into_iter().flatten().min()
     }
 
     /// Whether a target still waits for its first answer.
@@ -250,26 +268,37 @@ impl AppRun {
         let Some(served) = self.state.served() else {
             return self.site.take().map(|_| Change::Remove(self.name.clone()));
         };
-        let epoch = self.epoch_now(threads);
+        let hold = self.hold_now();
+        let present = self.site.as_ref().and_then(|(site, _)| site.hold.as_ref());
+        let same_hold = same(present, hold.as_ref());
+        // With the epoch closes the way that requests may be on that have not seen the hold yet.
+        let fresh = hold.is_some() && !same_hold;
+        let epoch = self.epoch_now(threads, fresh);
         if let Some((site, settings)) = &self.site
             && *settings == served.settings.token
+            && same_hold
             && same(site.epoch.as_ref(), epoch.as_ref())
         {
             return None;
+        }
+        if hold.as_ref().is_some_and(|hold| hold.stop == Stop::Wait) {
+            self.hall.shut();
         }
         let site = Arc::new(Site {
             app: self.name.clone(),
             routes: ownership::routes(&served.settings.value),
             strip_prefix: served.settings.value.strip_prefix,
             front: Front::of(&served.settings.value),
+            hold,
             epoch,
         });
         self.site = Some((Arc::clone(&site), served.settings.token.clone()));
         Some(Change::Put(site))
     }
 
-    /// The present epoch if its shares are still right, otherwise a new one.
-    fn epoch_now(&self, threads: usize) -> Option<Arc<Epoch>> {
+    /// The present epoch if its shares are still right, otherwise a new one, or if a `fresh` one is
+    /// wanted.
+    fn epoch_now(&self, threads: usize, fresh: bool) -> Option<Arc<Epoch>> {
         let flip = self.state.flip()?;
         let share = |(slot, put): &(Slot, Put<_>)| {
             let live = self.lives.iter().find(|live| *live.token() == put.token)?;
@@ -281,7 +310,9 @@ impl AppRun {
             Arc::ptr_eq(&a.release, &b.release) && a.percent == b.percent
         };
         let present = self.epoch().filter(|epoch| {
-            epoch.shares().len() == shares.len() && epoch.shares().iter().zip(&shares).all(equal)
+            !fresh
+                && epoch.shares().len() == shares.len()
+                && epoch.shares().iter().zip(&shares).all(equal)
         });
         let new = || (!shares.is_empty()).then(|| Arc::new(Epoch::new(shares.clone(), threads)));
         present.cloned().or_else(new)
@@ -315,7 +346,7 @@ impl AppRun {
     }
 }
 
-fn same(a: Option<&Arc<Epoch>>, b: Option<&Arc<Epoch>>) -> bool {
+fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         (None, None) => true,

@@ -9,6 +9,7 @@
 //! - [`desired`]: the keys, parsed
 //! - [`ownership`]: which app a host belongs to
 //! - [`served`], [`serving`]: what an app serves; its state machine, pure
+//! - [`holding`]: what of its `hold` is in effect, pure
 //! - [`live`]: one announcement under probes
 //! - [`app`]: one app as it runs
 //! - [`drain`]: what requests may still be on
@@ -19,6 +20,7 @@
 pub mod app;
 pub mod desired;
 pub mod drain;
+pub mod holding;
 pub mod intake;
 pub mod live;
 pub mod overview;

@@ -11,7 +11,7 @@ use shunt_config::{App, AppName, Slot};
 use super::app::Flips;
 use super::drain::Gone;
 use crate::metrics::{Meters, Totals};
-use crate::route::{Epoch, Line, Release};
+use crate::route::{Epoch, Hall, Line, Release};
 
 /// The control plane at one moment. Cloning it is cheap, whatever the number of apps.
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ pub struct AppView {
     pub epochs: Vec<Arc<Epoch>>,
     /// Its flips.
     pub flips: Flips,
+    /// Where its requests wait while it is held.
+    pub hall: Arc<Hall>,
 }
 
 impl AppView {
@@ -87,10 +89,10 @@ impl AppView {
     /// Whether there is nothing to say of it but that it serves: it has had no request and no flip but
     /// its first, nothing of it is refused or pending, and all its targets pass.
     pub fn is_quiet(&self) -> bool {
-        let AppStatus { refused, pending, targets, .. } = &*self.status;
+        let AppStatus { refused, pending, targets, hold, .. } = &*self.status;
         let Flips { applied, refused: none } = self.flips;
         let healthy = |target: &TargetStatus| target.state == TargetState::Healthy;
-        (applied <= 1 && none == 0 && refused.is_empty() && pending.is_none())
+        (applied <= 1 && none == 0 && refused.is_empty() && pending.is_none() && hold.is_none())
             && targets.iter().all(healthy)
             && !Slot::BOTH.into_iter().any(|slot| self.is_used(slot))
     }

@@ -242,12 +242,10 @@ impl State {
                 None => {}
             }
         }
-        if let Some(hold) = hold {
-            let said = match &hold.read {
-                Ok(_) => "`hold` is not supported by this version".to_owned(),
-                Err(mistake) => mistake.to_string(),
-            };
-            verdict.refuse(app, AppKey::Hold, Some(&hold.token), said);
+        if let Some(hold) = hold
+            && let Err(mistake) = &hold.read
+        {
+            verdict.refuse(app, AppKey::Hold, Some(&hold.token), mistake.to_string());
         }
         for (key, (token, mistake)) in unknown {
             let (key, token) = (key.clone(), Some(token.clone()));

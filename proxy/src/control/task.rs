@@ -60,6 +60,8 @@ pub struct Control {
     pub(super) draining: BTreeSet<AppName>,
     /// Apps with a target that waits for its first check.
     pub(super) unseen: BTreeSet<AppName>,
+    /// Apps that are held, or whose requests that waited are let go.
+    pub(super) held: BTreeSet<AppName>,
     reports: mpsc::Receiver<Report>,
     ended: FuturesUnordered<BoxFuture<'static, (AppName, Arc<Epoch>)>>,
     updates: mpsc::UnboundedSender<Update>,
@@ -93,6 +95,7 @@ impl Control {
             deadlines: BTreeSet::new(),
             draining: BTreeSet::new(),
             unseen: BTreeSet::new(),
+            held: BTreeSet::new(),
             reports,
             ended: FuturesUnordered::new(),
             updates,
@@ -117,7 +120,7 @@ impl Control {
     /// Runs until it is dropped. `watch` is on [`shunt_config::key::APPS`].
     pub async fn run(mut self, mut watch: Watch) {
         let mut counts = interval(COUNTS);
-        // It rests while nothing drains, and owes no tick for that time.
+        // It rests while nothing drains and nothing is held, and owes no tick for that time.
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reports = Vec::new();
         loop {
@@ -132,7 +135,7 @@ impl Control {
                     self.take_reports(reports.drain(..));
                 }
                 Some((app, epoch)) = self.ended.next(), if drains => self.lease_ended(app, epoch),
-                _ = counts.tick(), if drains => self.tell_counts(),
+                _ = counts.tick(), if drains || !self.held.is_empty() => self.tell_counts(),
                 () = sleep_until(next_look.unwrap_or_else(tokio::time::Instant::now)),
                     if next_look.is_some() => self.look_at_due(),
                 Ok(()) = self.config.changed() => {
@@ -239,7 +242,11 @@ impl Control {
     /// live together.
     fn recompute(&mut self, mut apps: BTreeSet<AppName>, now: Moment) {
         if !self.intake.is_read() {
-            // The keys are not known yet, so nothing can be concluded from their absence.
+            // The keys are not known yet, so nothing can be concluded from their absence. But a hold
+            // from the snapshot ends in its time.
+            let pass = |name| self.apps.get_mut(name)?.pass(now, &self.context);
+            let changes = apps.iter().filter_map(pass).collect();
+            self.publish(changes);
             self.tell(&Vec::from_iter(apps));
             return;
         }
@@ -308,7 +315,8 @@ impl Control {
     }
 
     fn tell_counts(&mut self) {
-        self.tell(&Vec::from_iter(self.draining.clone()));
+        let counted: BTreeSet<AppName> = self.draining.union(&self.held).cloned().collect();
+        self.tell(&Vec::from_iter(counted));
         self.show();
     }
 

@@ -40,6 +40,10 @@ impl Control {
                 true => self.unseen.insert(name.clone()),
                 false => self.unseen.remove(name),
             };
+            match app.is_held() {
+                true => self.held.insert(name.clone()),
+                false => self.held.remove(name),
+            };
             let save = (told.saved != saved).then(|| saved.clone());
             told.saved = saved;
             if save.is_some() || !alike(told.status.as_deref(), status.as_deref()) {
@@ -69,6 +73,7 @@ impl Control {
             if app.drain.is_empty() {
                 self.apps.remove(name);
                 self.told.remove(name);
+                self.held.remove(name);
             }
             self.view.apps.remove(name);
             return;
@@ -88,6 +93,7 @@ impl Control {
             gone: app.drain.gone().clone(),
             epochs: app.epoch().into_iter().chain(app.drain.replaced()).cloned().collect(),
             flips: app.flips,
+            hall: Arc::clone(app.hall()),
         };
         self.view.apps.insert(name.clone(), Arc::new(view));
     }

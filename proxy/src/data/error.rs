@@ -2,12 +2,14 @@
 //! what metrics call it.
 
 use std::io;
+use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode};
 
 use super::upstream::Break;
 use crate::codec::Malformed;
 use crate::metrics::meters::Fault;
+use crate::route::Hold;
 
 /// Why a request is not answered by its app.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,12 @@ pub(super) enum ProxyError {
         /// Seconds after which trying again makes sense.
         retry_after: u64,
     },
+    /// The app is held, and as many requests wait as may, or the time to wait is over.
+    #[error("the app is held")]
+    Held(Arc<Hold>),
+    /// The app is in maintenance.
+    #[error("the app is in maintenance")]
+    Maintenance(Arc<Hold>),
     /// There is no descriptor for one more connection to a target.
     #[error("no room for one more connection to a target")]
     NoRoom,
@@ -125,9 +133,12 @@ impl ProxyError {
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownHost => StatusCode::NOT_FOUND,
-            Self::Stopping | Self::NoRelease | Self::NoRoom | Self::Busy { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Stopping
+            | Self::NoRelease
+            | Self::NoRoom
+            | Self::Busy { .. }
+            | Self::Held(_)
+            | Self::Maintenance(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
@@ -163,13 +174,17 @@ impl ProxyError {
             | Self::UnknownHost
             | Self::NoRelease
             | Self::NoRoom
-            | Self::Busy { .. } => None,
+            | Self::Busy { .. }
+            | Self::Held(_)
+            | Self::Maintenance(_) => None,
         }
     }
 
     /// What the client is told: enough to know whose fault it is, nothing of the machines behind.
-    pub(super) fn public(&self) -> &'static str {
+    pub(super) fn public(&self) -> &str {
         match self {
+            Self::Held(hold) => hold.message().unwrap_or("the app is not available just now"),
+            Self::Maintenance(hold) => hold.message().unwrap_or("the app is in maintenance"),
             Self::BadRequest(what) => what,
             Self::Forbidden => "this address is not served here",
             Self::Redirect(_) => "it is elsewhere",
@@ -219,6 +234,8 @@ impl ProxyError {
             }
             Self::ResponseTimeout { .. } => Fault::ResponseTimeout.as_str(),
             Self::Busy { .. } => "busy",
+            Self::Held(_) => "held",
+            Self::Maintenance(_) => "maintenance",
         }
     }
 
@@ -226,6 +243,7 @@ impl ProxyError {
     pub(super) fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Busy { retry_after } => Some(*retry_after),
+            Self::Held(hold) | Self::Maintenance(hold) => Some(hold.retry_after()),
             // One request that ends is enough.
             Self::NoRoom => Some(1),
             _ => None,

@@ -86,6 +86,11 @@ impl Exchange {
         self.lease.release()
     }
 
+    /// Whether new requests no longer come to its release.
+    pub(super) fn is_left(&self) -> bool {
+        self.lease.is_left()
+    }
+
     /// How far the request body has come.
     pub(super) fn sending(&self) -> Sending {
         self.sending.get()

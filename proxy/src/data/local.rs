@@ -23,8 +23,8 @@ use crate::descriptors;
 use crate::metrics::ProcessMeters;
 use crate::metrics::process::Cut;
 use crate::pages::Pages;
-use crate::route::Epoch;
 use crate::route::router::View;
+use crate::route::{Epoch, Hold, Stop};
 
 /// A data thread's own state.
 #[derive(Debug)]
@@ -78,6 +78,11 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    /// Whether new requests no longer come to the release, and it was claimed before that.
+    pub(super) fn is_left(&self) -> bool {
+        self.epoch.epoch.is_closed() && !self.release().release.is_admitted()
+    }
+
     /// The release claimed.
     pub(super) fn release(&self) -> &Rc<LocalRelease> {
         &self.epoch.releases[self.share]
@@ -130,6 +135,11 @@ impl Local {
             let found = found.ok_or_else(|| unrouted(ProxyError::UnknownHost))?;
             let stopped = |error| asker.stopped(&found.site.app, error);
             asker.passes(found.site.front.as_ref()).map_err(stopped)?;
+            let concerns = |hold: &&Arc<Hold>| hold.concerns(asker.client.address);
+            if let Some(hold) = found.site.hold.as_ref().filter(concerns) {
+                asker.seen.borrow_mut().app = Some(found.site.app.clone());
+                return held(hold);
+            }
             let epoch = found.site.epoch.as_ref();
             let epoch = epoch.ok_or_else(|| stopped(unrouted(ProxyError::NoRelease)))?;
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
@@ -147,6 +157,12 @@ impl Local {
             // The lease ends here: who waits has no claim on anything.
             return Ok(Asked::Full(Rc::clone(local)));
         }
+    }
+
+    /// Waits until half of the time is over that the thread has until it ends.
+    pub(super) async fn left_long_ago(&self) {
+        self.left().await;
+        tokio::time::sleep(self.leaving.get().unwrap_or_default() / 2).await;
     }
 
     fn lease(&self, epoch: &Arc<Epoch>, headers: &HeaderMap) -> Option<Lease> {
@@ -230,6 +246,21 @@ impl Local {
         if now.since(self.complained.get()).as_millis() >= 1000 || now == Moment::default() {
             self.complained.set(now);
             log();
+        }
+    }
+}
+
+/// What becomes of a request that `hold` stops.
+fn held(hold: &Arc<Hold>) -> Result<Asked, ProxyError> {
+    match hold.stop {
+        Stop::Wait => Ok(Asked::Held(Arc::clone(hold))),
+        Stop::Refuse => {
+            hold.hall.refused_late();
+            Err(ProxyError::Held(Arc::clone(hold)))
+        }
+        Stop::Maintenance => {
+            hold.hall.refused_in_maintenance();
+            Err(ProxyError::Maintenance(Arc::clone(hold)))
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn error(error: &ProxyError, trail: &Trail, peer: &Peer) -> Response<
 fn page(error: &ProxyError, trail: &Trail, peer: &Peer) -> Response<Bytes> {
     let told = Told {
         status: error.status(),
-        maintenance: false,
+        maintenance: matches!(error, ProxyError::Maintenance(_)),
         message: error.public(),
         app: trail.app(),
         request_id: trail.id.as_ref(),

@@ -66,10 +66,9 @@ impl Tunnels {
     pub(super) fn tick(&self, local: &Local, leaving: Option<Duration>) {
         let now = local.clock.now();
         for (_, tunnel) in self.0.borrow().iter() {
-            let release = &tunnel.exchange.release().release;
             let within = match leaving {
                 Some(grace) => Some(grace.mul_f32(0.5)),
-                None => (!release.is_admitted()).then_some(release.limits.drain),
+                None => tunnel.exchange.is_left().then(|| tunnel.drain()),
             };
             tunnel.leave_within(within);
             if tunnel.leaves.get().is_some_and(|(ask, _)| now >= ask) {
@@ -81,6 +80,11 @@ impl Tunnels {
 }
 
 impl Tunnel {
+    /// How long its release is given to let go of it.
+    fn drain(&self) -> Duration {
+        self.exchange.release().release.limits.drain
+    }
+
     /// Is to end within `within`, or is not any more: an undo has brought its release back.
     fn leave_within(&self, within: Option<Duration>) {
         match (within, self.leaves.get()) {

@@ -70,6 +70,24 @@ pub(super) static QUEUE_REFUSALS: Family = Family::counter(
     &["app", "reason"],
     "Requests answered with 503 because the queue was full, or the wait too long (`timeout`).",
 );
+pub(super) static HOLD: Family = Family::gauge(
+    "shunt_hold",
+    &["app", "mode"],
+    "1 while the app is held or in maintenance, 0 once its time is over and requests go through.",
+);
+pub(super) static HELD: Family =
+    Family::gauge("shunt_held_requests", APP, "Requests that wait because the app is held.");
+pub(super) static HELD_RELEASED: Family = Family::counter(
+    "shunt_held_requests_released_total",
+    APP,
+    "Requests that waited because the app was held, and were sent on.",
+);
+pub(super) static HELD_REFUSALS: Family = Family::counter(
+    "shunt_hold_refusals_total",
+    &["app", "reason"],
+    "Requests answered with 503: too many waited (`full`), the time of the hold was over (`expired`), \
+     or the app is in maintenance.",
+);
 pub(super) static SERVING: Family =
     Family::gauge("shunt_serving", SLOT, "Share of new requests that go to the slot, 0 to 1.");
 pub(super) static RELEASE: Family = Family::gauge(
@@ -185,7 +203,7 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static COLLECTED: [&Family; 29] = [
+pub(super) static COLLECTED: [&Family; 33] = [
     &APPS,
     &TARGETS,
     &CUT,
@@ -199,6 +217,10 @@ pub(super) static COLLECTED: [&Family; 29] = [
     &TARGET_EJECTIONS,
     &QUEUED,
     &QUEUE_REFUSALS,
+    &HOLD,
+    &HELD,
+    &HELD_RELEASED,
+    &HELD_REFUSALS,
     &PENDING,
     &REFUSED,
     &CONNECTED,

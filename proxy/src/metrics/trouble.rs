@@ -1,7 +1,7 @@
 //! The series that few apps have at a time, and the sums over all apps.
 
 use prometheus::proto::MetricFamily;
-use shunt_config::status::TargetState;
+use shunt_config::status::{HoldState, TargetState};
 use shunt_config::{AppName, Slot};
 
 use super::catalog as of;
@@ -23,6 +23,10 @@ pub(super) struct Trouble {
     ejections: Series,
     queued: Series,
     queue_refusals: Series,
+    hold: Series,
+    held: Series,
+    held_released: Series,
+    held_refusals: Series,
     pending: Series,
     refused: Series,
 }
@@ -40,6 +44,10 @@ impl Trouble {
             ejections: Series::of(&of::TARGET_EJECTIONS),
             queued: Series::of(&of::QUEUED),
             queue_refusals: Series::of(&of::QUEUE_REFUSALS),
+            hold: Series::of(&of::HOLD),
+            held: Series::of(&of::HELD),
+            held_released: Series::of(&of::HELD_RELEASED),
+            held_refusals: Series::of(&of::HELD_REFUSALS),
             pending: Series::of(&of::PENDING),
             refused: Series::of(&of::REFUSED),
         };
@@ -81,6 +89,7 @@ impl Trouble {
             self.queue_refusals.add(&[name, "full"], float(line.turned_away()));
             self.queue_refusals.add(&[name, "timeout"], float(line.gave_up()));
         }
+        self.holds(name, app);
         if app.status.pending.is_some() {
             self.pending.add(&[name], 1.0);
         }
@@ -100,6 +109,29 @@ impl Trouble {
         }
         for (end, count) in End::ALL.iter().zip(totals.tunnels).filter(|(_, n)| *n > 0) {
             self.tunnels.add(&[name, slot, end.as_str()], float(count));
+        }
+    }
+
+    /// Nothing for an app that never was held.
+    fn holds(&mut self, name: &str, app: &AppView) {
+        if let Some(hold) = &app.status.hold {
+            let on = matches!(hold.state, HoldState::Stops | HoldState::Refuses);
+            self.hold.add(&[name, &hold.mode.to_string()], f64::from(u8::from(on)));
+        }
+        let hall = &app.hall;
+        let refused = [
+            ("full", hall.turned_away()),
+            ("expired", hall.expired()),
+            ("maintenance", hall.in_maintenance()),
+        ];
+        let counted = hall.let_go() + refused.iter().map(|(_, count)| count).sum::<u64>();
+        if app.status.hold.is_none() && hall.waiting() == 0 && counted == 0 {
+            return;
+        }
+        self.held.add(&[name], f64::from(hall.waiting()));
+        self.held_released.add(&[name], float(hall.let_go()));
+        for (reason, count) in refused {
+            self.held_refusals.add(&[name, reason], float(count));
         }
     }
 
@@ -125,6 +157,10 @@ impl Trouble {
             self.ejections,
             self.queued,
             self.queue_refusals,
+            self.hold,
+            self.held,
+            self.held_released,
+            self.held_refusals,
             self.pending,
             self.refused,
         ]

@@ -7,6 +7,7 @@
 //! - [`spread`]: how requests are spread over targets
 //! - [`mark`]: the cookies that keep a visitor with a target or slot
 //! - [`line`](mod@line): where requests wait while every target has as many as it may
+//! - [`hold`], [`hall`]: what stops an app's requests, and where they wait meanwhile
 //! - [`release`]: one announcement as the data plane sees it
 //! - [`epoch`]: one app's releases and shares between two changes, with the leases claimed on it
 //! - [`front`]: who may pass to an app, where to, and what is changed on the way
@@ -16,6 +17,8 @@
 mod conduct;
 pub mod epoch;
 pub mod front;
+pub mod hall;
+pub mod hold;
 pub mod line;
 pub mod mark;
 mod moment;
@@ -27,6 +30,8 @@ pub mod target;
 
 pub use epoch::{Epoch, Share};
 pub use front::Front;
+pub use hall::Hall;
+pub use hold::{Hold, Stop};
 pub use line::Line;
 pub use mark::{Key, cookies};
 pub use release::Release;

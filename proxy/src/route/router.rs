@@ -78,7 +78,9 @@ impl Router {
                 (!goes_on.is_some_and(|now| Arc::ptr_eq(now, epoch))).then(|| Arc::clone(epoch))
             })
             .collect();
-        let open = |app: &AppName| table.site(app)?.epoch.clone();
+        // What is held may be asked by some all the same, and its tunnels are asked to end.
+        let free = |app: &AppName| table.site(app).filter(|site| site.hold.is_none());
+        let open = |app: &AppName| free(app)?.epoch.clone();
         let opened: Vec<_> = apps.iter().filter_map(open).collect();
         self.table.store(Arc::new(table));
         for epoch in &closing {

@@ -9,6 +9,7 @@ use shunt_config::app::{HostPattern, PathPrefix};
 
 use super::epoch::Epoch;
 use super::front::Front;
+use super::hold::Hold;
 
 type Map<K, V> = imbl::GenericHashMap<K, V, FxBuildHasher, imbl::shared_ptr::DefaultSharedPtr>;
 
@@ -23,6 +24,8 @@ pub struct Site {
     pub strip_prefix: bool,
     /// What stands in front of it, if anything does.
     pub front: Option<Arc<Front>>,
+    /// What stops its requests, if anything does.
+    pub hold: Option<Arc<Hold>>,
     /// Its releases; `None` while nothing has been proved yet (503).
     pub epoch: Option<Arc<Epoch>>,
 }
@@ -144,6 +147,7 @@ mod tests {
             routes: routes.iter().map(route).collect(),
             strip_prefix: false,
             front: None,
+            hold: None,
             epoch: None,
         })
     }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shunt_config::{AppName, ProxyName};
 
+use crate::control::holding::SavedHold;
 use crate::control::served::{Goal, Served};
 
 /// Changes when an older program could misread a file.
@@ -24,6 +25,9 @@ pub struct SavedApp {
     pub served: Served,
     /// The flip that was refused for want of proof, and why: a restart must not apply it after all.
     pub refused: Option<(Goal, String)>,
+    /// What stops its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<SavedHold>,
 }
 
 /// What is saved of the whole.
@@ -257,7 +261,7 @@ mod tests {
         let release = put("g", Release::parse(b"10.0.0.1:1").unwrap());
         let active = put("f", Active::all(Slot::Green));
         let flip = Some(Flip { active, releases: vec![(Slot::Green, release)] });
-        SavedApp { served: Served { settings, flip }, refused: None }
+        SavedApp { served: Served { settings, flip }, refused: None, hold: None }
     }
 
     fn open(path: &Path, proxy: &str) -> StateDir {

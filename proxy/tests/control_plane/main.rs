@@ -11,6 +11,7 @@ mod checks;
 mod descriptors;
 mod files;
 mod front;
+mod hold;
 mod hosts;
 mod process;
 mod session;

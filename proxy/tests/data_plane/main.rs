@@ -19,6 +19,7 @@ mod errors;
 mod expect;
 mod extended;
 mod forwarding;
+mod hold;
 mod http2;
 mod line;
 mod rest;

@@ -10,7 +10,7 @@ use shunt_config::{App, AppName, Release as Spec, Slot, Timeouts};
 use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig, Room};
 use shunt_proxy::metrics::Meters;
 use shunt_proxy::route::router::Change;
-use shunt_proxy::route::{Epoch, Key, Line, Release, Router, Share, Site, Spread};
+use shunt_proxy::route::{Epoch, Hall, Hold, Key, Line, Release, Router, Share, Site, Spread};
 
 use crate::client::{self, within};
 
@@ -24,6 +24,8 @@ pub(crate) struct Proxy {
     pub(crate) plane: Plane,
     /// Where requests of `web` wait.
     pub(crate) line: Arc<Line>,
+    /// Where they wait while `web` is held.
+    pub(crate) hall: Arc<Hall>,
     limits: Limits,
 }
 
@@ -62,7 +64,7 @@ impl Proxy {
             health: None,
         };
         let plane = Plane::start(config, &router).unwrap();
-        Self { address, router, plane, line: Arc::default(), limits }
+        Self { address, router, plane, line: Arc::default(), hall: Arc::default(), limits }
     }
 
     /// A proxy whose app `web` is served by `targets`.
@@ -123,8 +125,25 @@ impl Proxy {
 
     /// Sends all new requests to `release`; returns the epoch that this closed.
     pub(crate) fn flip(&self, release: &Arc<Release>) -> Option<Arc<Epoch>> {
+        self.put(Some(self.epoch(release)), None)
+    }
+
+    /// An epoch of which all requests go to `release`.
+    #[expect(clippy::unused_self, reason = "it reads like its neighbours")]
+    pub(crate) fn epoch(&self, release: &Arc<Release>) -> Arc<Epoch> {
         let share = Share { release: Arc::clone(release), percent: 100 };
-        self.publish(Some(Arc::new(Epoch::new(vec![share], THREADS))), "*", "/", false)
+        Arc::new(Epoch::new(vec![share], THREADS))
+    }
+
+    /// Puts app `web` live under every host, stopped by `hold`.
+    pub(crate) fn put(
+        &self,
+        epoch: Option<Arc<Epoch>>,
+        hold: Option<Arc<Hold>>,
+    ) -> Option<Arc<Epoch>> {
+        let routes = vec![("*".parse().unwrap(), "/".parse().unwrap())];
+        let site = Site { app: app(), routes, strip_prefix: false, front: None, hold, epoch };
+        self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 
     /// Puts app `web` live under one route.
@@ -136,7 +155,7 @@ impl Proxy {
         strip_prefix: bool,
     ) -> Option<Arc<Epoch>> {
         let routes = vec![(host.parse().unwrap(), prefix.parse().unwrap())];
-        let site = Site { app: app(), routes, strip_prefix, front: None, epoch };
+        let site = Site { app: app(), routes, strip_prefix, front: None, hold: None, epoch };
         self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 

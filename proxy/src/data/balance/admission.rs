@@ -17,7 +17,7 @@ use super::super::forwarded::Client;
 use super::super::local::{Local, Way};
 use super::super::met::LocalRelease;
 use super::super::request::pass;
-use crate::route::Front;
+use crate::route::{Front, Hold};
 
 /// A request that asks for a release.
 #[derive(Debug)]
@@ -66,15 +66,18 @@ pub(in crate::data) enum Asked {
     Way(Way),
     /// Every target of this release has as many requests as it may, or others wait already.
     Full(Rc<LocalRelease>),
+    /// The app is held.
+    Held(Arc<Hold>),
 }
 
 impl Local {
     /// Finds the app that `asker` is for and claims a release of it, with a place on a target. If
-    /// every target has as many requests as it may, it waits in line, up to the app's limits.
+    /// every target has as many requests as it may, it waits in line, up to the app's limits; while
+    /// the app is held, in its hall.
     ///
     /// # Cancel safety
     ///
-    /// Cancelling leaves the line.
+    /// Cancelling leaves line and hall.
     pub(in crate::data) async fn admit(
         &self,
         asker: &Asker<'_>,
@@ -83,7 +86,7 @@ impl Local {
         match self.ask(asker, false)? {
             Asked::Way(way) => Ok(way),
             // Rare, and large: it must not make every request's future larger.
-            Asked::Full(release) => Box::pin(self.wait(asker, deadline, &release)).await,
+            waits => Box::pin(self.wait(asker, deadline, waits)).await,
         }
     }
 
@@ -91,8 +94,28 @@ impl Local {
         &self,
         asker: &Asker<'_>,
         deadline: &Deadline,
-        local: &Rc<LocalRelease>,
+        mut found: Asked,
     ) -> Result<Way, ProxyError> {
+        loop {
+            found = match found {
+                Asked::Way(way) => return Ok(way),
+                Asked::Full(release) => {
+                    let length = release.release.spread.queue.length;
+                    self.in_line(asker, deadline, &release, length).await?
+                }
+                Asked::Held(hold) => return self.in_hall(asker, deadline, &hold).await,
+            }
+        }
+    }
+
+    /// Waits for a place on a target of `local`, if fewer than `length` do already.
+    async fn in_line(
+        &self,
+        asker: &Asker<'_>,
+        deadline: &Deadline,
+        local: &Rc<LocalRelease>,
+        length: u32,
+    ) -> Result<Asked, ProxyError> {
         let (release, queue) = (&local.release, local.release.spread.queue);
         let busy = || {
             asker.seen.borrow_mut().release = Some(Rc::clone(local));
@@ -100,15 +123,16 @@ impl Local {
             cell.answered(503, asker.began.elapsed());
             ProxyError::Busy { retry_after: queue.timeout.as_secs().max(1) }
         };
-        let waiting = release.line.join(queue.length).ok_or_else(busy)?;
+        let waiting = release.line.join(length).ok_or_else(busy)?;
         let turn = async {
             let _first = waiting.first().await;
             loop {
                 // Before the look, so that nothing that happens after it is missed.
                 let mut freed = pin!(waiting.freed());
                 freed.as_mut().enable();
-                if let Asked::Way(way) = self.ask(asker, true)? {
-                    return Ok(way);
+                match self.ask(asker, true)? {
+                    Asked::Full(_) => {}
+                    done => return Ok(done),
                 }
                 // A target that is proved again, or let in again, tells nobody; so it looks by
                 // itself, too. Only who is first in line does.
@@ -119,5 +143,38 @@ impl Local {
             waiting.gave_up();
             Err(busy())
         })
+    }
+
+    /// Waits until `hold` is over, and until its turn has come. Who comes out of the hall and finds
+    /// every target full waits as the only one of them, and the others wait for it.
+    async fn in_hall(
+        &self,
+        asker: &Asker<'_>,
+        deadline: &Deadline,
+        hold: &Arc<Hold>,
+    ) -> Result<Way, ProxyError> {
+        let hall = &hold.hall;
+        let waiting = hall.join(hold.length()).ok_or_else(|| ProxyError::Held(Arc::clone(hold)))?;
+        let turn = async {
+            let _first = waiting.first().await;
+            loop {
+                // It is the control plane that sees to it that a hold ends.
+                deadline.restart(None);
+                hall.turn(&waiting).await;
+                let mut found = self.ask(asker, false)?;
+                if let Asked::Full(release) = &found {
+                    found = self.in_line(asker, deadline, release, u32::MAX).await?;
+                }
+                if let Asked::Way(way) = found {
+                    hall.passed();
+                    return Ok(way);
+                }
+            }
+        };
+        deadline.restart(None);
+        tokio::select! {
+            done = turn => done,
+            () = self.left_long_ago() => Err(ProxyError::Stopping),
+        }
     }
 }

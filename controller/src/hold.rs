@@ -1,0 +1,67 @@
+//! Holding an app, and waiting for what the proxies say to it.
+
+use std::time::Duration;
+
+use shunt_config::Token;
+use shunt_config::status::{AppStatus, HoldState};
+
+use crate::ack::Ack;
+use crate::app_keys::AppKeys;
+use crate::flip::{Taken, judge};
+use crate::report::Tell;
+use crate::sight::Sight;
+
+/// What is asked of the proxies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The hold, or the maintenance, that was put as this token.
+    Held(Token),
+    /// That requests go through.
+    Free,
+}
+
+impl Asked {
+    /// What `keys` ask for.
+    pub fn of(keys: &AppKeys) -> Self {
+        keys.hold.as_ref().map_or(Self::Free, |kept| Self::Held(kept.token.clone()))
+    }
+
+    /// What a process that says `status` of the app says to this.
+    pub(crate) fn judge(&self, status: Option<&AppStatus>) -> Ack {
+        let waits = |why: &str| Ack::Waiting(why.to_owned());
+        let Some(status) = status else { return waits("says nothing of the app yet") };
+        match (self, &status.hold) {
+            (Self::Held(token), Some(hold)) if hold.token == *token => Ack::Applied,
+            (Self::Held(token), _) => {
+                let refused = status.refused.iter().find(|r| r.token.as_ref() == Some(token));
+                refused.map_or_else(
+                    || waits("has not applied it yet"),
+                    |refusal| Ack::Refused(refusal.reason.clone()),
+                )
+            }
+            (Self::Free, None) => Ack::Applied,
+            (Self::Free, Some(hold)) => match hold.state {
+                HoldState::LettingGo => Ack::Applied,
+                HoldState::Stops | HoldState::Refuses | HoldState::Over => waits("holds it still"),
+            },
+        }
+    }
+}
+
+/// Waits until every live proxy says what is `asked`, at most for `limit`.
+pub async fn acknowledged(
+    sight: &mut Sight,
+    asked: &Asked,
+    limit: Duration,
+    tell: &mut Tell<'_>,
+) -> Taken {
+    let waited = sight
+        .wait(limit, tell, |keys, fleet| {
+            if Asked::of(keys) != *asked {
+                return Err(Taken::Superseded("`hold` was put again, or deleted".to_owned()));
+            }
+            judge(&fleet.said(|status| asked.judge(status)))
+        })
+        .await;
+    Taken::of(waited)
+}
