@@ -1,0 +1,94 @@
+//! `[run]`: how an app's containers run.
+
+use std::net::IpAddr;
+
+use super::port_range::PortRange;
+use super::pull::Pull;
+use crate::document::Section;
+use crate::protocol::Protocol;
+
+/// Replicas of one release at most.
+pub const MAX_REPLICAS: u16 = 64;
+
+/// How an app's containers run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What the app listens on inside its container.
+    pub port: u16,
+    /// The engine, `unix:///var/run/docker.sock`; `None` for the one `DOCKER_HOST` names, or the
+    /// local one.
+    pub engine: Option<String>,
+    /// How many containers.
+    pub replicas: u16,
+    /// The address of this machine that ports are published on and targets announced with.
+    pub bind: IpAddr,
+    /// Where published ports are taken from.
+    pub port_range: PortRange,
+    /// When the image is pulled.
+    pub pull: Pull,
+    /// What its containers speak: `http/1.1`, or `h2c` as gRPC servers do.
+    pub protocol: Protocol,
+}
+
+/// Reads the section.
+pub(super) fn read(mut section: Section<'_>) -> Option<Run> {
+    let port = section.required::<u16>("port");
+    if port == Some(0) {
+        section.mistake("port", "a port is a number from 1 to 65535");
+    }
+    let replicas = section.or("replicas", 1);
+    if !(1..=MAX_REPLICAS).contains(&replicas) {
+        section.mistake("replicas", &format!("{replicas} is not within 1 to {MAX_REPLICAS}"));
+    }
+    let port_range: PortRange = section.or("port_range", PortRange::default());
+    // Twice the replicas run while a deploy replaces them, three times with a warm release.
+    let ports = port_range.last - port_range.first + 1;
+    if u32::from(ports) < 3 * u32::from(replicas) {
+        let said = format!("{ports} ports are too few for {replicas} replicas: three for each");
+        section.mistake("port_range", &said);
+    }
+    Some(Run {
+        engine: engine(&mut section),
+        bind: bind(&mut section),
+        pull: section.or("pull", Pull::default()),
+        protocol: protocol(&mut section),
+        port: port?,
+        replicas,
+        port_range,
+    })
+}
+
+fn protocol(section: &mut Section<'_>) -> Protocol {
+    let protocol = section.or("protocol", Protocol::default());
+    if protocol.is_tls() {
+        let said = "containers on a machine of yours speak `http/1.1` or `h2c`; targets that speak \
+                    TLS are announced with `shuntctl announce`";
+        section.mistake("protocol", said);
+    }
+    protocol
+}
+
+fn engine(section: &mut Section<'_>) -> Option<String> {
+    let hosts: Vec<String> = section.or("hosts", Vec::new());
+    if hosts.len() > 1 {
+        section.mistake("hosts", "more than one engine is not supported yet");
+    }
+    let host = hosts.into_iter().next()?;
+    if !host.strip_prefix("unix://").is_some_and(|path| path.starts_with('/')) {
+        let said = format!("`{host}` is not supported yet: write `unix:///var/run/docker.sock`");
+        section.mistake("hosts", &said);
+    }
+    Some(host)
+}
+
+fn bind(section: &mut Section<'_>) -> IpAddr {
+    let bind = section.or("bind", IpAddr::from([127, 0, 0, 1]));
+    if bind.is_unspecified() || bind.is_multicast() {
+        let said = format!(
+            "`{bind}` is no address that a proxy could connect to: write `127.0.0.1` or this \
+             machine's private address"
+        );
+        section.mistake("bind", &said);
+    }
+    bind
+}
