@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_has_a_default_and_all_of_it_reads_back() {
-        let guard: Guard = serde_json::from_str(r#"{"errors":"2.5%","settle":"0s"}"#).unwrap();
+        let guard: Guard = serde_json::from_str(r#"{"errors":"2.5%","settle":"1s"}"#).unwrap();
         assert_eq!((guard.errors.share(), guard.slower), (0.025, 1.5));
         let written = serde_json::to_string(&guard).unwrap();
         assert_eq!(serde_json::from_str::<Guard>(&written).unwrap(), guard);

@@ -14,6 +14,7 @@ pub use self::run::{MAX_REPLICAS, Run};
 
 use crate::app::App;
 use crate::document::{self, Section};
+use crate::guard::Guard;
 use crate::health::Health;
 use crate::name::AppName;
 use crate::record::Limits;
@@ -25,7 +26,7 @@ use crate::timeouts::Timeouts;
 pub const FILE_NAME: &str = "shunt.toml";
 
 /// An app's deploy file, with nothing left open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeployFile {
     /// The app.
     pub app: AppName,
@@ -41,6 +42,8 @@ pub struct DeployFile {
     pub timeouts: Timeouts,
     /// How long a deploy waits for what.
     pub limits: Limits,
+    /// What undoes a deploy by itself while it bakes.
+    pub guard: Guard,
     /// The store, if the file names one.
     pub store: Option<StoreConfig>,
 }
@@ -55,6 +58,10 @@ impl DeployFile {
             let health = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
+            let guard: Option<Guard> = root.optional("guard");
+            if let Some(Err(mistake)) = guard.map(|guard| guard.validate()) {
+                root.mistake("guard", &mistake.to_string());
+            }
             let limits = root.section("deploy").map_or_else(Limits::default, limits);
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
@@ -72,6 +79,7 @@ impl DeployFile {
                 health,
                 timeouts,
                 limits,
+                guard: guard.unwrap_or_default(),
                 store,
             })
         })
@@ -133,8 +141,10 @@ fn or_default<T: DeserializeOwned + Default>(section: &mut Section<'_>, key: &st
 
 fn limits(mut section: Section<'_>) -> Limits {
     let defaults = Limits::default();
+    let bake = section.optional_duration("bake");
     let mut read = |key: &str, default: Duration| section.duration(key, default);
     Limits {
+        bake,
         health: read("health_deadline", defaults.health),
         flip: read("flip_deadline", defaults.flip),
         drain: read("drain_timeout", defaults.drain),

@@ -23,6 +23,8 @@ pub enum Step {
     Flip,
     /// Every live proxy says that it serves it.
     Acknowledge,
+    /// Its figures are compared with those of the previous release.
+    Bake,
     /// No live proxy has a request on the previous release.
     Drain,
     /// The release that was in the slot before is stopped.
@@ -31,7 +33,7 @@ pub enum Step {
 
 impl Step {
     /// All, in the order of a deploy.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pull,
         Self::Start,
         Self::Check,
@@ -39,6 +41,7 @@ impl Step {
         Self::Prove,
         Self::Flip,
         Self::Acknowledge,
+        Self::Bake,
         Self::Drain,
         Self::Retire,
     ];
@@ -53,6 +56,7 @@ impl Step {
             Self::Prove => "prove",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
+            Self::Bake => "bake",
             Self::Drain => "drain",
             Self::Retire => "retire",
         }

@@ -25,6 +25,7 @@ impl Run<'_> {
             (Trouble::Stop(Stop::LockLost), _) => self.abandon(trouble).await,
             (Trouble::Store(_), _) => self.leave(trouble).await,
             (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
+            (Trouble::Found(_), _) => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Acknowledged) => Box::pin(self.after_acknowledge(trouble)).await,
             _ => Box::pin(self.take_back(trouble)).await,
         }
@@ -80,7 +81,8 @@ impl Run<'_> {
 
     /// Undoes what was begun, and ends as the trouble says.
     async fn take_back(mut self, trouble: Trouble) -> Result<(), Failure> {
-        let flipped = self.journal.record().stage == Stage::Flipped;
+        let stage = self.journal.record().stage;
+        let flipped = matches!(stage, Stage::Flipped | Stage::Acknowledged);
         let mut failure = trouble.failure(&self.journal.record().id);
         if flipped && failure.exit != Exit::Unreachable {
             failure.exit = Exit::Undone;

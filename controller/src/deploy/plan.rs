@@ -11,6 +11,7 @@ use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::history::new_id;
 use crate::lock::who;
+use crate::time::show;
 use crate::undo::as_previous;
 
 /// What is deployed: the file, and the image the command line asks for.
@@ -69,7 +70,10 @@ impl Plan {
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
         let mut steps = Step::ALL.to_vec();
         if previous.is_none() {
-            steps.retain(|step| *step != Step::Drain);
+            steps.retain(|step| !matches!(step, Step::Bake | Step::Drain));
+        }
+        if job.file.limits.bake.is_none() {
+            steps.retain(|step| *step != Step::Bake);
         }
         if keys.slot(slot).is_none() {
             steps.retain(|step| *step != Step::Retire);
@@ -94,6 +98,7 @@ impl Plan {
             image: Some(job.image.clone()),
             engine: Some(engine.to_owned()),
             limits: job.file.limits,
+            guard: Some(job.file.guard),
             plan: self.steps,
             steps: Vec::new(),
             stage: Stage::Preparing,
@@ -159,6 +164,10 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
+        Step::Bake => {
+            let bake = show(job.file.limits.bake.unwrap_or_default());
+            format!("its figures against those of {old}, for {bake}; ends with this process")
+        }
         Step::Drain => format!("requests on {old}"),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }

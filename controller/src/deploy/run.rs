@@ -98,6 +98,7 @@ impl<'a> Run<'a> {
             (Step::Prove, Some(job)) => self.prove(job).await?,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,
+            (Step::Bake, _) => return self.bake().await,
             (Step::Drain, _) => return self.drain().await,
             (Step::Retire, _) => return self.retire().await,
             // A deploy that was taken over before its flip is undone, not gone on with.

@@ -1,7 +1,16 @@
-//! What is worse about a release, in words.
+//! What is wrong with a release, in words.
 
 use std::fmt;
 use std::time::Duration;
+
+/// What is wrong with a new release.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// A figure is worse than is allowed.
+    Worse(Worse),
+    /// No proxy finds a healthy target of it; what one of them says.
+    Down(String),
+}
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +25,7 @@ pub enum Figure {
 
 /// A figure of the new release that is worse than is allowed, beyond doubt.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct Worse {
     /// Which one.
     pub figure: Figure,
     /// Hits and requests of the new release.
@@ -25,6 +34,15 @@ pub struct Finding {
     pub old: Option<(u64, u64)>,
     /// The highest share that is allowed, of 1.
     pub allowed: f64,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worse(worse) => worse.fmt(f),
+            Self::Down(why) => write!(f, "no target is healthy: {why}"),
+        }
+    }
 }
 
 impl fmt::Display for Figure {
@@ -37,7 +55,7 @@ impl fmt::Display for Figure {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Worse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} of {} requests", self.figure, percent(self.new), self.new.1)?;
         if let Some(old) = self.old {
@@ -64,11 +82,11 @@ mod tests {
     #[test]
     fn a_finding_says_what_was_seen_and_what_is_allowed() {
         let figure = Figure::Slow(Duration::from_micros(1536));
-        let finding = Finding { figure, new: (30, 60), old: Some((5, 1000)), allowed: 0.112 };
+        let worse = Worse { figure, new: (30, 60), old: Some((5, 1000)), allowed: 0.112 };
         let said = "requests over 1.5 ms: 50.0 % of 60 requests, against 0.5 % of 1000 of the old \
                     release (11.2 % are allowed)";
-        assert_eq!(finding.to_string(), said);
-        let finding = Finding { figure: Figure::Errors, old: None, ..finding };
-        assert!(finding.to_string().starts_with("errors (5xx): 50.0 % of 60 requests (11.2 %"));
+        assert_eq!(Finding::Worse(worse.clone()).to_string(), said);
+        let worse = Worse { figure: Figure::Errors, old: None, ..worse };
+        assert!(worse.to_string().starts_with("errors (5xx): 50.0 % of 60 requests (11.2 %"));
     }
 }

@@ -8,21 +8,27 @@
 //! the highest that the old one's do ([`interval`]). Every interval gets an equal part of the
 //! [`FALSE_ALARMS`] that one deploy may give.
 //!
-//! *Slow* is what takes longer than the old release's median, and than its 90th percentile, times
-//! [`Guard::slower`]. Where the old one's counts go on meanwhile, these two bounds were chosen
+//! *Slow* is what takes longer than a percentile of the old release ([`PERCENTILES`]) times
+//! [`Guard::slower`]. Where the old one's counts go on meanwhile, these bounds were chosen
 //! before; and because they are chosen by counts that may be counted again, the old release's
 //! interval has to hold for every bucket there is.
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use shunt_config::duration;
 use shunt_config::guard::Guard;
 use shunt_config::latency::{BUCKETS, bound};
 use shunt_config::status::Tally;
 
+mod book;
 mod finding;
 mod interval;
+mod watch;
 
-pub use finding::{Figure, Finding};
+pub use book::Book;
+pub use finding::{Figure, Finding, Worse};
+pub use watch::Watch;
 
 /// The probability that a release which is as good as the old one is taken for worse in one deploy.
 const FALSE_ALARMS: f64 = 1e-3;
@@ -34,16 +40,17 @@ const TIMES: f64 = 2.0;
 const ENOUGH: u64 = 100;
 
 /// The percentiles that are compared.
-const PERCENTILES: [u64; 2] = [50, 90];
+const PERCENTILES: [u64; 3] = [50, 75, 95];
 
 /// How many intervals there are: two for errors, connections and each percentile, and one for the
 /// bound that needs no old release.
 const INTERVALS: f64 = 2.0 * (2 + PERCENTILES.len()) as f64 + 1.0;
 
 /// What either release has counted since the judge began.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// When, after the beginning.
+    #[serde(with = "duration")]
     pub at: Duration,
     /// The new release.
     pub new: Tally,
@@ -93,23 +100,23 @@ impl Judge {
     }
 
     /// What is worse by now, beyond doubt.
-    pub fn look(&mut self, sample: &Sample) -> Option<Finding> {
+    pub fn look(&mut self, sample: &Sample) -> Option<Worse> {
         self.errors(sample).or_else(|| self.slow(sample))
     }
 
-    fn errors(&self, Sample { new, old, .. }: &Sample) -> Option<Finding> {
+    fn errors(&self, Sample { new, old, .. }: &Sample) -> Option<Worse> {
         let of = |figure, count: fn(&Tally) -> u64| {
             let (new, old) = ((count(new), new.requests), (count(old), old.requests));
             self.worse(figure, new, old, self.margin.errors, 1.0)
         };
         let (share, max) = ((new.errors, new.requests), self.rules.max_errors.share());
         let bad = interval::lower(share.0, share.1, level()) > max;
-        bad.then(|| Finding { figure: Figure::Errors, new: share, old: None, allowed: max })
+        bad.then(|| Worse { figure: Figure::Errors, new: share, old: None, allowed: max })
             .or_else(|| of(Figure::Errors, |tally| tally.errors))
             .or_else(|| of(Figure::Connects, |tally| tally.connects))
     }
 
-    fn slow(&mut self, sample: &Sample) -> Option<Finding> {
+    fn slow(&mut self, sample: &Sample) -> Option<Worse> {
         if sample.at < self.rules.settle {
             return None;
         }
@@ -135,10 +142,10 @@ impl Judge {
         old: (u64, u64),
         margin: f64,
         ways: f64,
-    ) -> Option<Finding> {
+    ) -> Option<Worse> {
         let allowed = interval::upper(old.0, old.1, level() / ways) + margin;
         let worse = interval::lower(new.0, new.1, level()) > allowed;
-        worse.then_some(Finding { figure, new, old: Some(old), allowed })
+        worse.then_some(Worse { figure, new, old: Some(old), allowed })
     }
 
     /// Says what is slow, if `old` has counted enough for it.

@@ -30,6 +30,7 @@ fn record() -> Deploy {
         image: None,
         engine: None,
         limits: Limits::default(),
+        guard: None,
         plan: Step::ALL.to_vec(),
         steps: Vec::new(),
         stage: Stage::Preparing,
