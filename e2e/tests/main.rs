@@ -8,6 +8,7 @@ mod deploys;
 mod dockerfile;
 mod early_response;
 mod flips;
+mod guard;
 mod httpbin;
 mod killed;
 mod outages;
