@@ -73,7 +73,7 @@ async fn a_bake_whose_controller_is_killed_is_gone_on_with() {
     shop.engine.publish_demo("1", &[]).await;
     shop.engine.publish_demo("2", &[]).await;
     let _ = shop.run(&["deploy", "--tag", "1"]).await.ended_with(0);
-    let mut deploy = shop.stopped_at("before bake", "2").await;
+    let deploy = shop.stopped_at("before bake", "2").await;
     deploy.kill().await;
     let run = shop.run(&["resume"]).await.ended_with(0);
     assert!(run.text().contains("bake"), "{run}");
