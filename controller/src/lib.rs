@@ -12,6 +12,7 @@
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
 //! - [`hook`]: commands of the operator's own
+//! - [`judge`]: whether a release is worse than the one before
 //! - [`retire`]: what is stopped for good, and when
 //! - [`workers`]: containers that get no requests
 //! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
@@ -38,6 +39,7 @@ pub mod history;
 pub mod hold;
 pub mod hook;
 pub mod journal;
+pub mod judge;
 pub mod keeping;
 pub mod lock;
 pub mod notify;

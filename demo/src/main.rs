@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use demo::app::App;
+use demo::app::{App, Faults};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a stop waits for clients that are still being answered.
@@ -22,7 +22,6 @@ struct Options {
     #[arg(long, env = "PORT", default_value_t = 8080)]
     port: u16,
     /// The release it claims to be
-    /// The release it claims to be
     #[arg(long, env = "VERSION", default_value = "1")]
     version: String,
     /// Name of this instance [default: HOSTNAME and the process id]
@@ -34,6 +33,15 @@ struct Options {
     /// Makes /up answer 500
     #[arg(long, env = "BROKEN")]
     broken: bool,
+    /// How long each answer takes, give or take a half
+    #[arg(long, env = "LATENCY", value_parser = humantime::parse_duration, default_value = "0s")]
+    latency: Duration,
+    /// The share of answers that are 500, 0 to 1
+    #[arg(long, env = "ERRORS", default_value_t = 0.0)]
+    errors: f64,
+    /// Bytes that each request leaves in memory
+    #[arg(long, env = "LEAK", default_value_t = 0)]
+    leak: usize,
     /// Ends with an error after this time, as a release does that cannot start
     #[arg(long, env = "EXIT_AFTER", value_parser = humantime::parse_duration)]
     exit_after: Option<Duration>,
@@ -66,7 +74,9 @@ fn app(options: &Options) -> App {
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
         format!("{host}/{}", std::process::id())
     });
+    let faults = Faults { latency: options.latency, errors: options.errors, leak: options.leak };
     let app = App::new(&options.version).instance(instance).ready_after(options.ready_after);
+    let app = app.faults(faults);
     if options.broken { app.broken() } else { app }
 }
 

@@ -9,6 +9,7 @@ mod dockerfile;
 mod droplets;
 mod early_response;
 mod flips;
+mod guard;
 mod holds;
 mod httpbin;
 mod killed;

@@ -23,6 +23,11 @@ impl Shop {
         Self::with(Store::etcd().await, &["lb1"], "").await
     }
 
+    /// One proxy on one etcd server; `settings` is TOML for the end of the deploy file.
+    pub(crate) async fn with_settings(settings: &str) -> Self {
+        Self::with(Store::etcd().await, &["lb1"], settings).await
+    }
+
     /// Proxies of these names; `settings` is TOML for the end of the deploy file.
     pub(crate) async fn with(store: Store, names: &[&str], settings: &str) -> Self {
         let mut engine = Engine::start().await;

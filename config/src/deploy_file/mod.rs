@@ -32,6 +32,7 @@ pub use self::workers::Worker;
 use crate::app::App;
 use crate::command::Command;
 use crate::document::{self, Section};
+use crate::guard::Guard;
 use crate::health::Health;
 use crate::hold;
 use crate::name::AppName;
@@ -44,7 +45,7 @@ use crate::timeouts::Timeouts;
 pub const FILE_NAME: &str = "shunt.toml";
 
 /// An app's deploy file, with nothing left open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeployFile {
     /// The app.
     pub app: AppName,
@@ -70,6 +71,8 @@ pub struct DeployFile {
     pub hooks: Hooks,
     /// Who is told of its deploys.
     pub notify: Vec<Notify>,
+    /// What undoes a deploy by itself while it bakes.
+    pub guard: Guard,
     /// The store, if the file names one.
     pub store: Option<StoreConfig>,
 }
@@ -93,6 +96,10 @@ impl DeployFile {
             let (health, ready) = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
+            let guard: Option<Guard> = root.optional("guard");
+            if let Some(Err(mistake)) = guard.map(|guard| guard.validate()) {
+                root.mistake("guard", &mistake.to_string());
+            }
             let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
             let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
@@ -117,6 +124,7 @@ impl DeployFile {
                 limits,
                 hooks,
                 notify,
+                guard: guard.unwrap_or_default(),
                 store,
             })
         })
@@ -207,8 +215,10 @@ fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {
 
 fn limits(section: &mut Section<'_>) -> Limits {
     let defaults = Limits::default();
+    let bake = section.optional_duration("bake");
     let mut read = |key: &str, default: Duration| section.duration(key, default);
     Limits {
+        bake,
         health: read("health_deadline", defaults.health),
         flip: read("flip_deadline", defaults.flip),
         drain: read("drain_timeout", defaults.drain),

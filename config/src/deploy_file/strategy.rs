@@ -30,6 +30,7 @@ impl Strategy {
                 Step::Verify,
                 Step::Flip,
                 Step::Acknowledge,
+                Step::Bake,
                 Step::Workers,
                 Step::Drain,
                 Step::Retire,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Finish, Hooks, Previous, Step, StepTime, Who};
 use crate::engine::Engine;
+use crate::guard::Guard;
 use crate::slot::Slot;
 use crate::strict::{self, Mistake};
 use crate::token::Token;
@@ -32,7 +33,7 @@ pub enum Stage {
 
 /// The value of `apps/<app>/deploy`: the running deploy, or the last one while its previous release
 /// is kept warm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deploy {
     /// Names the deploy and, as a label, its containers.
@@ -57,6 +58,9 @@ pub struct Deploy {
     /// What of the operator's own is run.
     #[serde(default, skip_serializing_if = "Hooks::is_empty")]
     pub hooks: Hooks,
+    /// What undoes it by itself while it bakes; `None` for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
     /// What is to be done, in order.
     pub plan: Vec<Step>,
     /// What was begun and done of it.
@@ -93,6 +97,9 @@ pub struct Limits {
     /// From the flip until every live proxy acknowledges.
     #[serde(with = "duration")]
     pub flip: Duration,
+    /// For how long the new release is watched after the flip; `None` for not at all.
+    #[serde(default, with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Duration>,
     /// Until requests on a release that is no longer active are over.
     #[serde(with = "duration")]
     pub drain: Duration,
@@ -121,6 +128,7 @@ impl Default for Limits {
             // The proxies give a flip that they cannot prove 60 s before they refuse it; their
             // reason is worth waiting for.
             flip: Duration::from_secs(75),
+            bake: None,
             drain: Duration::from_secs(30),
             warm: Duration::from_mins(10),
             lost: Duration::from_mins(15),
@@ -215,6 +223,7 @@ mod tests {
             engines: vec![],
             limits: Limits::default(),
             hooks: Hooks::default(),
+            guard: Some(Guard::default()),
             plan: vec![Step::Pull, Step::Start, Step::Flip, Step::Retire],
             steps: vec![],
             stage: Stage::Warm,

@@ -36,6 +36,8 @@ pub enum Step {
     Acknowledge,
     /// Requests that waited are let go.
     Release,
+    /// Its figures are compared with those of the previous release.
+    Bake,
     /// Its workers run, and those of the release before it do not.
     Workers,
     /// No live proxy has a request on the previous release.
@@ -61,6 +63,7 @@ impl Step {
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
             Self::Release => "release",
+            Self::Bake => "bake",
             Self::Workers => "workers",
             Self::Drain => "drain",
             Self::Retire => "retire",

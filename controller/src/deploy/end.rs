@@ -37,6 +37,7 @@ impl Run<'_> {
             // Whatever it is: nothing was sent to the new release, and nothing is sent to the old one.
             _ if is_held(self.journal.record()) => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
+            (Trouble::Found(_), _) => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Acknowledged) => Box::pin(self.after_acknowledge(trouble)).await,
             _ => Box::pin(self.take_back(trouble)).await,
         }

@@ -3,6 +3,7 @@
 mod after;
 mod announce;
 mod back;
+mod bake;
 mod check;
 mod close;
 mod end;

@@ -12,6 +12,7 @@ use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::history::new_id;
 use crate::lock::who;
+use crate::time::show;
 use crate::undo::as_previous;
 
 /// What is deployed: the file, and the image the command line asks for.
@@ -97,6 +98,7 @@ impl Plan {
             engines: hosts.iter().map(|host| host.engine.clone()).collect(),
             limits: job.file.limits,
             hooks: job.file.hooks.clone(),
+            guard: Some(job.file.guard),
             plan: self.steps,
             steps: Vec::new(),
             stage: Stage::Preparing,
@@ -116,6 +118,8 @@ fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> 
     let (hooks, strategy) = (&job.file.hooks, job.file.strategy);
     let wanted = |step: &Step| match step {
         Step::Hold | Step::Empty | Step::Stop | Step::Release | Step::Drain => previous,
+        // There has to be something to compare with, and to go back to.
+        Step::Bake => previous && job.file.limits.bake.is_some(),
         Step::Migrate => hooks.migrate.is_some(),
         Step::Verify => !hooks.verify.is_empty(),
         Step::Workers => workers,
@@ -218,6 +222,10 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Drain | Step::Empty => format!("requests on {old}"),
         Step::Stop => old.to_owned(),
         Step::Release => "requests that wait".to_owned(),
+        Step::Bake => {
+            let bake = show(job.file.limits.bake.unwrap_or_default());
+            format!("its figures against those of {old}, for {bake}; ends with this process")
+        }
         Step::Workers => workers(&job.file.workers),
         Step::Retire if job.file.strategy == Strategy::Hold => old.to_owned(),
         Step::Retire => "the release that was in the slot before".to_owned(),

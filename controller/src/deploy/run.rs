@@ -114,6 +114,7 @@ impl<'a> Run<'a> {
             (Step::Acknowledge, _) => self.acknowledge().await?,
             (Step::Release, _) => return self.release().await,
             (Step::Workers, _) => self.workers().await?,
+            (Step::Bake, _) => return self.bake().await,
             (Step::Drain, _) => return self.drain().await,
             (Step::Retire, _) => return self.retire().await,
             // A deploy that was taken over before its flip is undone, not gone on with.

@@ -11,6 +11,7 @@ use crate::flip::join;
 use crate::guard::Stop;
 use crate::hook::HookFailed;
 use crate::journal::WriteError;
+use crate::judge::Finding;
 
 /// Why a step of a deploy failed. What that means depends on how far the deploy had come.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(crate) enum Trouble {
     Refused(BTreeMap<ProxyName, String>),
     /// Not every live proxy said in time that it serves it.
     Unacknowledged(String),
+    /// The new release is bad, as requests to it have shown.
+    Found(Finding),
     /// The engine failed.
     Engine(EngineError),
     /// The store failed; nothing more can be written.
@@ -65,6 +68,7 @@ impl Trouble {
                 let said = format!("flipped, but not acknowledged in time: {waits}");
                 Failure::new(Exit::Unacknowledged, said)
             }
+            Self::Found(finding) => Failure::new(Exit::Undone, finding.to_string()),
             Self::Engine(error) => error.clone().into(),
             Self::Store(said) => Failure::new(Exit::Unreachable, said.clone()),
             Self::Other(failure) => failure.clone(),

@@ -210,6 +210,20 @@ impl Fleet {
         missing
     }
 
+    /// What one of the live proxies says of a target of `token`, if none of them finds a healthy one.
+    pub fn down(&self, token: &Token) -> Option<String> {
+        let statuses = self.processes().filter_map(|(_, process)| process.status.as_ref());
+        let targets = statuses.flat_map(|status| &status.targets).filter(|t| t.token == *token);
+        let mut down = None;
+        for target in targets {
+            if target.state != TargetState::Failing {
+                return None;
+            }
+            down.get_or_insert_with(|| format!("{}: {}", target.address, target.last));
+        }
+        down
+    }
+
     /// Why a proxy refuses the value that was put as `token` under the key of `kind`, if one does.
     pub fn refusal(&self, kind: &AppKey, token: &Token) -> Option<(ProxyName, String)> {
         let key = kind.clone().of(self.app.as_ref()?).to_string();

@@ -30,6 +30,7 @@ fn record() -> Deploy {
         image: None,
         engines: Vec::new(),
         limits: Limits::default(),
+        guard: None,
         plan: vec![Step::Pull, Step::Start, Step::Flip],
         steps: Vec::new(),
         stage: Stage::Preparing,

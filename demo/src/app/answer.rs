@@ -17,7 +17,10 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Respons
     if request.headers().contains_key(COUNTED) {
         state.seen.fetch_add(1, Ordering::Relaxed);
     }
-    let mut response = route(state, request).await;
+    let mut response = match state.app.faults.strike(state, request.uri().path()).await {
+        Some(failure) => failure,
+        None => route(state, request).await,
+    };
     for (name, value) in [(RELEASE, &state.app.version), (INSTANCE, &state.app.instance)] {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(name, value);
@@ -131,7 +134,7 @@ fn ok(body: Body) -> Response<Body> {
     Response::new(body)
 }
 
-fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(body::text(text));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");

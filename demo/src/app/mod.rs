@@ -2,10 +2,13 @@
 
 mod answer;
 mod body;
+mod faults;
+
+pub use faults::Faults;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -33,13 +36,20 @@ pub struct App {
     instance: String,
     ready_after: Duration,
     broken: bool,
+    faults: Faults,
 }
 
 impl App {
     /// An instance of `version` that is healthy from the start.
     pub fn new(version: impl Into<String>) -> Self {
         let instance = format!("process {}", std::process::id());
-        Self { version: version.into(), instance, ready_after: Duration::ZERO, broken: false }
+        Self {
+            version: version.into(),
+            instance,
+            ready_after: Duration::ZERO,
+            broken: false,
+            faults: Faults::default(),
+        }
     }
 
     /// Names the instance; by default after its process.
@@ -60,6 +70,12 @@ impl App {
         Self { broken: true, ..self }
     }
 
+    /// Answers as `faults` have it, but for `/up`: a release that is bad without looking so.
+    #[must_use]
+    pub fn faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
+    }
+
     /// Binds `listen` and serves on the caller's runtime until the returned handle is dropped.
     pub async fn start(self, listen: SocketAddr) -> std::io::Result<Running> {
         let listener = TcpListener::bind(listen).await?;
@@ -68,6 +84,7 @@ impl App {
             broken: AtomicBool::new(self.broken),
             started: Instant::now(),
             seen: AtomicU64::new(0),
+            leaked: Mutex::default(),
             app: self,
         });
         let (stop, stopped) = watch::channel(());
@@ -83,6 +100,8 @@ struct State {
     started: Instant,
     broken: AtomicBool,
     seen: AtomicU64,
+    /// What was never let go of.
+    leaked: Mutex<Vec<Vec<u8>>>,
 }
 
 /// An instance that serves. Dropping it cuts its connections.

@@ -28,8 +28,10 @@ use crate::route::router::Change;
 use crate::route::{Epoch, Key, Router};
 use crate::saved::{Loaded, SavedApp, Update};
 
-/// How often lease counts are told while requests drain.
+/// How often counts are told, while requests drain or a deploy runs.
 const COUNTS: Duration = Duration::from_millis(250);
+/// How often releases take note of what they have counted: a deploy compares with what was before.
+const REMEMBER: Duration = Duration::from_mins(10);
 /// Reports of checkers taken in at one go.
 const REPORTS: usize = 256;
 
@@ -62,6 +64,8 @@ pub struct Control {
     pub(super) unseen: BTreeSet<AppName>,
     /// Apps that are held, or whose requests that waited are let go.
     pub(super) held: BTreeSet<AppName>,
+    /// Apps with a deploy that runs.
+    pub(super) counted: BTreeSet<AppName>,
     reports: mpsc::Receiver<Report>,
     ended: FuturesUnordered<BoxFuture<'static, (AppName, Arc<Epoch>)>>,
     updates: mpsc::UnboundedSender<Update>,
@@ -96,6 +100,7 @@ impl Control {
             draining: BTreeSet::new(),
             unseen: BTreeSet::new(),
             held: BTreeSet::new(),
+            counted: BTreeSet::new(),
             reports,
             ended: FuturesUnordered::new(),
             updates,
@@ -120,12 +125,14 @@ impl Control {
     /// Runs until it is dropped. `watch` is on [`shunt_config::key::APPS`].
     pub async fn run(mut self, mut watch: Watch) {
         let mut counts = interval(COUNTS);
-        // It rests while nothing drains and nothing is held, and owes no tick for that time.
+        // It rests while nothing drains, is held or is deployed, and owes no tick for that time.
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut remember = interval(REMEMBER);
         let mut reports = Vec::new();
         loop {
             let next_look = self.deadlines.first().map(|(at, _)| (*at).into());
             let drains = !self.ended.is_empty();
+            let counted = drains || !self.held.is_empty() || !self.counted.is_empty();
             tokio::select! {
                 event = watch.next() => match event {
                     Some(event) => self.hear(event),
@@ -135,7 +142,8 @@ impl Control {
                     self.take_reports(reports.drain(..));
                 }
                 Some((app, epoch)) = self.ended.next(), if drains => self.lease_ended(app, epoch),
-                _ = counts.tick(), if drains || !self.held.is_empty() => self.tell_counts(),
+                _ = counts.tick(), if counted => self.tell_counts(),
+                _ = remember.tick() => self.apps.values_mut().for_each(|app| app.remember()),
                 () = sleep_until(next_look.unwrap_or_else(tokio::time::Instant::now)),
                     if next_look.is_some() => self.look_at_due(),
                 Ok(()) = self.config.changed() => {
@@ -315,8 +323,9 @@ impl Control {
     }
 
     fn tell_counts(&mut self) {
-        let counted: BTreeSet<AppName> = self.draining.union(&self.held).cloned().collect();
-        self.tell(&Vec::from_iter(counted));
+        let told = self.draining.iter().chain(&self.held).chain(&self.counted);
+        let told: BTreeSet<AppName> = told.cloned().collect();
+        self.tell(&Vec::from_iter(told));
         self.show();
     }
 

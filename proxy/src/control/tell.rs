@@ -44,6 +44,10 @@ impl Control {
                 true => self.held.insert(name.clone()),
                 false => self.held.remove(name),
             };
+            match app.is_counted() {
+                true => self.counted.insert(name.clone()),
+                false => self.counted.remove(name),
+            };
             let save = (told.saved != saved).then(|| saved.clone());
             told.saved = saved;
             if save.is_some() || !alike(told.status.as_deref(), status.as_deref()) {
@@ -74,6 +78,7 @@ impl Control {
                 self.apps.remove(name);
                 self.told.remove(name);
                 self.held.remove(name);
+                self.counted.remove(name);
             }
             self.view.apps.remove(name);
             return;
