@@ -5,8 +5,8 @@
 //!
 //! - [`name`], [`slot`], [`address`], [`token`]: the small words
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
-//! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`queue`], [`eject`],
-//!   [`https`], [`headers`], [`protocol`]: parts of those values
+//! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`split`], [`queue`],
+//!   [`eject`], [`https`], [`headers`], [`protocol`]: parts of those values
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
 //! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
@@ -42,6 +42,7 @@ pub mod record;
 pub mod release;
 pub mod size;
 pub mod slot;
+pub mod split;
 pub mod status;
 pub mod sticky;
 pub mod store;

@@ -114,6 +114,8 @@ fn route(mut section: Section<'_>) -> Option<App> {
         limits: or_default(&mut section, "limits"),
         balance: or_default(&mut section, "balance"),
         sticky: or_default(&mut section, "sticky"),
+        split: section.optional("split"),
+        testers: section.optional("testers"),
         max_requests: or_default(&mut section, "max_requests"),
         queue: or_default(&mut section, "queue"),
         eject: or_default(&mut section, "eject"),

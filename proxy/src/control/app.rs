@@ -16,7 +16,7 @@ use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
-use crate::route::{Epoch, Front, Key, Line, Release, Share, Site};
+use crate::route::{Division, Epoch, Front, Key, Line, Release, Share, Site, Visitors};
 use crate::saved::SavedApp;
 
 /// What every app's work needs.
@@ -50,6 +50,8 @@ pub struct AppRun {
     lives: Vec<Live>,
     /// Where its requests wait for a place on a target, whatever release serves.
     line: Arc<Line>,
+    /// Its visitors, once its requests were split.
+    visitors: Option<Arc<Visitors>>,
     /// The site as published, and the settings it was made of.
     site: Option<(Arc<Site>, Token)>,
     /// Drains of this app.
@@ -67,6 +69,7 @@ impl AppRun {
             verdict: Verdict::default(),
             lives: Vec::new(),
             line: Arc::default(),
+            visitors: None,
             site: None,
             drain: Drain::default(),
             flips: Flips::default(),
@@ -85,7 +88,7 @@ impl AppRun {
             };
             app.lives = releases.map(begin).collect();
         }
-        let change = app.change(context.threads);
+        let change = app.change(context);
         (app, change)
     }
 
@@ -113,7 +116,7 @@ impl AppRun {
         self.stop_probing_what_is_gone(wanted);
         self.tell(&verdict, before.as_ref());
         self.verdict = verdict;
-        self.change(context.threads)
+        self.change(context)
     }
 
     /// Takes in what a checker says. `None` if nothing came of it, otherwise whether the verdict
@@ -245,11 +248,11 @@ impl AppRun {
     }
 
     /// The site as it must be now, if that is not the one published.
-    fn change(&mut self, threads: usize) -> Option<Change> {
+    fn change(&mut self, context: &Context) -> Option<Change> {
+        let epoch = self.epoch_now(context);
         let Some(served) = self.state.served() else {
             return self.site.take().map(|_| Change::Remove(self.name.clone()));
         };
-        let epoch = self.epoch_now(threads);
         if let Some((site, settings)) = &self.site
             && *settings == served.settings.token
             && same(site.epoch.as_ref(), epoch.as_ref())
@@ -268,22 +271,35 @@ impl AppRun {
     }
 
     /// The present epoch if its shares are still right, otherwise a new one.
-    fn epoch_now(&self, threads: usize) -> Option<Arc<Epoch>> {
-        let flip = self.state.flip()?;
+    fn epoch_now(&mut self, context: &Context) -> Option<Arc<Epoch>> {
+        let served = self.state.served()?;
+        let flip = served.flip.as_ref()?;
         let share = |(slot, put): &(Slot, Put<_>)| {
             let live = self.lives.iter().find(|live| *live.token() == put.token)?;
             let percent = flip.active.value.share(*slot);
             Some(Share { release: Arc::clone(&live.release), percent })
         };
         let shares: Vec<Share> = flip.releases.iter().filter_map(share).collect();
+        let division = (shares.len() > 1).then(|| {
+            let new = || Arc::new(Visitors::of(&self.name, &context.cookie_key));
+            Division::of(&served.settings.value, self.visitors.get_or_insert_with(new))
+        });
         let equal = |(a, b): (&Share, &Share)| {
             Arc::ptr_eq(&a.release, &b.release) && a.percent == b.percent
         };
         let present = self.epoch().filter(|epoch| {
-            epoch.shares().len() == shares.len() && epoch.shares().iter().zip(&shares).all(equal)
+            epoch.shares().len() == shares.len()
+                && epoch.shares().iter().zip(&shares).all(equal)
+                && epoch.division() == division.as_ref()
         });
-        let new = || (!shares.is_empty()).then(|| Arc::new(Epoch::new(shares.clone(), threads)));
-        present.cloned().or_else(new)
+        if present.is_some() || shares.is_empty() {
+            return present.cloned();
+        }
+        let epoch = Epoch::new(shares, context.threads);
+        Some(Arc::new(match division {
+            Some(division) => epoch.divided(division),
+            None => epoch,
+        }))
     }
 
     /// Says in the log and counts what is new in `verdict`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::HeaderMap;
+use http::HeaderValue;
 use tokio::sync::Notify;
 
 use super::balance::{Asked, Asker, Place, Wish};
@@ -75,9 +75,16 @@ pub(super) struct Lease {
     epoch: Rc<LocalEpoch>,
     share: usize,
     thread: usize,
+    /// The number drawn for the visitor, who is to be told.
+    drawn: Option<u16>,
 }
 
 impl Lease {
+    /// `Set-Cookie` that tells the visitor which number was drawn, if one was.
+    pub(super) fn cookie(&self, secure: bool) -> Option<HeaderValue> {
+        self.epoch.epoch.division()?.cookie(self.drawn?, secure)
+    }
+
     /// The release claimed.
     pub(super) fn release(&self) -> &Rc<LocalRelease> {
         &self.epoch.releases[self.share]
@@ -135,7 +142,7 @@ impl Local {
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
             // Refused means closed, and the successor was stored before the close: the next look
             // finds it.
-            let Some(lease) = self.lease(epoch, &asker.head.headers) else { continue };
+            let Some(lease) = self.lease(epoch, asker) else { continue };
             let local = lease.release();
             let limited = local.release.spread.max_requests > 0;
             let wish = Wish::of(&local.release, &asker.head.headers, asker.client.address);
@@ -149,11 +156,12 @@ impl Local {
         }
     }
 
-    fn lease(&self, epoch: &Arc<Epoch>, headers: &HeaderMap) -> Option<Lease> {
+    fn lease(&self, epoch: &Arc<Epoch>, asker: &Asker<'_>) -> Option<Lease> {
         let epoch = self.met.epoch(epoch);
-        let share = epoch.share(headers);
+        let share = epoch.share(asker);
         let claimed = epoch.epoch.claim(self.thread, share);
-        claimed.then(|| Lease { epoch, share, thread: self.thread })
+        let (thread, drawn) = (self.thread, asker.drawn.get());
+        claimed.then(|| Lease { epoch, share, thread, drawn })
     }
 
     /// Drops the connections of retired releases, and closes those that are dead or have been idle
