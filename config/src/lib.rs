@@ -11,9 +11,9 @@
 //! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
 //! - [`key`]: where each value lives
-//! - [`status`]: what a proxy says of itself
+//! - [`status`]: what a proxy says of itself; [`latency`]: the buckets it counts in
 //! - [`record`]: what `shuntctl` writes down of its deploys
-//! - [`deploy_file`]: the file `shunt.toml`
+//! - [`deploy_file`]: the file `shunt.toml`; [`guard`]: what it says of figures that undo a deploy
 //! - [`proxy_file`]: the file `proxy.toml`
 //! - [`store`]: the two stores behind one trait
 
@@ -27,12 +27,14 @@ pub mod deploy_file;
 pub mod document;
 pub mod duration;
 pub mod eject;
+pub mod guard;
 pub mod headers;
 pub mod health;
 pub mod hold;
 pub mod host;
 pub mod https;
 pub mod key;
+pub mod latency;
 pub mod limits;
 pub mod name;
 pub mod protocol;

@@ -52,6 +52,9 @@ pub struct AppStatus {
     /// release that is neither here nor in `serving` is drained.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub draining: BTreeMap<Token, u64>,
+    /// What requests to each release came to; told only while a deploy of the app runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<Token, Counts>,
     /// Every target probed for this app.
     #[serde(default)]
     pub targets: Vec<TargetStatus>,
@@ -123,4 +126,82 @@ pub enum TargetState {
     Healthy,
     /// Failed `fall` times in a row.
     Failing,
+}
+
+/// What requests to one release came to in one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Since this process saw it announced.
+    pub total: Tally,
+    /// The same ten to twenty minutes ago; nothing for a younger one.
+    #[serde(default, skip_serializing_if = "Tally::is_empty")]
+    pub earlier: Tally,
+}
+
+/// Requests that are over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// All of them.
+    pub requests: u64,
+    /// Those answered with 5xx, by the release or for want of its answer.
+    #[serde(default)]
+    pub errors: u64,
+    /// Connections to a target that could not be made; the request may have been sent elsewhere.
+    #[serde(default)]
+    pub connects: u64,
+    /// How many took how long, by the index of their bucket ([`crate::latency`]).
+    #[serde(default)]
+    pub latency: BTreeMap<usize, u64>,
+}
+
+impl Tally {
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what another process counted.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.connects += other.connects;
+        for (index, n) in &other.latency {
+            *self.latency.entry(*index).or_default() += n;
+        }
+    }
+
+    /// What was counted since `earlier`, an older state of the same counters.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let latency = self.latency.iter().filter_map(|(index, n)| {
+            let new = n.saturating_sub(earlier.latency.get(index).copied().unwrap_or_default());
+            (new > 0).then_some((*index, new))
+        });
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            errors: self.errors.saturating_sub(earlier.errors),
+            connects: self.connects.saturating_sub(earlier.connects),
+            latency: latency.collect(),
+        }
+    }
+
+    /// Requests that took at least as long as the lower bound of bucket `index`.
+    pub fn slow(&self, index: usize) -> u64 {
+        self.latency.range(index..).map(|(_, n)| n).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_since_is_what_came_on_top() {
+        let earlier = Tally { requests: 3, errors: 1, connects: 0, latency: [(4, 2), (9, 1)].into() };
+        let new = Tally { requests: 2, errors: 1, connects: 1, latency: [(4, 1), (30, 1)].into() };
+        let mut total = earlier.clone();
+        total.add(&new);
+        assert_eq!(total.since(&earlier), new);
+        assert_eq!((total.slow(0), total.slow(5), total.slow(31)), (5, 2, 0));
+    }
 }

@@ -11,6 +11,7 @@
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
+//! - [`judge`]: whether a release is worse than the one before
 //! - [`retire`]: what is stopped for good, and when
 //! - [`engine`], [`port`], [`probe`]: where containers run, and whether they answer
 //! - [`history`]: what was deployed
@@ -30,6 +31,7 @@ pub mod flip;
 pub mod guard;
 pub mod history;
 pub mod journal;
+pub mod judge;
 pub mod keeping;
 pub mod lock;
 pub mod port;

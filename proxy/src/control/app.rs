@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shunt_config::status::{AppStatus, Refusal, Serving};
+use shunt_config::status::{AppStatus, Counts, Refusal, Serving};
 use shunt_config::{App, AppName, Mistake, Slot, Token};
 use tracing::{info, warn};
 
@@ -58,6 +58,8 @@ pub struct AppRun {
     pub drain: Drain,
     /// Flips of this app.
     pub flips: Flips,
+    /// Whether a deploy of it runs.
+    deploying: bool,
 }
 
 impl AppRun {
@@ -73,6 +75,7 @@ impl AppRun {
             site: None,
             drain: Drain::default(),
             flips: Flips::default(),
+            deploying: false,
         }
     }
 
@@ -100,6 +103,7 @@ impl AppRun {
         now: Moment,
         context: &Context,
     ) -> Option<Change> {
+        self.deploying = wanted.deploying;
         let before = self.state.flip().cloned();
         let name = self.name.clone();
         let flip_timeout = context.flip_timeout;
@@ -157,6 +161,7 @@ impl AppRun {
             refused: refused.clone(),
             pending: pending.clone(),
             draining,
+            counts: self.counts(),
             targets,
             stale,
         })
@@ -169,6 +174,22 @@ impl AppRun {
             leases.remove(&put.token);
         }
         leases
+    }
+
+    /// What requests to its releases came to, while a deploy runs.
+    fn counts(&self) -> BTreeMap<Token, Counts> {
+        let lives = self.lives.iter().filter(|_| self.deploying);
+        lives.map(|live| (live.token().clone(), live.counts())).collect()
+    }
+
+    /// Whether what its requests come to is told as they end.
+    pub fn is_counted(&self) -> bool {
+        self.deploying
+    }
+
+    /// Takes note of what its releases have counted so far.
+    pub fn remember(&mut self) {
+        self.lives.iter_mut().for_each(Live::remember);
     }
 
     /// What a restart serves; `None` if nothing.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use shunt_config::hold::Hold;
 use shunt_config::key::{AppKey, Key};
+use shunt_config::record::Deploy;
 use shunt_config::store::Entry;
 use shunt_config::{Active, App, AppName, Mistake, Release, Slot, Token};
 
@@ -40,6 +41,8 @@ pub struct Wanted {
     pub active: Option<Value<Active>>,
     /// `hold`
     pub hold: Option<Value<Hold>>,
+    /// Whether a deploy of it runs: then what its releases answer is told.
+    pub deploying: bool,
     /// Keys that mean nothing: full key, token and mistake.
     pub unknown: BTreeMap<String, (Token, Mistake)>,
     /// Whether the store lost this app's keys in a way that looks like a fault of the store: then
@@ -121,7 +124,11 @@ impl Desired {
         };
         if !matches!(key, AppKey::App | AppKey::Slot(_) | AppKey::Active | AppKey::Hold) {
             self.unread.insert(entry.key.clone());
-            return Concerns::Nobody;
+            let deploys = |record: Deploy| record.unfinished();
+            return match key {
+                AppKey::Deploy => self.deploying(app, entry.parse(Deploy::parse).is_ok_and(deploys)),
+                _ => Concerns::Nobody,
+            };
         }
         if self.apps.get(&app).and_then(|wanted| wanted.token(&key)) == Some(&entry.token) {
             return Concerns::Nobody;
@@ -146,14 +153,18 @@ impl Desired {
         if self.strays.remove(key).is_some() {
             return Concerns::Stray;
         }
-        if self.unread.remove(key) {
-            return Concerns::Nobody;
-        }
+        let unread = self.unread.remove(key);
         let (app, known) = match place(key) {
             Place::Known(app, known) => (app, Some(known)),
             Place::Unknown(app, _) => (app, None),
             Place::Stray(_) => return Concerns::Nobody,
         };
+        if unread {
+            return match known {
+                Some(AppKey::Deploy) => self.deploying(app, false),
+                _ => Concerns::Nobody,
+            };
+        }
         let Some(wanted) = self.apps.get_mut(&app) else { return Concerns::Nobody };
         match known {
             None => drop(wanted.unknown.remove(key)),
@@ -163,10 +174,26 @@ impl Desired {
             Some(AppKey::Hold) => wanted.hold = None,
             Some(_) => return Concerns::Nobody,
         }
-        if wanted.is_empty() {
-            self.apps.remove(&app);
-        }
+        self.forget_if_empty(&app);
         Concerns::App(app)
+    }
+
+    /// Takes note of whether a deploy of `app` runs.
+    fn deploying(&mut self, app: AppName, deploying: bool) -> Concerns {
+        let wanted = self.apps.entry(app.clone()).or_default();
+        if wanted.deploying == deploying {
+            self.forget_if_empty(&app);
+            return Concerns::Nobody;
+        }
+        wanted.deploying = deploying;
+        self.forget_if_empty(&app);
+        Concerns::App(app)
+    }
+
+    fn forget_if_empty(&mut self, app: &AppName) {
+        if self.apps.get(app).is_some_and(Wanted::is_empty) {
+            self.apps.remove(app);
+        }
     }
 
     /// Notes that `app` lost its keys in a way that looks like a fault of the store. Over when its
@@ -177,7 +204,9 @@ impl Desired {
 
     /// Whether no key is left.
     pub fn is_empty(&self) -> bool {
-        let bare = |wanted: &Wanted| Wanted { doubted: false, ..wanted.clone() }.is_empty();
+        let bare = |wanted: &Wanted| {
+            Wanted { doubted: false, deploying: false, ..wanted.clone() }.is_empty()
+        };
         self.unread.is_empty() && self.strays.is_empty() && self.apps.values().all(bare)
     }
 

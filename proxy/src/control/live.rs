@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use shunt_config::health::Check;
-use shunt_config::status::{TargetState, TargetStatus};
+use shunt_config::status::{Counts, Tally, TargetState, TargetStatus};
 use shunt_config::{App, AppName, Slot, Token};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -34,6 +34,8 @@ pub struct Live {
     /// Tells these checks from those made for an earlier `check`.
     round: u64,
     watched: Vec<Watched>,
+    /// What it had counted at the last two calls of [`Self::remember`], the older one first.
+    earlier: [Tally; 2],
 }
 
 /// The last [`Live::round`]: a token can be announced, withdrawn and announced again.
@@ -74,6 +76,7 @@ impl Live {
             check: put.value.health.over(&settings.health),
             round: next_round(),
             watched: Vec::new(),
+            earlier: Default::default(),
         };
         for target in &live.release.targets {
             target.set_usable(proved);
@@ -152,6 +155,17 @@ impl Live {
             n => format!(" (and {n} more of {})", self.watched.len()),
         };
         Err(format!("target {}: {last}{more}", target.address))
+    }
+
+    /// What its requests came to.
+    pub fn counts(&self) -> Counts {
+        Counts { total: self.release.meters.totals().tally(), earlier: self.earlier[0].clone() }
+    }
+
+    /// Takes note of what it has counted so far.
+    pub fn remember(&mut self) {
+        self.earlier.swap(0, 1);
+        self.earlier[1] = self.release.meters.totals().tally();
     }
 
     /// Whether a target still waits for its first answer.

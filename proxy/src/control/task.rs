@@ -28,8 +28,10 @@ use crate::route::router::Change;
 use crate::route::{Epoch, Key, Router};
 use crate::saved::{Loaded, SavedApp, Update};
 
-/// How often lease counts are told while requests drain.
+/// How often counts are told, while requests drain or a deploy runs.
 const COUNTS: Duration = Duration::from_millis(250);
+/// How often releases take note of what they have counted: a deploy compares with what was before.
+const REMEMBER: Duration = Duration::from_mins(10);
 /// Reports of checkers taken in at one go.
 const REPORTS: usize = 256;
 
@@ -57,6 +59,8 @@ pub struct Control {
     pub(super) deadlines: BTreeSet<(Instant, AppName)>,
     /// Apps with a target that waits for its first check.
     pub(super) unseen: BTreeSet<AppName>,
+    /// Apps with a deploy that runs.
+    pub(super) counted: BTreeSet<AppName>,
     reports: mpsc::Receiver<Report>,
     ended: FuturesUnordered<BoxFuture<'static, (AppName, Arc<Epoch>)>>,
     updates: mpsc::UnboundedSender<Update>,
@@ -89,6 +93,7 @@ impl Control {
             told: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             unseen: BTreeSet::new(),
+            counted: BTreeSet::new(),
             reports,
             ended: FuturesUnordered::new(),
             updates,
@@ -115,10 +120,12 @@ impl Control {
         let mut counts = interval(COUNTS);
         // It rests while nothing drains, and owes no tick for that time.
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut remember = interval(REMEMBER);
         let mut reports = Vec::new();
         loop {
             let next_look = self.deadlines.first().map(|(at, _)| (*at).into());
             let drains = !self.ended.is_empty();
+            let counted = drains || !self.counted.is_empty();
             tokio::select! {
                 event = watch.next() => match event {
                     Some(event) => self.hear(event),
@@ -128,7 +135,8 @@ impl Control {
                     self.take_reports(reports.drain(..));
                 }
                 Some((app, epoch)) = self.ended.next(), if drains => self.lease_ended(app, epoch),
-                _ = counts.tick(), if drains => self.tell_counts(),
+                _ = counts.tick(), if counted => self.tell_counts(),
+                _ = remember.tick() => self.apps.values_mut().for_each(AppRun::remember),
                 () = sleep_until(next_look.unwrap_or_else(tokio::time::Instant::now)),
                     if next_look.is_some() => self.look_at_due(),
                 Ok(()) = self.config.changed() => {
@@ -303,8 +311,9 @@ impl Control {
 
     fn tell_counts(&mut self) {
         let draining = self.apps.iter().filter(|(_, app)| !app.drain.is_empty());
-        let names: Vec<AppName> = draining.map(|(name, _)| name.clone()).collect();
-        self.tell(&names);
+        let mut names: BTreeSet<AppName> = draining.map(|(name, _)| name.clone()).collect();
+        names.extend(self.counted.iter().cloned());
+        self.tell(&Vec::from_iter(names));
         self.show();
     }
 

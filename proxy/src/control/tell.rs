@@ -37,6 +37,10 @@ impl Control {
                 true => self.unseen.insert(name.clone()),
                 false => self.unseen.remove(name),
             };
+            match app.is_counted() {
+                true => self.counted.insert(name.clone()),
+                false => self.counted.remove(name),
+            };
             let save = (told.saved != saved).then(|| saved.clone());
             told.saved = saved;
             if save.is_some() || !alike(told.status.as_deref(), status.as_deref()) {

@@ -7,8 +7,9 @@ use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
+use shunt_config::latency::bound;
+
 use super::Totals;
-use super::histogram::bound;
 
 /// One family as it is described: `# HELP` and `# TYPE`.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::histogram::{BUCKETS, bucket};
+use shunt_config::latency::{BUCKETS, bucket};
+use shunt_config::status::Tally;
+
 use crate::data::tunnel::End;
 
 /// Why a request to a target failed, as metrics name it.
@@ -206,6 +208,18 @@ impl Totals {
     /// Answers of all classes.
     pub fn requests(&self) -> u64 {
         self.classes.iter().sum()
+    }
+
+    /// What a deploy is judged by.
+    pub fn tally(&self) -> Tally {
+        let some = self.latency.iter().enumerate().filter(|(_, n)| **n > 0);
+        Tally {
+            requests: self.requests(),
+            errors: self.classes[4],
+            connects: self.faults[Fault::Connect as usize]
+                + self.faults[Fault::ConnectTimeout as usize],
+            latency: some.map(|(index, n)| (index, *n)).collect(),
+        }
     }
 
     /// Adds `other`: what a retired release counted stays part of its slot's sums.

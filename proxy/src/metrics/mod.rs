@@ -2,7 +2,6 @@
 //!
 //! # Layout
 //!
-//! - [`histogram`]: latency buckets by bit arithmetic
 //! - [`meters`]: one release's counters, in a cell per data thread
 //! - [`process`]: what belongs to no release
 //! - `catalog`, `families`, [`collector`], [`certificates`]: what `/metrics` shows
@@ -11,7 +10,6 @@ mod catalog;
 pub mod certificates;
 pub mod collector;
 mod families;
-pub mod histogram;
 pub mod meters;
 pub mod process;
 

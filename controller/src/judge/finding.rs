@@ -1,0 +1,74 @@
+//! What is worse about a release, in words.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// Requests answered with 5xx.
+    Errors,
+    /// Connections that could not be made.
+    Connects,
+    /// Requests that took so long.
+    Slow(Duration),
+}
+
+/// A figure of the new release that is worse than is allowed, beyond doubt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Which one.
+    pub figure: Figure,
+    /// Hits and requests of the new release.
+    pub new: (u64, u64),
+    /// Those of the old one; `None` where the bound does not depend on it.
+    pub old: Option<(u64, u64)>,
+    /// The highest share that is allowed, of 1.
+    pub allowed: f64,
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errors => f.write_str("errors (5xx)"),
+            Self::Connects => f.write_str("failed connections"),
+            Self::Slow(from) => write!(f, "requests over {} ms", millis(*from)),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} of {} requests", self.figure, percent(self.new), self.new.1)?;
+        if let Some(old) = self.old {
+            write!(f, ", against {} of {} of the old release", percent(old), old.1)?;
+        }
+        write!(f, " ({:.1} % are allowed)", self.allowed * 100.0)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
+fn percent((hits, all): (u64, u64)) -> String {
+    format!("{:.1} %", hits as f64 * 100.0 / all.max(1) as f64)
+}
+
+fn millis(from: Duration) -> String {
+    let text = format!("{:.1}", from.as_secs_f64() * 1000.0);
+    text.trim_end_matches(".0").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_says_what_was_seen_and_what_is_allowed() {
+        let figure = Figure::Slow(Duration::from_micros(1536));
+        let finding = Finding { figure, new: (30, 60), old: Some((5, 1000)), allowed: 0.112 };
+        let said = "requests over 1.5 ms: 50.0 % of 60 requests, against 0.5 % of 1000 of the old \
+                    release (11.2 % are allowed)";
+        assert_eq!(finding.to_string(), said);
+        let finding = Finding { figure: Figure::Errors, old: None, ..finding };
+        assert!(finding.to_string().starts_with("errors (5xx): 50.0 % of 60 requests (11.2 %"));
+    }
+}
