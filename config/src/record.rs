@@ -5,6 +5,7 @@
 //! needs to finish or undo what this one began.
 //!
 //! - [`Deploy`]: a deploy that runs, or the last one; [`Step`]: what it consists of
+//! - [`Canary`]: the shares that its release gets before it gets all
 //! - [`Draining`]: a release that was replaced
 //! - [`History`]: what became of deploys, flips and undos
 
@@ -18,11 +19,13 @@ use crate::slot::Slot;
 use crate::strict::{self, Mistake};
 use crate::token::Token;
 
+mod canary;
 mod deploy;
 mod draining;
 mod history;
 mod step;
 
+pub use canary::{Canary, Part, Promote};
 pub use deploy::{Before, Deploy, Limits, Stage};
 pub use draining::Draining;
 pub use history::{HISTORY_KEPT, History, Outcome, Served};

@@ -11,6 +11,7 @@
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
+//! - [`canary`](mod@canary): what a part of a canary waits for
 //! - [`judge`]: whether a release is worse than the one before
 //! - [`retire`]: what is stopped for good, and when
 //! - [`engine`], [`port`], [`probe`]: where containers run, and whether they answer
@@ -20,6 +21,7 @@
 pub mod ack;
 pub mod announce;
 pub mod app_keys;
+pub mod canary;
 pub mod cli;
 pub mod context;
 pub mod demo;

@@ -3,6 +3,7 @@
 mod port_range;
 mod pull;
 mod run;
+mod strategy;
 
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use serde::de::DeserializeOwned;
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
+pub use self::strategy::Strategy;
 
 use crate::app::App;
 use crate::document::{self, Section};
 use crate::health::Health;
 use crate::name::AppName;
-use crate::record::Limits;
+use crate::record::{Canary, Limits, Part};
+use crate::split::Split;
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
 use crate::timeouts::Timeouts;
@@ -39,6 +42,10 @@ pub struct DeployFile {
     pub health: Health,
     /// The timeouts of its releases.
     pub timeouts: Timeouts,
+    /// How a deploy comes by its requests.
+    pub strategy: Strategy,
+    /// The shares of a canary, one after the other; none with another strategy.
+    pub canary: Vec<Part>,
     /// How long a deploy waits for what.
     pub limits: Limits,
     /// The store, if the file names one.
@@ -55,13 +62,14 @@ impl DeployFile {
             let health = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
-            let limits = root.section("deploy").map_or_else(Limits::default, limits);
+            let (strategy, limits) = root.section("deploy").map(deploy).unwrap_or_default();
+            let canary = canary(root, strategy);
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
                 root.mistake("store", &mistake.to_string());
             }
             let route = match route {
-                Some(read) => Some(read?),
+                Some(read) => Some(divided(read?, strategy)),
                 None => None,
             };
             Some(Self {
@@ -71,6 +79,8 @@ impl DeployFile {
                 run: run??,
                 health,
                 timeouts,
+                strategy,
+                canary,
                 limits,
                 store,
             })
@@ -131,6 +141,35 @@ fn route(mut section: Section<'_>) -> Option<App> {
 
 fn or_default<T: DeserializeOwned + Default>(section: &mut Section<'_>, key: &str) -> T {
     section.or(key, T::default())
+}
+
+/// A canary is seen by whole visitors, unless the file says otherwise.
+fn divided(app: App, strategy: Strategy) -> App {
+    match strategy {
+        Strategy::Canary => App { split: app.split.or(Some(Split::Cookie)), ..app },
+        Strategy::BlueGreen => app,
+    }
+}
+
+fn canary(root: &mut Section<'_>, strategy: Strategy) -> Vec<Part> {
+    if strategy != Strategy::Canary {
+        // It may stay in the file while there is another strategy, and has to be sound all the same.
+        drop(root.section("canary").map(steps));
+        return Vec::new();
+    }
+    root.required_section("canary").and_then(steps).unwrap_or_default()
+}
+
+fn steps(mut section: Section<'_>) -> Option<Vec<Part>> {
+    let steps: Vec<Part> = section.required("steps")?;
+    for mistake in Canary::mistakes(&steps) {
+        section.mistake("steps", &mistake.to_string());
+    }
+    Some(steps)
+}
+
+fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {
+    (section.or("strategy", Strategy::default()), limits(section))
 }
 
 fn limits(mut section: Section<'_>) -> Limits {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Previous, Step, StepTime, Who};
+use super::{Canary, Previous, Step, StepTime, Who};
 use crate::slot::Slot;
 use crate::strict::{self, Mistake};
 use crate::token::Token;
@@ -19,6 +19,8 @@ pub enum Stage {
     Preparing,
     /// The release is in its slot; traffic is as it was.
     Announced,
+    /// `active` was put for a part of the requests. Undoing restores all as it was.
+    Canary,
     /// `active` was put. Until the proxies acknowledge, undoing still restores all as it was.
     Flipped,
     /// Acknowledged by every live proxy: the replaced release may be stopped from here on.
@@ -68,6 +70,9 @@ pub struct Deploy {
     /// The announcement that was in the slot before, now under `draining/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Token>,
+    /// The shares that the new release gets before it gets all, if the plan says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
     /// Someone wants this running deploy undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Who>,
@@ -148,6 +153,16 @@ impl Deploy {
         self.stage != Stage::Warm
     }
 
+    /// The steps of the plan that come after `step`.
+    pub fn after(&self, step: Step) -> impl Iterator<Item = Step> {
+        self.plan.iter().copied().skip_while(move |other| *other != step).skip(1)
+    }
+
+    /// The canary, while `active` is put for it.
+    pub fn running_canary(&self) -> Option<&Canary> {
+        self.canary.as_ref().filter(|_| self.stage == Stage::Canary)
+    }
+
     /// The last step that was begun.
     pub fn step(&self) -> Option<&StepTime> {
         self.steps.last()
@@ -176,6 +191,7 @@ mod tests {
             before: Before::default(),
             previous: None,
             replaced: None,
+            canary: None,
             undo: None,
             warm_until: Some(Timestamp::UNIX_EPOCH),
             earlier: None,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One step of a deploy. Each may be repeated: what is done already is left as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// The image is on the engine, and known by its digest.
@@ -19,6 +19,8 @@ pub enum Step {
     Announce,
     /// Every live proxy has proved all its targets.
     Prove,
+    /// A part of the new requests goes to it, and then more of them.
+    Canary,
     /// New requests go to it.
     Flip,
     /// Every live proxy says that it serves it.
@@ -31,12 +33,13 @@ pub enum Step {
 
 impl Step {
     /// All, in the order of a deploy.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pull,
         Self::Start,
         Self::Check,
         Self::Announce,
         Self::Prove,
+        Self::Canary,
         Self::Flip,
         Self::Acknowledge,
         Self::Drain,
@@ -51,6 +54,7 @@ impl Step {
             Self::Check => "check",
             Self::Announce => "announce",
             Self::Prove => "prove",
+            Self::Canary => "canary",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
             Self::Drain => "drain",

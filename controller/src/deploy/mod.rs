@@ -3,6 +3,7 @@
 mod after;
 mod announce;
 mod back;
+mod canary;
 mod check;
 mod close;
 mod end;

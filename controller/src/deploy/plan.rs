@@ -1,8 +1,9 @@
 //! What a deploy is going to do, before it does anything.
 
-use shunt_config::deploy_file::DeployFile;
+use shunt_config::deploy_file::{DeployFile, Strategy};
 use shunt_config::key::AppKey;
-use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
+use shunt_config::record::{Before, Canary, Deploy, Part, Previous, Stage, Step};
+use shunt_config::split::Testers;
 use shunt_config::{App, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
@@ -68,8 +69,11 @@ impl Plan {
             .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
         let mut steps = Step::ALL.to_vec();
+        if job.file.strategy != Strategy::Canary {
+            steps.retain(|step| *step != Step::Canary);
+        }
         if previous.is_none() {
-            steps.retain(|step| *step != Step::Drain);
+            steps.retain(|step| !matches!(step, Step::Canary | Step::Drain));
         }
         if keys.slot(slot).is_none() {
             steps.retain(|step| *step != Step::Retire);
@@ -80,11 +84,12 @@ impl Plan {
         };
         let earlier = keys.record().filter(|record| record.stage == Stage::Warm).cloned();
         let earlier = earlier.map(|record| Deploy { earlier: None, ..record });
-        Ok(Self { slot, previous, steps, before, app: settings(keys, job), earlier })
+        Ok(Self { slot, previous, steps, before, app: settings(keys, job, slot), earlier })
     }
 
     /// The record of a deploy that is about to begin.
     pub fn record(self, job: &Job, engine: &str) -> Deploy {
+        let canary = self.steps.contains(&Step::Canary);
         Deploy {
             id: new_id(),
             who: who(),
@@ -100,6 +105,7 @@ impl Plan {
             before: self.before,
             previous: self.previous,
             replaced: None,
+            canary: canary.then(|| Canary::new(job.file.canary.clone())),
             undo: None,
             warm_until: None,
             earlier: self.earlier.map(Box::new),
@@ -136,14 +142,30 @@ fn standby(keys: &AppKeys, fleet: &Fleet) -> Result<Slot, Failure> {
 
 /// The app's settings as the file has them, if they differ from the present ones. What the file
 /// has no words for stays as it is.
-pub(super) fn settings(keys: &AppKeys, job: &Job) -> Option<App> {
+pub(super) fn settings(keys: &AppKeys, job: &Job, slot: Slot) -> Option<App> {
     let mut app = job.file.route.clone()?;
+    app.testers = testers(job, slot);
     let present = keys.app.as_ref().and_then(Kept::ok);
     if let Some(present) = present {
         app.health.clone_from(&present.health);
         app.timeouts.clone_from(&present.timeouts);
     }
     (present != Some(&app)).then_some(app)
+}
+
+/// The app's present settings, with requests divided as the file says; `None` if they are already.
+pub(super) fn divided(keys: &AppKeys, job: &Job, slot: Slot) -> Option<App> {
+    let present = keys.app.as_ref().and_then(Kept::ok)?;
+    let split = job.file.route.as_ref()?.split;
+    let app = App { split, testers: testers(job, slot), ..present.clone() };
+    (*present != app).then_some(app)
+}
+
+/// The testers, who go to the new release: that of `slot`, while it is tried.
+fn testers(job: &Job, slot: Slot) -> Option<Testers> {
+    let testers = job.file.route.as_ref()?.testers.clone()?;
+    let tried = (job.file.strategy == Strategy::Canary).then_some(slot);
+    Some(Testers { slot: testers.slot.or(tried), ..testers })
 }
 
 /// What a step is about to do, in words.
@@ -157,9 +179,16 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Start => format!("{n} container(s), published on {bind}, ports {range}"),
         Step::Check => format!("health of {n} container(s), from here"),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
+        Step::Canary => shares(&job.file.canary),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
         Step::Drain => format!("requests on {old}"),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }
+}
+
+/// The shares of a canary, in words.
+fn shares(steps: &[Part]) -> String {
+    let all: Vec<_> = steps.iter().map(|part| format!("{}%", part.percent)).collect();
+    format!("{} of the requests", all.join(", "))
 }

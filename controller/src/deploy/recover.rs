@@ -31,7 +31,11 @@ pub async fn recover(
             let done = run.rest(record).await;
             Box::pin(run.end(done)).await
         }
-        Stage::Preparing | Stage::Announced | Stage::Undoing | Stage::Warm => {
+        Stage::Preparing
+        | Stage::Announced
+        | Stage::Canary
+        | Stage::Undoing
+        | Stage::Warm => {
             let gone = "its controller was gone, so it was undone".to_owned();
             Box::pin(run.end(Err(Trouble::Other(Failure::new(Exit::Undone, gone))))).await
         }
@@ -51,11 +55,10 @@ impl Run<'_> {
         if let Some(who) = &record.undo {
             return Err(Stop::Undo(who.clone()).into());
         }
-        let acknowledged = record.stage == Stage::Acknowledged;
-        let left = record.plan.iter().copied().filter(|step| match acknowledged {
-            true => *step > Step::Acknowledge,
-            false => *step > Step::Flip,
-        });
-        self.walk(&left.collect::<Vec<_>>(), None).await
+        let last = match record.stage {
+            Stage::Acknowledged => Step::Acknowledge,
+            _ => Step::Flip,
+        };
+        self.walk(&record.after(last).collect::<Vec<_>>(), None).await
     }
 }

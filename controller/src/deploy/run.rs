@@ -36,6 +36,8 @@ pub struct Run<'a> {
     pub(super) containers: Vec<Container>,
     /// The new release and its announcement, once it was announced.
     pub(super) announced: Option<(Token, Release)>,
+    /// `active` as this deploy has put it, once it has for a part of the requests.
+    pub(super) active: Option<Token>,
     /// Whether the new release may have been sent a request.
     pub(super) exposure: Exposure,
 }
@@ -65,6 +67,7 @@ impl<'a> Run<'a> {
             image,
             containers,
             announced,
+            active: None,
             exposure,
         })
     }
@@ -96,6 +99,7 @@ impl<'a> Run<'a> {
             (Step::Check, Some(job)) => self.check(job).await?,
             (Step::Announce, Some(job)) => self.announce(job).await?,
             (Step::Prove, Some(job)) => self.prove(job).await?,
+            (Step::Canary, Some(job)) => return self.canary(job).await,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,
             (Step::Drain, _) => return self.drain().await,
