@@ -96,9 +96,8 @@ impl FromStr for Field {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        let read = sides(text, ':').and_then(|(name, value)| {
-            Some(Self { name: HeaderName::try_from(name).ok()?, value })
-        });
+        let read = sides(text, ':')
+            .and_then(|(name, value)| Some(Self { name: HeaderName::try_from(name).ok()?, value }));
         read.ok_or_else(|| wrong(text, "`X-Canary: yes`, or `X-Canary` for any value"))
     }
 }

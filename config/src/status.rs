@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn what_was_counted_since_is_what_came_on_top() {
-        let earlier = Tally { requests: 3, errors: 1, connects: 0, latency: [(4, 2), (9, 1)].into() };
+        let earlier =
+            Tally { requests: 3, errors: 1, connects: 0, latency: [(4, 2), (9, 1)].into() };
         let new = Tally { requests: 2, errors: 1, connects: 1, latency: [(4, 1), (30, 1)].into() };
         let mut total = earlier.clone();
         total.add(&new);

@@ -19,7 +19,12 @@ pub struct Part {
     /// Percent of new requests that go to the new release, 1 to 99.
     pub percent: u8,
     /// For how long at least, from the moment every live proxy has applied it.
-    #[serde(default, rename = "for", with = "duration::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "for",
+        with = "duration::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub lasts: Option<Duration>,
     /// As many answers the new release has to give at least.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -88,7 +88,8 @@ impl Run<'_> {
         self.journal.write(change, Txn::new()).await?;
         let (place, active) = (self.place(), self.part());
         self.report.event("share", json!({ "active": active.to_string(), "said": place }));
-        self.report.line(&format!("     canary       {place}, on {by} of the proxies"));
+        let proxies = if by == 1 { "1 proxy" } else { &format!("{by} proxies") };
+        self.report.line(&format!("  →  canary       {place}, on {proxies}"));
         Ok(())
     }
 

@@ -62,7 +62,10 @@ fn a_release_with_5_percent_of_errors_is_found() {
 fn a_release_that_is_3_times_slower_is_found() {
     for seed in 0..20 {
         let (requests, finding) = found(20, Release { slower: 3.0, ..GOOD }, seed).unwrap();
-        assert!(matches!(finding.figure, Figure::Slow(_)) && requests < 400, "{requests}: {finding}");
+        assert!(
+            matches!(finding.figure, Figure::Slow(_)) && requests < 400,
+            "{requests}: {finding}"
+        );
     }
 }
 
@@ -115,5 +118,9 @@ fn a_tally_without_requests_is_no_reason_for_anything() {
     let at = Duration::from_secs(60);
     assert_eq!(judge.look(&Sample { at, ..Sample::default() }), None);
     let new = Tally { requests: 100, errors: 3, ..Tally::default() };
-    assert_eq!(judge.look(&Sample { at, new, ..Sample::default() }), None, "nothing to compare with");
+    assert_eq!(
+        judge.look(&Sample { at, new, ..Sample::default() }),
+        None,
+        "nothing to compare with"
+    );
 }

@@ -12,7 +12,7 @@ use crate::time::{age, show};
 /// How far a canary has come.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CanaryLine {
-    /// The app.
+    #[serde(skip)]
     app: AppName,
     /// The slot that is tried.
     pub slot: Slot,

@@ -57,8 +57,7 @@ impl Promote {
                 ..history::entry("promote", Outcome::Done)
             };
             let promoted = Deploy { canary: Some(canary), ..record.clone() };
-            let value =
-                serde_json::to_vec(&promoted).map_err(|e| Failure::usage(e.to_string()))?;
+            let value = serde_json::to_vec(&promoted).map_err(|e| Failure::usage(e.to_string()))?;
             let key = AppKey::Deploy.of(app);
             let txn = Txn::new().when(keys.unchanged(&AppKey::Deploy)).put(&key, value);
             let txn = history::add(txn, &keys, &history::new_id(), &entry);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod announce;
+mod canary;
 mod command_line;
 mod deploys;
 mod fence;

@@ -126,7 +126,9 @@ impl Desired {
             self.unread.insert(entry.key.clone());
             let deploys = |record: Deploy| record.unfinished();
             return match key {
-                AppKey::Deploy => self.deploying(app, entry.parse(Deploy::parse).is_ok_and(deploys)),
+                AppKey::Deploy => {
+                    self.deploying(app, entry.parse(Deploy::parse).is_ok_and(deploys))
+                }
                 _ => Concerns::Nobody,
             };
         }

@@ -143,7 +143,8 @@ mod tests {
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         let counts = |percent: u16| {
-            let clients = (0..10_000_u32).map(|n| of_address(IpAddr::from((10 << 24 | n).to_be_bytes())));
+            let clients =
+                (0..10_000_u32).map(|n| of_address(IpAddr::from((10 << 24 | n).to_be_bytes())));
             clients.filter(|number| *number < percent * 100).count()
         };
         // Chance, and the same chance everywhere: four standard deviations.

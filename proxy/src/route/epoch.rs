@@ -269,7 +269,10 @@ mod tests {
     #[test]
     fn testers_go_to_the_slot_that_is_named_or_to_the_smaller_share() {
         assert_eq!([1, 50, 51, 99].map(|blue| two(blue).tested(None)), [0, 1, 1, 1].map(Some));
-        assert_eq!(two(99).tested(Some(Slot::Blue)).map(|at| two(99).shares[at].release.slot), Some(Slot::Blue));
+        assert_eq!(
+            two(99).tested(Some(Slot::Blue)).map(|at| two(99).shares[at].release.slot),
+            Some(Slot::Blue)
+        );
         assert_eq!(two(99).tested(Some(Slot::Green)), None, "it gets no requests");
     }
 
