@@ -14,6 +14,7 @@ pub use crate::host::{HostPattern, PathPrefix};
 use crate::https::{Hsts, Https};
 use crate::limits::Limits;
 use crate::queue::Queue;
+use crate::split::{Split, Testers};
 use crate::sticky::Sticky;
 use crate::strict::{self, Mistake};
 use crate::timeouts::Timeouts;
@@ -63,6 +64,12 @@ pub struct App {
     /// Whether a visitor stays with a target or slot.
     #[serde(default)]
     pub sticky: Sticky,
+    /// What decides where a request goes while `active` names both slots; by default each by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+    /// Requests that go to the new release whatever its share is, while `active` names both slots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub testers: Option<Testers>,
     /// Requests that each proxy sends to one target at a time, at most 100,000; 0 for any number.
     #[serde(default, skip_serializing_if = "is_default")]
     pub max_requests: u32,
@@ -124,6 +131,9 @@ impl App {
         if let Some(hsts) = &self.hsts {
             hsts.validate()?;
         }
+        if let Some(testers) = &self.testers {
+            testers.validate()?;
+        }
         self.headers.validate()?;
         self.limits.validate()?;
         self.queue.validate()?;
@@ -171,6 +181,7 @@ mod tests {
             "allow":["10.0.0.0/8"],"deny":["10.0.0.7"],"limits":{"body":"10MiB"},
             "balance":{"consistent_hash":"cookie:session"},
             "sticky":{"to":"target","max_age":"1h"},
+            "split":"cookie","testers":{"header":"X-Canary: yes"},
             "max_requests":64,"queue":{"length":10,"timeout":"2s"},
             "eject":{"failures":3,"for":"5s"},"slow_start":"30s","timeouts":{"tunnel":"2h"}}"#;
         let app = App::parse(text.as_bytes()).unwrap();
@@ -181,7 +192,7 @@ mod tests {
         // What is not asked for takes no room in what is kept on disk.
         let bare = App::parse(br#"{"hosts":["a"]}"#).unwrap();
         let written = serde_json::to_string(&bare).unwrap();
-        assert!(!written.contains("queue") && !written.contains("limits"), "{written}");
+        assert!(["queue", "limits", "split"].iter().all(|key| !written.contains(key)), "{written}");
     }
 
     #[test]
@@ -202,6 +213,8 @@ mod tests {
             (r#"{"hosts":["a"],"headers":{"request":{"set":{"Host":"b"}}}}"#, "canonical_host"),
             (r#"{"hosts":["a"],"limits":{"headers":0}}"#, "`limits.headers`"),
             (r#"{"hosts":["a"],"sticky":"visitor"}"#, "expected one of"),
+            (r#"{"hosts":["a"],"split":"visitor"}"#, "expected one of"),
+            (r#"{"hosts":["a"],"testers":{}}"#, "neither `header` nor `cookie`"),
             (r#"{"hosts":["a"],"max_requests":100001}"#, "`max_requests`: 100001 is not within"),
             (r#"{"hosts":["a"],"queue":{"length":100001}}"#, "`queue.length`"),
             (r#"{"hosts":["a"],"eject":{"failures":1001}}"#, "`eject.failures`"),

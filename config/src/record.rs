@@ -6,6 +6,7 @@
 //!
 //! - [`Deploy`]: a deploy that runs, or the last one; [`Step`]: what it consists of
 //! - [`Hooks`]: what of the operator's own it runs
+//! - [`Canary`]: the shares that its release gets before it gets all
 //! - [`Draining`]: a release that was replaced
 //! - [`History`]: what became of deploys, flips and undos
 
@@ -19,12 +20,14 @@ use crate::slot::Slot;
 use crate::strict::{self, Mistake};
 use crate::token::Token;
 
+mod canary;
 mod deploy;
 mod draining;
 mod history;
 mod hooks;
 mod step;
 
+pub use canary::{Canary, Part, Promote};
 pub use deploy::{Before, Deploy, Limits, Stage};
 pub use draining::Draining;
 pub use history::{HISTORY_KEPT, History, Outcome, Served};

@@ -122,6 +122,12 @@ enum Verb {
     /// Goes back to the previous release; it still runs, so this takes well under a second
     #[command(after_help = "Examples:\n  shuntctl undo web\n  shuntctl undo web --to 1.0")]
     Undo(verb::undo::Undo),
+    /// Ends the share that a canary waits at: the next one begins, or the flip
+    #[command(after_help = "Examples:\n  shuntctl promote web\n  shuntctl promote web --full")]
+    Promote(verb::promote::Promote),
+    /// Ends a canary: all requests go back to the old release, and the new one is removed
+    #[command(after_help = "Example:\n  shuntctl abort web")]
+    Abort(verb::abort::Abort),
     /// Shows what is served, by whom, and what is half done
     #[command(after_help = "Examples:\n  shuntctl status\n  shuntctl status web --watch")]
     Status(verb::status::Status),
@@ -180,6 +186,8 @@ impl Cli {
             Verb::Release(release) => Box::pin(release.run(&context)).await,
             Verb::Maintenance(maintenance) => Box::pin(maintenance.run(&context)).await,
             Verb::Undo(undo) => Box::pin(undo.run(&context)).await,
+            Verb::Promote(promote) => promote.run(&context).await,
+            Verb::Abort(abort) => Box::pin(abort.run(&context)).await,
             Verb::Status(status) => status.run(&context).await,
             Verb::List => verb::list::run(&context).await,
             Verb::History(history) => history.run(&context).await,

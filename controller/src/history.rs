@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
-use shunt_config::record::{HISTORY_KEPT, History, Outcome, Previous, Served, StepTime};
+pub use shunt_config::record::History;
+use shunt_config::record::{HISTORY_KEPT, Outcome, Previous, Served, StepTime};
 use shunt_config::store::{self, Condition, Store, Txn};
 use shunt_config::{Active, AppName, Release};
 

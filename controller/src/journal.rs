@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use shunt_config::key::AppKey;
-use shunt_config::record::Deploy;
+use shunt_config::record::{Deploy, Promote};
 use shunt_config::store::{Condition, Op, Outcome, Store, StoreError, Txn};
 use shunt_config::{AppName, Token};
 
@@ -26,6 +26,9 @@ pub enum WriteError {
     /// Something stops the deploy.
     #[error("stopped from outside")]
     Stop(Stop),
+    /// Someone has said that the canary is to go on, and nothing else was changed.
+    #[error("promoted at the same moment")]
+    Promoted(Option<Promote>),
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,11 +74,20 @@ impl Journal {
         let mut next = self.record.clone();
         change(&mut next);
         let key = self.key();
-        let value = Bytes::from(serde_json::to_vec(&next)?);
-        let tokens = self.commit(more.put(&key, value.clone()), Some(&value)).await?;
-        self.token = tokens.get(&key).cloned();
-        self.record = next;
-        Ok(tokens)
+        loop {
+            let value = Bytes::from(serde_json::to_vec(&next)?);
+            match self.commit(more.clone().put(&key, value.clone()), Some(&value)).await {
+                Err(WriteError::Promoted(word)) => {
+                    next.canary.iter_mut().for_each(|canary| canary.promote.clone_from(&word));
+                }
+                written => {
+                    let tokens = written?;
+                    self.token = tokens.get(&key).cloned();
+                    self.record = next;
+                    return Ok(tokens);
+                }
+            }
+        }
     }
 
     /// Closes the journal, together with `more`: `last` stays as the record, or nothing does.
@@ -158,6 +170,11 @@ impl Journal {
             (Some(kept), _) if Some(&kept.token) == self.token.as_ref() => {
                 Stop::Superseded("`active` or a slot was put by someone else".to_owned())
             }
+            (Some(kept), Some(record)) if without_word(record) == without_word(&self.record) => {
+                (self.token, self.record) = (Some(kept.token.clone()), record.clone());
+                let word = record.canary.as_ref().and_then(|canary| canary.promote.clone());
+                return Err(WriteError::Promoted(word));
+            }
             (Some(kept), Some(record)) if record.id == self.record.id => {
                 (self.token, self.record) = (Some(kept.token.clone()), record.clone());
                 match record.undo.clone() {
@@ -169,6 +186,13 @@ impl Journal {
         };
         Err(WriteError::Stop(stop))
     }
+}
+
+/// `record` as it was before anyone said that its canary is to go on.
+fn without_word(record: &Deploy) -> Deploy {
+    let mut record = record.clone();
+    record.canary.iter_mut().for_each(|canary| canary.promote = None);
+    record
 }
 
 fn lost(error: StoreError) -> WriteError {

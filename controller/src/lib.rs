@@ -12,6 +12,7 @@
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
 //! - [`hook`]: commands of the operator's own
+//! - [`canary`](mod@canary): what a part of a canary waits for
 //! - [`judge`]: whether a release is worse than the one before
 //! - [`retire`]: what is stopped for good, and when
 //! - [`workers`]: containers that get no requests
@@ -24,6 +25,7 @@
 pub mod ack;
 pub mod announce;
 pub mod app_keys;
+pub mod canary;
 pub mod cli;
 pub mod context;
 pub mod demo;

@@ -53,9 +53,11 @@ pub fn undo(keys: &AppKeys, fleet: &Fleet) -> Result<Undo, Failure> {
             return Err(no_warm_undo(keys, record.version.as_deref()));
         }
         Some(record)
-            if matches!(record.stage, Stage::Preparing | Stage::Announced)
-                || (record.unfinished() && record.holds()) =>
+            if record.stage < Stage::Flipped || (record.unfinished() && record.holds()) =>
         {
+            if let Some(slot) = tried_beside(keys, record) {
+                return back_by_record(keys, record, slot);
+            }
             let asked = Deploy { undo: Some(who()), ..record.clone() };
             return Ok(Undo::Stop(put_record(condition(Txn::new(), keys), keys, &asked)?));
         }
@@ -80,6 +82,14 @@ fn previous(keys: &AppKeys, record: &Deploy) -> Option<Slot> {
     let previous = record.previous.as_ref()?;
     let there = keys.slot(previous.slot).is_some_and(|kept| is_previous(kept, previous));
     (there && keys.active()?.only() == Some(previous.slot.other())).then_some(previous.slot)
+}
+
+/// The slot of the release beside which `record` tries another, if that goes on.
+fn tried_beside(keys: &AppKeys, record: &Deploy) -> Option<Slot> {
+    let (canary, previous) = (record.running_canary()?, record.previous.as_ref()?);
+    let tried = canary.has_put(record.slot, keys.active()?);
+    let there = keys.slot(previous.slot).is_some_and(|kept| is_previous(kept, previous));
+    (tried && there).then_some(previous.slot)
 }
 
 /// Whether what is in a slot is `previous`: the same announcement, or the same containers after

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod bad_values;
+mod canary;
 mod deploys;
 mod dockerfile;
 mod droplets;

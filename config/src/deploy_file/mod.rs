@@ -36,7 +36,8 @@ use crate::guard::Guard;
 use crate::health::Health;
 use crate::hold;
 use crate::name::AppName;
-use crate::record::{Hooks, Limits};
+use crate::record::{Canary, Hooks, Limits, Part};
+use crate::split::Split;
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
 use crate::timeouts::Timeouts;
@@ -65,6 +66,8 @@ pub struct DeployFile {
     pub timeouts: Timeouts,
     /// How one release takes the place of another.
     pub strategy: Strategy,
+    /// The shares of a canary, one after the other; none with another strategy.
+    pub canary: Vec<Part>,
     /// How long a deploy waits for what.
     pub limits: Limits,
     /// What of the operator's own is run, and when.
@@ -101,6 +104,7 @@ impl DeployFile {
                 root.mistake("guard", &mistake.to_string());
             }
             let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
+            let canary = canary(root, strategy);
             let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
             let store: Option<StoreConfig> = root.optional("store");
@@ -108,7 +112,7 @@ impl DeployFile {
                 root.mistake("store", &mistake.to_string());
             }
             let route = match route {
-                Some(read) => Some(read?),
+                Some(read) => Some(divided(read?, strategy)),
                 None => None,
             };
             Some(Self {
@@ -121,6 +125,7 @@ impl DeployFile {
                 ready,
                 timeouts,
                 strategy,
+                canary,
                 limits,
                 hooks,
                 notify,
@@ -171,6 +176,8 @@ fn route(mut section: Section<'_>) -> Option<App> {
         limits: or_default(&mut section, "limits"),
         balance: or_default(&mut section, "balance"),
         sticky: or_default(&mut section, "sticky"),
+        split: section.optional("split"),
+        testers: section.optional("testers"),
         max_requests: or_default(&mut section, "max_requests"),
         queue: or_default(&mut section, "queue"),
         eject: or_default(&mut section, "eject"),
@@ -201,6 +208,31 @@ fn one_or_many<T>(read: OneOrMany<T>) -> Vec<T> {
         OneOrMany::One(one) => vec![one],
         OneOrMany::Many(many) => many,
     }
+}
+
+/// A canary is seen by whole visitors, unless the file says otherwise.
+fn divided(app: App, strategy: Strategy) -> App {
+    match strategy {
+        Strategy::Canary => App { split: app.split.or(Some(Split::Cookie)), ..app },
+        Strategy::BlueGreen | Strategy::Hold => app,
+    }
+}
+
+fn canary(root: &mut Section<'_>, strategy: Strategy) -> Vec<Part> {
+    if strategy != Strategy::Canary {
+        // It may stay in the file while there is another strategy, and has to be sound all the same.
+        drop(root.section("canary").map(steps));
+        return Vec::new();
+    }
+    root.required_section("canary").and_then(steps).unwrap_or_default()
+}
+
+fn steps(mut section: Section<'_>) -> Option<Vec<Part>> {
+    let steps: Vec<Part> = section.required("steps")?;
+    for mistake in Canary::mistakes(&steps) {
+        section.mistake("steps", &mistake.to_string());
+    }
+    Some(steps)
 }
 
 fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {

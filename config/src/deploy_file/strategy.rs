@@ -8,9 +8,11 @@ use crate::record::Step;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// The new one runs beside the old one, which is kept warm.
+    /// The new one runs beside the old one, which is kept warm, and gets all requests at once.
     #[default]
     BlueGreen,
+    /// The same, but it gets a few requests first, then more.
+    Canary,
     /// They never run side by side: requests wait in the proxies until the old one is stopped and the
     /// new one serves.
     Hold,
@@ -20,7 +22,7 @@ impl Strategy {
     /// Its steps, in their order; a deploy leaves out those that have nothing to do.
     pub fn steps(self) -> &'static [Step] {
         match self {
-            Self::BlueGreen => &[
+            Self::BlueGreen | Self::Canary => &[
                 Step::Pull,
                 Step::Migrate,
                 Step::Start,
@@ -28,6 +30,7 @@ impl Strategy {
                 Step::Announce,
                 Step::Prove,
                 Step::Verify,
+                Step::Canary,
                 Step::Flip,
                 Step::Acknowledge,
                 Step::Bake,

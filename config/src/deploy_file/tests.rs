@@ -273,3 +273,37 @@ fn hosts_are_one_list_or_one_for_each_slot_and_say_where_targets_are() {
         assert!(all[0].contains(said), "{hosts}: {all:?}");
     }
 }
+
+#[test]
+fn a_canary_goes_by_visitors_unless_the_file_says_otherwise() {
+    let canary = "[deploy]\nstrategy = \"canary\"\n[canary]\nsteps = [\n  \
+                  { percent = 1, for = \"2m\", requests = 100 },\n  { percent = 50, pause = true },\n]\n";
+    let file = DeployFile::parse(FILE_NAME, &format!("{SAMPLE}{canary}")).unwrap();
+    assert_eq!(file.strategy, Strategy::Canary);
+    assert_eq!(file.canary.iter().map(|part| part.percent).collect::<Vec<_>>(), [1, 50]);
+    assert_eq!(file.route.unwrap().split, Some(Split::Cookie));
+    let text = SAMPLE.replace("[run]", "split = \"address\"\n[run]") + canary;
+    let file = DeployFile::parse(FILE_NAME, &text).unwrap();
+    assert_eq!(file.route.unwrap().split, Some(Split::Address));
+    // With another strategy it is not followed.
+    let text = format!("{SAMPLE}{}", canary.replace("\"canary\"", "\"blue_green\""));
+    let file = DeployFile::parse(FILE_NAME, &text).unwrap();
+    assert_eq!((file.strategy, file.canary.len()), (Strategy::BlueGreen, 0));
+    assert_eq!(file.route.unwrap().split, None);
+}
+
+#[test]
+fn a_canary_without_steps_that_lead_to_the_flip_is_refused() {
+    for (section, words) in [
+        ("", "shunt.toml: canary: missing key"),
+        ("[canary]\n", "canary.steps: missing key"),
+        ("[canary]\nsteps = []\n", "1 to 50 steps"),
+        ("[canary]\nsteps = [{ percent = 5 }]\n", "step 1: it waits for nothing"),
+        ("[canary]\nsteps = [{ percent = 5, fro = \"1m\" }]\n", "did you mean `for`?"),
+    ] {
+        let text = format!("{SAMPLE}[deploy]\nstrategy = \"canary\"\n{section}");
+        let said = DeployFile::parse(FILE_NAME, &text).unwrap_err();
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        assert!(said.iter().any(|said| said.contains(words)), "{section}: {said:#?}");
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Finish, Hooks, Previous, Step, StepTime, Who};
+use super::{Canary, Finish, Hooks, Previous, Step, StepTime, Who};
 use crate::engine::Engine;
 use crate::guard::Guard;
 use crate::slot::Slot;
@@ -21,6 +21,8 @@ pub enum Stage {
     Preparing,
     /// The release is in its slot; traffic is as it was.
     Announced,
+    /// `active` was put for a part of the requests. Undoing restores all as it was.
+    Canary,
     /// `active` was put. Until the proxies acknowledge, undoing still restores all as it was.
     Flipped,
     /// Acknowledged by every live proxy: the replaced release may be stopped from here on.
@@ -76,6 +78,9 @@ pub struct Deploy {
     /// The announcement that was in the slot before, now under `draining/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Token>,
+    /// The shares that the new release gets before it gets all, if the plan says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
     /// Someone wants this running deploy undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Who>,
@@ -168,6 +173,11 @@ impl Deploy {
         self.stage != Stage::Warm
     }
 
+    /// The canary, while `active` is put for it.
+    pub fn running_canary(&self) -> Option<&Canary> {
+        self.canary.as_ref().filter(|_| self.stage == Stage::Canary)
+    }
+
     /// Whether it holds requests while it stops one release and starts the other.
     pub fn holds(&self) -> bool {
         self.plan.contains(&Step::Hold)
@@ -230,6 +240,7 @@ mod tests {
             before: Before::default(),
             previous: None,
             replaced: None,
+            canary: None,
             undo: None,
             warm_until: Some(Timestamp::UNIX_EPOCH),
             earlier: None,

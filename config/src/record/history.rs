@@ -54,7 +54,7 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
-    /// `deploy`, `flip`, `undo`, `hold`, `release`, `maintenance` or `remove`.
+    /// `deploy`, `flip`, `undo`, `promote`, `hold`, `release`, `maintenance` or `remove`.
     pub verb: String,
     /// Who ran it.
     pub who: Who,

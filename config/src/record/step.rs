@@ -30,6 +30,8 @@ pub enum Step {
     Prove,
     /// The operator's own checks have passed.
     Verify,
+    /// A part of the new requests goes to it, and then more of them.
+    Canary,
     /// New requests go to it.
     Flip,
     /// Every live proxy says that it serves it.
@@ -60,6 +62,7 @@ impl Step {
             Self::Announce => "announce",
             Self::Prove => "prove",
             Self::Verify => "verify",
+            Self::Canary => "canary",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
             Self::Release => "release",

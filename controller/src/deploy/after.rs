@@ -3,9 +3,8 @@
 use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
 use shunt_config::store::Txn;
-use shunt_config::{Active, Token};
+use shunt_config::{Active, ProxyName, Token};
 
-use super::announce::same_active;
 use super::exposure::Exposure;
 use super::hold::is_held;
 use super::plan::{Job, settings};
@@ -24,19 +23,15 @@ impl Run<'_> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record();
         let slot = record.slot;
-        same_active(&keys, record.before.active.as_deref())?;
-        let announced = self.announced.as_ref().map(|(token, _)| token);
-        if keys.slot(slot).map(|kept| &kept.token) != announced {
-            return Err(Stop::Superseded(format!("`{slot}` was put by someone else")).into());
-        }
+        self.unchanged(&keys)?;
         let mut txn = flip(&keys, Active::all(slot))?;
         // What undo goes back to has to be what is served at this very moment.
-        let previous = keys.active().map(Active::main);
+        let previous = keys.active().map(|_| slot.other());
         if let Some(old) = previous {
             txn = txn.when(keys.unchanged(&AppKey::Slot(old)));
         }
         let previous = previous.and_then(|old| Some(as_previous(old, keys.slot(old)?)));
-        if let Some(app) = settings(&keys, job) {
+        if let Some(app) = settings(&keys, job, slot) {
             let value = serde_json::to_vec(&app).map_err(|e| Trouble::Store(e.to_string()))?;
             txn = txn.when(keys.unchanged(&AppKey::App)).put(AppKey::App.of(&self.app), value);
         }
@@ -51,13 +46,31 @@ impl Run<'_> {
     }
 
     pub(super) async fn acknowledge(&mut self) -> Result<String, Trouble> {
+        let (by, lost) = self.taken(Active::all(self.journal.record().slot)).await?;
+        let change = |record: &mut Deploy| record.stage = Stage::Acknowledged;
+        self.journal.write(change, Txn::new()).await?;
+        if !is_held(self.journal.record()) {
+            self.flipped().await;
+        }
+        let missed = match lost.is_empty() {
+            true => String::new(),
+            false => format!("; not waited for, since lost: {}", join(&lost)),
+        };
+        Ok(format!("by {by} of {}{missed}", by + lost.len()))
+    }
+
+    /// Waits until every live proxy serves `active`, as this deploy has put it: how many do, and
+    /// which were not waited for.
+    pub(super) async fn taken(
+        &mut self,
+        active: Active,
+    ) -> Result<(usize, Vec<ProxyName>), Trouble> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record();
         if let Some(who) = record.undo.clone() {
             return Err(Stop::Undo(who).into());
         }
         let limit = record.limits.flip;
-        let active = Active::all(record.slot);
         let expected = Expected::of(&keys).filter(|_| keys.active() == Some(active));
         let Some(expected) = expected else {
             return Err(Stop::Superseded("`active` was put by someone else".to_owned()).into());
@@ -69,26 +82,10 @@ impl Run<'_> {
             stop = self.guard.stopped() => return Err(stop.into()),
         };
         match taken {
-            Taken::Applied { by, lost } => {
-                let change = |record: &mut Deploy| record.stage = Stage::Acknowledged;
-                self.journal.write(change, Txn::new()).await?;
-                if !is_held(self.journal.record()) {
-                    self.flipped().await;
-                }
-                let missed = match lost.is_empty() {
-                    true => String::new(),
-                    false => format!("; not waited for, since lost: {}", join(&lost)),
-                };
-                Ok(format!("by {by} of {}{missed}", by + lost.len()))
-            }
+            Taken::Applied { by, lost } => Ok((by, lost)),
             Taken::Refused(why) => Err(Trouble::Refused(why)),
             Taken::TimedOut(waits) => Err(Trouble::Unacknowledged(waits)),
-            Taken::Superseded(said) => {
-                // `undo` puts `active`, too; its mark in the record tells it from a stranger's.
-                self.journal.refresh().await?;
-                let undo = self.journal.record().undo.clone();
-                Err(undo.map_or(Stop::Superseded(said), Stop::Undo).into())
-            }
+            Taken::Superseded(said) => Err(self.superseded(said).await?.into()),
         }
     }
 

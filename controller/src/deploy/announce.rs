@@ -20,7 +20,7 @@ impl Run<'_> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record();
         let slot = record.slot;
-        same_active(&keys, record.before.active.as_deref())?;
+        self.unchanged(&keys)?;
         let release = Release {
             version: record.version.clone(),
             image: record.image.clone(),
@@ -57,6 +57,29 @@ impl Run<'_> {
         Ok(said)
     }
 
+    /// Someone who changed `active` or the slot meanwhile had a reason that this deploy does not know.
+    pub(super) fn unchanged(&self, keys: &AppKeys) -> Result<(), Stop> {
+        let record = self.journal.record();
+        if let Some(who) = record.undo.clone() {
+            return Err(Stop::Undo(who));
+        }
+        let same = match &self.active {
+            Some(own) => keys.active.as_ref().map(|kept| &kept.token) == Some(own),
+            None => keys.active.as_ref().map(Kept::text) == record.before.active,
+        };
+        if !same {
+            let said = "`active` was put by someone else since the deploy began";
+            return Err(Stop::Superseded(said.to_owned()));
+        }
+        let slot = record.slot;
+        match self.announced() {
+            Some(own) if keys.slot(slot).map(|kept| &kept.token) != Some(own) => {
+                Err(Stop::Superseded(format!("`{slot}` was put by someone else")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn prove(&mut self, job: &Job) -> Result<String, Trouble> {
         let Some((token, release)) = self.announced.clone() else {
             return Err(Trouble::Store("nothing was announced".to_owned()));
@@ -82,13 +105,4 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// Someone who changed `active` meanwhile had a reason that this deploy does not know.
-pub(super) fn same_active(keys: &AppKeys, before: Option<&str>) -> Result<(), Stop> {
-    let now = keys.active.as_ref().map(Kept::text);
-    if now.as_deref() == before {
-        return Ok(());
-    }
-    Err(Stop::Superseded("`active` was put by someone else since the deploy began".to_owned()))
 }

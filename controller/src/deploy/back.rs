@@ -87,8 +87,12 @@ impl Run<'_> {
     async fn put_active_back(&mut self) -> Result<(), WriteError> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record().clone();
-        let flipped = keys.active() == Some(Active::all(record.slot))
-            && record.before.active() != Some(Active::all(record.slot));
+        let own = |active: Active| {
+            let canary = record.canary.as_ref();
+            let part = canary.is_some_and(|canary| canary.has_put(record.slot, active));
+            active == Active::all(record.slot) || part
+        };
+        let flipped = keys.active().is_some_and(own) && record.before.active() != keys.active();
         let txn = if flipped { active_back(&keys, &record) } else { Txn::new() };
         self.journal.write(|record| record.stage = Stage::Undoing, txn).await?;
         Ok(())

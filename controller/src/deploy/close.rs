@@ -51,7 +51,7 @@ impl Run<'_> {
             return Err(Stop::Undo(who.clone()).into());
         }
         let last = match record.stage {
-            Stage::Flipped | Stage::Acknowledged => warm(&record),
+            Stage::Canary | Stage::Flipped | Stage::Acknowledged => warm(&record),
             _ => self.earlier(&keys),
         };
         let txn = history::add(Txn::new(), &keys, &record.id, &self.entry(outcome, reason));

@@ -34,6 +34,9 @@ impl Run<'_> {
         match (&trouble, stage) {
             (Trouble::Stop(Stop::LockLost), _) => self.abandon(trouble).await,
             (Trouble::Store(_), _) => self.leave(trouble).await,
+            (Trouble::Stop(Stop::Superseded(_)), Stage::Canary) => {
+                Box::pin(self.after_part(trouble)).await
+            }
             // Whatever it is: nothing was sent to the new release, and nothing is sent to the old one.
             _ if is_held(self.journal.record()) => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
@@ -41,6 +44,23 @@ impl Run<'_> {
             (_, Stage::Acknowledged) => Box::pin(self.after_acknowledge(trouble)).await,
             _ => Box::pin(self.take_back(trouble)).await,
         }
+    }
+
+    /// Someone else has put `active` during the canary. Where theirs sends requests to the new
+    /// release, all stays as they want it.
+    async fn after_part(mut self, trouble: Trouble) -> Result<(), Failure> {
+        let id = self.journal.record().id.clone();
+        let keys = match self.journal.refresh().await {
+            Ok(keys) => keys,
+            Err(error) => return self.leave(error.into()).await,
+        };
+        let slot = self.journal.record().slot;
+        if keys.active().is_none_or(|active| active.share(slot) == 0) {
+            return Box::pin(self.take_back(trouble)).await;
+        }
+        let failure = trouble.failure(&id);
+        let said = failure.said.clone();
+        self.close(Outcome::Superseded, Some(said)).await.and(Err(failure))
     }
 
     async fn after_flip(self, trouble: Trouble) -> Result<(), Failure> {
@@ -128,7 +148,8 @@ impl Run<'_> {
 
     /// Undoes what was begun, and ends as the trouble says.
     async fn take_back(mut self, trouble: Trouble) -> Result<(), Failure> {
-        let flipped = matches!(self.journal.record().stage, Stage::Flipped | Stage::Acknowledged);
+        let stage = self.journal.record().stage;
+        let flipped = matches!(stage, Stage::Canary | Stage::Flipped | Stage::Acknowledged);
         let mut failure = trouble.failure(&self.journal.record().id);
         if flipped && !matches!(failure.exit, Exit::Unreachable | Exit::Superseded) {
             failure.exit = Exit::Undone;

@@ -4,6 +4,7 @@ mod after;
 mod announce;
 mod back;
 mod bake;
+mod canary;
 mod check;
 mod close;
 mod end;

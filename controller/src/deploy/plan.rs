@@ -2,8 +2,9 @@
 
 use shunt_config::deploy_file::{self, DeployFile, Host, Strategy, Variable, Worker};
 use shunt_config::key::AppKey;
-use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
+use shunt_config::record::{Before, Canary, Deploy, Part, Previous, Stage, Step};
 use shunt_config::secret::Secret;
+use shunt_config::split::Testers;
 use shunt_config::{App, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
@@ -83,11 +84,12 @@ impl Plan {
         };
         let earlier = keys.record().filter(|record| record.stage == Stage::Warm).cloned();
         let earlier = earlier.map(|record| Deploy { earlier: None, ..record });
-        Ok(Self { slot, previous, steps, before, app: settings(keys, job), earlier })
+        Ok(Self { slot, previous, steps, before, app: settings(keys, job, slot), earlier })
     }
 
     /// The record of a deploy that is about to begin.
     pub fn record(self, job: &Job, hosts: &[Host]) -> Deploy {
+        let canary = self.steps.contains(&Step::Canary);
         Deploy {
             id: new_id(),
             who: who(),
@@ -105,6 +107,7 @@ impl Plan {
             before: self.before,
             previous: self.previous,
             replaced: None,
+            canary: canary.then(|| Canary::new(job.file.canary.clone())),
             undo: None,
             warm_until: None,
             earlier: self.earlier.map(Box::new),
@@ -118,6 +121,7 @@ fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> 
     let (hooks, strategy) = (&job.file.hooks, job.file.strategy);
     let wanted = |step: &Step| match step {
         Step::Hold | Step::Empty | Step::Stop | Step::Release | Step::Drain => previous,
+        Step::Canary => previous && strategy == Strategy::Canary,
         // There has to be something to compare with, and to go back to.
         Step::Bake => previous && job.file.limits.bake.is_some(),
         Step::Migrate => hooks.migrate.is_some(),
@@ -181,8 +185,9 @@ fn standby(keys: &AppKeys, fleet: &Fleet) -> Result<Slot, Failure> {
 
 /// The app's settings as the file has them, if they differ from the present ones. What the file
 /// has no words for stays as it is.
-pub(super) fn settings(keys: &AppKeys, job: &Job) -> Option<App> {
+pub(super) fn settings(keys: &AppKeys, job: &Job, slot: Slot) -> Option<App> {
     let mut app = job.file.route.clone()?;
+    app.testers = testers(job, slot);
     let present = keys.app.as_ref().and_then(Kept::ok);
     if let Some(present) = present {
         app.health.clone_from(&present.health);
@@ -197,6 +202,21 @@ fn workers(all: &[Worker]) -> String {
         true => "the old ones stop".to_owned(),
         false => format!("{} start, then the old ones stop", new.join(", ")),
     }
+}
+
+/// The app's present settings, with requests divided as the file says; `None` if they are already.
+pub(super) fn divided(keys: &AppKeys, job: &Job, slot: Slot) -> Option<App> {
+    let present = keys.app.as_ref().and_then(Kept::ok)?;
+    let split = job.file.route.as_ref()?.split;
+    let app = App { split, testers: testers(job, slot), ..present.clone() };
+    (*present != app).then_some(app)
+}
+
+/// The testers, who go to the new release: that of `slot`, while it is tried.
+fn testers(job: &Job, slot: Slot) -> Option<Testers> {
+    let testers = job.file.route.as_ref()?.testers.clone()?;
+    let tried = (job.file.strategy == Strategy::Canary).then_some(slot);
+    Some(Testers { slot: testers.slot.or(tried), ..testers })
 }
 
 /// What a step is about to do, in words.
@@ -216,6 +236,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Start => format!("{n} container(s) on {}, ports {range}", places(run, slot)),
         Step::Check => format!("health of {n} container(s), from here"),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
+        Step::Canary => shares(&job.file.canary),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
         Step::Hold => "new requests, in every known proxy".to_owned(),
@@ -242,4 +263,10 @@ fn places(run: &deploy_file::Run, slot: Slot) -> String {
         none if none.is_empty() => format!("this machine, published on {}", run.bind),
         places => places,
     }
+}
+
+/// The shares of a canary, in words.
+fn shares(steps: &[Part]) -> String {
+    let all: Vec<_> = steps.iter().map(|part| format!("{}%", part.percent)).collect();
+    format!("{} of the requests", all.join(", "))
 }

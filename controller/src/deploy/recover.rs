@@ -31,7 +31,7 @@ pub async fn recover(
             let done = run.rest(record).await;
             Box::pin(run.end(done)).await
         }
-        Stage::Preparing | Stage::Announced | Stage::Undoing | Stage::Warm => {
+        Stage::Preparing | Stage::Announced | Stage::Canary | Stage::Undoing | Stage::Warm => {
             let gone = "its controller was gone, so it was undone".to_owned();
             Box::pin(run.end(Err(Trouble::Other(Failure::new(Exit::Undone, gone))))).await
         }

@@ -38,6 +38,8 @@ pub struct Run<'a> {
     pub(super) left: Vec<Engine>,
     /// The new release and its announcement, once it was announced.
     pub(super) announced: Option<(Token, Release)>,
+    /// `active` as this deploy has put it, once it has for a part of the requests.
+    pub(super) active: Option<Token>,
     /// Whether the new release may have been sent a request.
     pub(super) exposure: Exposure,
 }
@@ -67,6 +69,7 @@ impl<'a> Run<'a> {
             replicas: Vec::new(),
             left: Vec::new(),
             announced: None,
+            active: None,
             exposure,
         })
     }
@@ -110,6 +113,7 @@ impl<'a> Run<'a> {
             (Step::Announce, Some(job)) => self.announce(job).await?,
             (Step::Prove, Some(job)) => self.prove(job).await?,
             (Step::Verify, Some(_)) => self.verify().await?,
+            (Step::Canary, Some(job)) => return self.canary(job).await,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,
             (Step::Release, _) => return self.release().await,

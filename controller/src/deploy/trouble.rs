@@ -102,6 +102,9 @@ impl From<WriteError> for Trouble {
         match error {
             WriteError::Stop(stop) => Self::Stop(stop),
             WriteError::Store(error) => error.into(),
+            promoted @ WriteError::Promoted(_) => {
+                Self::Stop(Stop::Superseded(promoted.to_string()))
+            }
             WriteError::Record(error) => Self::Store(error.to_string()),
         }
     }

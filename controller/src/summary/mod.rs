@@ -11,10 +11,12 @@ use crate::lock::held_by;
 use crate::report::{Paint, Report, plain, table};
 use crate::time::{age, show};
 
+mod canary;
 mod hold;
 mod lines;
 mod problems;
 
+pub use canary::CanaryLine;
 use hold::HoldLine;
 use lines::drain_lines;
 pub use lines::{DrainLine, ProxyLine, SlotLine};
@@ -39,6 +41,8 @@ pub struct Summary {
     pub lock: Option<Lock>,
     /// The deploy that runs, is half done, or keeps its previous release warm.
     pub deploy: Option<Deploy>,
+    /// The canary that it has come to.
+    pub canary: Option<CanaryLine>,
     /// Whether that deploy is half done and nobody is at it.
     pub half_done: bool,
     /// Releases that are in no slot any more and not gone yet.
@@ -70,6 +74,7 @@ impl Summary {
             hold: HoldLine::new(keys, fleet),
             proxies: fleet.all().map(line).collect(),
             lock: keys.lock.as_ref().and_then(Kept::ok).cloned(),
+            canary: CanaryLine::new(keys, fleet),
             deploy: record,
             half_done,
             draining: drain_lines(keys, fleet),
@@ -95,6 +100,7 @@ impl Summary {
             lines.extend(table.lines().map(str::to_owned));
         }
         lines.extend(self.deploy.as_ref().and_then(|record| self.deploy_text(record)));
+        lines.extend(self.canary.as_ref().map(CanaryLine::text));
         // A deploy that runs says by itself who is at it.
         let other = |lock: &&Lock| self.deploy.as_ref().is_none_or(|record| record.who != lock.who);
         let lock = self.lock.as_ref().filter(other);

@@ -1,5 +1,6 @@
 //! The verbs of the command line, a file each.
 
+pub mod abort;
 pub mod announce;
 pub mod check;
 pub mod deploy;
@@ -9,6 +10,7 @@ pub mod hold;
 pub mod init;
 pub mod list;
 pub mod logs;
+pub mod promote;
 pub mod proxy;
 pub mod remove;
 pub mod resume;

@@ -47,6 +47,11 @@ pub struct Undo {
 }
 
 impl Undo {
+    /// Of `app`, with as long for the proxies.
+    pub(super) fn of(app: AppName, timeout: Duration) -> Self {
+        Self { app: Some(app), timeout }
+    }
+
     /// Goes back, and waits until every live proxy has.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let report = &context.report;

@@ -37,6 +37,7 @@ fn record() -> Deploy {
         before: Before::default(),
         previous: None,
         replaced: None,
+        canary: None,
         undo: None,
         warm_until: None,
         earlier: None,

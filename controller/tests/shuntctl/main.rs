@@ -5,6 +5,7 @@
 
 mod again;
 mod announce;
+mod canary;
 mod command_line;
 mod deploys;
 mod fence;

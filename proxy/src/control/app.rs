@@ -17,7 +17,9 @@ use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
-use crate::route::{Epoch, Front, Hall, Key, Line, Release, Share, Site, Stop};
+use crate::route::{
+    Division, Epoch, Front, Hall, Key, Line, Release, Share, Site, Stop, Visitors,
+};
 use crate::saved::SavedApp;
 
 mod held;
@@ -56,6 +58,8 @@ pub struct AppRun {
     line: Arc<Line>,
     /// Where they wait while it is held.
     hall: Arc<Hall>,
+    /// Its visitors, once its requests were split.
+    visitors: Option<Arc<Visitors>>,
     /// The site as published, and the settings it was made of.
     site: Option<(Arc<Site>, Token)>,
     /// Drains of this app.
@@ -77,6 +81,7 @@ impl AppRun {
             lives: Vec::new(),
             line: Arc::default(),
             hall: Arc::default(),
+            visitors: None,
             site: None,
             drain: Drain::default(),
             flips: Flips::default(),
@@ -97,7 +102,7 @@ impl AppRun {
             };
             app.lives = releases.map(begin).collect();
         }
-        let change = app.change(context.threads);
+        let change = app.change(context);
         (app, change)
     }
 
@@ -127,13 +132,13 @@ impl AppRun {
         self.tell(&verdict, before.as_ref());
         self.verdict = verdict;
         self.holding.step(wanted, now);
-        self.change(context.threads)
+        self.change(context)
     }
 
     /// Looks at the time alone, as long as the keys are not known. Returns what changes for requests.
     pub fn pass(&mut self, now: Moment, context: &Context) -> Option<Change> {
         self.holding.pass(now);
-        self.change(context.threads)
+        self.change(context)
     }
 
     /// Takes in what a checker says. `None` if nothing came of it, otherwise whether the verdict
@@ -285,16 +290,17 @@ impl AppRun {
     }
 
     /// The site as it must be now, if that is not the one published.
-    fn change(&mut self, threads: usize) -> Option<Change> {
-        let Some(served) = self.state.served() else {
+    fn change(&mut self, context: &Context) -> Option<Change> {
+        if self.state.served().is_none() {
             return self.site.take().map(|_| Change::Remove(self.name.clone()));
-        };
+        }
         let hold = self.hold_now();
         let present = self.site.as_ref().and_then(|(site, _)| site.hold.as_ref());
         let same_hold = same(present, hold.as_ref());
         // With the epoch closes the way that requests may be on that have not seen the hold yet.
         let fresh = hold.is_some() && !same_hold;
-        let epoch = self.epoch_now(threads, fresh);
+        let epoch = self.epoch_now(context, fresh);
+        let served = self.state.served()?;
         if let Some((site, settings)) = &self.site
             && *settings == served.settings.token
             && same_hold
@@ -319,14 +325,19 @@ impl AppRun {
 
     /// The present epoch if its shares are still right, otherwise a new one, or if a `fresh` one is
     /// wanted.
-    fn epoch_now(&self, threads: usize, fresh: bool) -> Option<Arc<Epoch>> {
-        let flip = self.state.flip()?;
+    fn epoch_now(&mut self, context: &Context, fresh: bool) -> Option<Arc<Epoch>> {
+        let served = self.state.served()?;
+        let flip = served.flip.as_ref()?;
         let share = |(slot, put): &(Slot, Put<_>)| {
             let live = self.lives.iter().find(|live| *live.token() == put.token)?;
             let percent = flip.active.value.share(*slot);
             Some(Share { release: Arc::clone(&live.release), percent })
         };
         let shares: Vec<Share> = flip.releases.iter().filter_map(share).collect();
+        let division = (shares.len() > 1).then(|| {
+            let new = || Arc::new(Visitors::of(&self.name, &context.cookie_key));
+            Division::of(&served.settings.value, self.visitors.get_or_insert_with(new))
+        });
         let equal = |(a, b): (&Share, &Share)| {
             Arc::ptr_eq(&a.release, &b.release) && a.percent == b.percent
         };
@@ -334,9 +345,16 @@ impl AppRun {
             !fresh
                 && epoch.shares().len() == shares.len()
                 && epoch.shares().iter().zip(&shares).all(equal)
+                && epoch.division() == division.as_ref()
         });
-        let new = || (!shares.is_empty()).then(|| Arc::new(Epoch::new(shares.clone(), threads)));
-        present.cloned().or_else(new)
+        if present.is_some() || shares.is_empty() {
+            return present.cloned();
+        }
+        let epoch = Epoch::new(shares, context.threads);
+        Some(Arc::new(match division {
+            Some(division) => epoch.divided(division),
+            None => epoch,
+        }))
     }
 
     /// Says in the log and counts what is new in `verdict`.

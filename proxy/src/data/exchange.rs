@@ -4,6 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+
 use super::balance::Place;
 use super::client::Client;
 use super::deadline::Deadline;
@@ -89,6 +92,14 @@ impl Exchange {
     /// Whether new requests no longer come to its release.
     pub(super) fn is_left(&self) -> bool {
         self.lease.is_left()
+    }
+
+    /// Adds the cookies that the visitor is to be given with the answer.
+    pub(super) fn add_cookies(&self, headers: &mut HeaderMap) {
+        let own = self.lease.cookie(self.place.is_secure());
+        for cookie in self.place.cookie().into_iter().chain(own) {
+            headers.append(SET_COOKIE, cookie);
+        }
     }
 
     /// How far the request body has come.

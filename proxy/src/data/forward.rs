@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use http::header::SET_COOKIE;
 use http::{HeaderValue, Response, StatusCode, request, response};
 use hyper::body::Body;
 
@@ -130,9 +129,7 @@ fn answer(
 ) -> Response<ResponseBody> {
     let keep = headers::forward_response(&mut head) && exchange.release().release.reach.keeps();
     exchange.place.succeeded();
-    if let Some(cookie) = exchange.place.cookie() {
-        head.headers.append(SET_COOKIE, cookie);
-    }
+    exchange.add_cookies(&mut head.headers);
     exchange.answered(head.status.as_u16());
     if let Some(record) = exchange.record() {
         record.answered();
@@ -158,9 +155,7 @@ fn switched(
     *response.headers_mut() = answer.headers;
     headers::forward_switch(response.headers_mut());
     exchange.place.succeeded();
-    if let Some(cookie) = exchange.place.cookie() {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
+    exchange.add_cookies(response.headers_mut());
     exchange.client.upgrade(upgraded);
     Some(response)
 }

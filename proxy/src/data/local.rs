@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::HeaderMap;
+use http::HeaderValue;
 use tokio::sync::Notify;
 
 use super::balance::{Asked, Asker, Place, Wish};
@@ -75,12 +75,19 @@ pub(super) struct Lease {
     epoch: Rc<LocalEpoch>,
     share: usize,
     thread: usize,
+    /// The number drawn for the visitor, who is to be told.
+    drawn: Option<u16>,
 }
 
 impl Lease {
     /// Whether new requests no longer come to the release, and it was claimed before that.
     pub(super) fn is_left(&self) -> bool {
         self.epoch.epoch.is_closed() && !self.release().release.is_admitted()
+    }
+
+    /// `Set-Cookie` that tells the visitor which number was drawn, if one was.
+    pub(super) fn cookie(&self, secure: bool) -> Option<HeaderValue> {
+        self.epoch.epoch.division()?.cookie(self.drawn?, secure)
     }
 
     /// The release claimed.
@@ -145,7 +152,7 @@ impl Local {
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
             // Refused means closed, and the successor was stored before the close: the next look
             // finds it.
-            let Some(lease) = self.lease(epoch, &asker.head.headers) else { continue };
+            let Some(lease) = self.lease(epoch, asker) else { continue };
             let local = lease.release();
             let limited = local.release.spread.max_requests > 0;
             let wish = Wish::of(&local.release, &asker.head.headers, asker.client.address);
@@ -165,11 +172,12 @@ impl Local {
         tokio::time::sleep(self.leaving.get().unwrap_or_default() / 2).await;
     }
 
-    fn lease(&self, epoch: &Arc<Epoch>, headers: &HeaderMap) -> Option<Lease> {
+    fn lease(&self, epoch: &Arc<Epoch>, asker: &Asker<'_>) -> Option<Lease> {
         let epoch = self.met.epoch(epoch);
-        let share = epoch.share(headers);
+        let share = epoch.share(asker);
         let claimed = epoch.epoch.claim(self.thread, share);
-        claimed.then(|| Lease { epoch, share, thread: self.thread })
+        let (thread, drawn) = (self.thread, asker.drawn.get());
+        claimed.then(|| Lease { epoch, share, thread, drawn })
     }
 
     /// Drops the connections of retired releases, and closes those that are dead or have been idle

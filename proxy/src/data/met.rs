@@ -5,10 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use rustc_hash::FxHashMap;
 
-use super::balance::Balancer;
+use super::balance::{Asker, Balancer};
 use super::pool::{Kept, Pool};
 use crate::route::{Epoch, Release};
 
@@ -88,9 +87,13 @@ impl Met {
 }
 
 impl LocalEpoch {
-    /// The share that a request with `headers` goes to.
-    pub(super) fn share(&self, headers: &HeaderMap) -> usize {
-        self.epoch.stays(headers).unwrap_or_else(|| {
+    /// The share that the request of `asker` goes to.
+    pub(super) fn share(&self, asker: &Asker<'_>) -> usize {
+        if !self.epoch.is_split() {
+            return 0;
+        }
+        let (headers, address) = (&asker.head.headers, asker.client.address);
+        self.epoch.belongs(headers, address, &asker.drawn).unwrap_or_else(|| {
             let nth = self.nth.get();
             self.nth.set(nth.wrapping_add(1));
             self.epoch.pick(nth)

@@ -85,6 +85,7 @@ mod welcome;
 mod wire;
 mod worker;
 
+pub(crate) use balance::hash;
 pub use door::Door;
 pub use listener::Listener;
 pub use plane::{ClientLimits, Plane, PlaneConfig};

@@ -1,6 +1,6 @@
 //! The walk of one request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
@@ -114,6 +114,7 @@ async fn answer(
             host: &host,
             client: peer.origin.client(&head.headers),
             began,
+            drawn: Cell::default(),
             seen: RefCell::default(),
         };
         let admitted = peer.local.admit(&asker, deadline).await;

@@ -7,13 +7,16 @@
 //! the counts. With sequentially consistent order on all four, either the closer sees the lease or
 //! the claim sees the mark.
 
+use std::cell::Cell;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use http::HeaderMap;
-use shunt_config::Token;
+use shunt_config::{Slot, Token};
 use tokio::sync::Notify;
 
+use super::division::Division;
 use super::release::Release;
 
 /// A release and its percent of new requests.
@@ -29,6 +32,8 @@ pub struct Share {
 #[derive(Debug)]
 pub struct Epoch {
     shares: Box<[Share]>,
+    /// What else there is to go by; nothing where each request goes by itself.
+    division: Option<Division>,
     closed: AtomicBool,
     /// Leases by data thread and share. A thread writes only its own row, so counting a request
     /// contends with nobody.
@@ -55,10 +60,22 @@ impl Epoch {
         assert!((1..=MAX_SHARES).contains(&shares.len()), "an epoch has one share per slot");
         Self {
             shares: shares.into(),
+            division: None,
             closed: AtomicBool::new(false),
             leases: (0..threads).map(|_| Row::default()).collect(),
             ended: Notify::new(),
         }
+    }
+
+    /// The same with its requests divided as `division` says.
+    #[must_use]
+    pub fn divided(self, division: Division) -> Self {
+        Self { division: Some(division), ..self }
+    }
+
+    /// How its requests are divided, if not each by itself.
+    pub fn division(&self) -> Option<&Division> {
+        self.division.as_ref()
     }
 
     /// The releases that new requests go to.
@@ -75,9 +92,48 @@ impl Epoch {
         }
     }
 
-    /// The share whose cookie the visitor has, if there are several and visitors stay with one.
-    pub(crate) fn stays(&self, headers: &HeaderMap) -> Option<usize> {
-        let [first, _] = &*self.shares else { return None };
+    /// Whether there is more than one release to go to.
+    pub(crate) fn is_split(&self) -> bool {
+        self.shares.len() > 1
+    }
+
+    /// The share that a request belongs to by what it brings: as a tester's, by the cookie of a
+    /// release that its visitor stays with, or by the number of its visitor. `None` if it is to go
+    /// where it is its turn.
+    pub(crate) fn belongs(
+        &self,
+        headers: &HeaderMap,
+        address: IpAddr,
+        drawn: &Cell<Option<u16>>,
+    ) -> Option<usize> {
+        let division = self.division.as_ref();
+        let tested = || self.tested(division?.tests(headers)?);
+        let number = || Some(self.holds(division?.number(headers, address, drawn)?));
+        tested().or_else(|| self.stays(headers)).or_else(number)
+    }
+
+    /// The share that testers go to: that of `slot`, or the smaller one.
+    fn tested(&self, slot: Option<Slot>) -> Option<usize> {
+        let shares = || self.shares.iter().enumerate().rev();
+        let found = match slot {
+            Some(slot) => shares().find(|(_, share)| share.release.slot == slot),
+            None => shares().min_by_key(|(_, share)| share.percent),
+        };
+        found.map(|(index, _)| index)
+    }
+
+    /// The share that a visitor's number falls into. The second share has the numbers from 0 on, the
+    /// first those to the end: so whichever of them grows keeps the visitors that it has.
+    fn holds(&self, number: u16) -> usize {
+        match &*self.shares {
+            [_, second] => usize::from(number < u16::from(second.percent) * 100),
+            _ => 0,
+        }
+    }
+
+    /// The share whose cookie the visitor has, if visitors stay with one.
+    fn stays(&self, headers: &HeaderMap) -> Option<usize> {
+        let first = self.shares.first()?;
         first.release.marks.as_ref()?;
         let is = |s: &Share| s.release.marks.as_ref().is_some_and(|m| m.find(headers).is_some());
         self.shares.iter().position(is)
@@ -194,6 +250,30 @@ mod tests {
             let to_green = (700..800).map(|n| epoch.pick(n)).sum::<usize>();
             assert_eq!(to_green, 100 - usize::from(percent));
         }
+    }
+
+    #[test]
+    fn whichever_release_grows_keeps_the_visitors_that_it_has() {
+        for number in 0..10_000 {
+            // From all in blue to all in green: each visitor moves once, and the same way.
+            let homes: Vec<_> = (1..100).rev().map(|blue| two(blue).holds(number)).collect();
+            assert!(homes.is_sorted(), "{number}");
+        }
+        for percent in 1..100 {
+            let epoch = two(percent);
+            let green = (0..10_000).filter(|number| epoch.holds(*number) == 1).count();
+            assert_eq!(green, 10_000 - usize::from(percent) * 100);
+        }
+    }
+
+    #[test]
+    fn testers_go_to_the_slot_that_is_named_or_to_the_smaller_share() {
+        assert_eq!([1, 50, 51, 99].map(|blue| two(blue).tested(None)), [0, 1, 1, 1].map(Some));
+        assert_eq!(
+            two(99).tested(Some(Slot::Blue)).map(|at| two(99).shares[at].release.slot),
+            Some(Slot::Blue)
+        );
+        assert_eq!(two(99).tested(Some(Slot::Green)), None, "it gets no requests");
     }
 
     #[test]

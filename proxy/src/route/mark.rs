@@ -14,7 +14,7 @@ use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
-use shunt_config::sticky::Sticky;
+use shunt_config::sticky::{Cookie, Sticky};
 use shunt_config::{AppName, Token};
 
 use super::target::Target;
@@ -33,7 +33,7 @@ impl Key {
     }
 
     /// What `parts` become with this key. No part holds a NUL.
-    fn sign(&self, parts: &[&str]) -> String {
+    pub(super) fn sign(&self, parts: &[&str]) -> String {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
             context.update(part.as_bytes());
@@ -72,12 +72,7 @@ impl Marks {
         let cookie = sticky.cookie()?;
         let name = cookie.name.clone().unwrap_or_else(|| format!("shunt-{app}"));
         let mark = |value: String| {
-            let mut text = format!("{name}={value}; Path=/; HttpOnly");
-            // Writing to a string cannot fail.
-            let _ = write!(text, "; SameSite={}", cookie.same_site.as_str());
-            if let Some(max_age) = cookie.max_age {
-                let _ = write!(text, "; Max-Age={}", max_age.as_secs().max(1));
-            }
+            let text = format!("{name}={value}{}", attributes(cookie));
             let plain = HeaderValue::try_from(&text).ok()?;
             let secure = HeaderValue::try_from(text + "; Secure").ok()?;
             Some(Mark { value, set: [plain, secure] })
@@ -113,6 +108,16 @@ impl Marks {
         let mark = self.each.get(if self.of_targets { target } else { 0 })?;
         Some(mark.set[usize::from(secure)].clone())
     }
+}
+
+/// What follows a cookie's name and value, but for `Secure`.
+pub(super) fn attributes(cookie: &Cookie) -> String {
+    let mut text = format!("; Path=/; HttpOnly; SameSite={}", cookie.same_site.as_str());
+    if let Some(max_age) = cookie.max_age {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "; Max-Age={}", max_age.as_secs().max(1));
+    }
+    text
 }
 
 /// The values of all cookies called `name` (RFC 6265 5.4). There may be several: one that another

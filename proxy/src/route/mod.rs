@@ -10,11 +10,13 @@
 //! - [`hold`], [`hall`]: what stops an app's requests, and where they wait meanwhile
 //! - [`release`]: one announcement as the data plane sees it
 //! - [`epoch`]: one app's releases and shares between two changes, with the leases claimed on it
+//! - [`division`]: how requests are divided between two releases; [`visitors`]: the cookies for it
 //! - [`front`]: who may pass to an app, where to, and what is changed on the way
 //! - [`table`]: hosts and paths to apps; one persistent map
 //! - [`router`]: the `ArcSwap` around the table, and the order in which a change goes live
 
 mod conduct;
+pub mod division;
 pub mod epoch;
 pub mod front;
 pub mod hall;
@@ -27,7 +29,9 @@ pub mod router;
 pub mod spread;
 pub mod table;
 pub mod target;
+pub mod visitors;
 
+pub use division::Division;
 pub use epoch::{Epoch, Share};
 pub use front::Front;
 pub use hall::Hall;
@@ -39,3 +43,4 @@ pub use router::Router;
 pub use spread::Spread;
 pub use table::{Site, Table};
 pub use target::Target;
+pub use visitors::Visitors;

@@ -98,3 +98,31 @@ async fn a_target_left_out_for_failing_requests_is_shown_although_its_checks_pas
         assert_eq!(value.as_deref(), Some("1"), "{family}");
     }
 }
+
+#[tokio::test]
+async fn visitors_are_divided_from_the_settings_on_across_a_restart_and_until_the_flip() {
+    let mut site = Site::start().await;
+    let split = site.put("apps/web/active", "blue:50,green:50").await;
+    site.told("the split is served", |status| (status["active"] == json!(split)).then_some(()))
+        .await;
+    assert_eq!(set(&visit(&site.proxy, "").await), None, "each request goes by itself");
+    let settings = format!(r#"{{"hosts":["{HOST}"],"split":"cookie"}}"#);
+    let app = site.put("apps/web/app", &settings).await;
+    site.told("the settings are served", |status| (status["app"] == json!(app)).then_some(()))
+        .await;
+    let first = visit(&site.proxy, "").await;
+    let cookie = set(&first).unwrap();
+    for _ in 0..2 {
+        for _ in 0..6 {
+            let again = visit(&site.proxy, &cookie).await;
+            assert_eq!((&again.body, set(&again)), (&first.body, None));
+        }
+        site.proxy.stop().await;
+        site.proxy.run();
+        site.proxy.ready().await;
+    }
+    let flip = site.put("apps/web/active", "green").await;
+    site.told("the flip is served", |status| (status["active"] == json!(flip)).then_some(())).await;
+    let last = visit(&site.proxy, "").await;
+    assert_eq!((last.body.as_str(), set(&last)), ("two", None));
+}

@@ -12,6 +12,7 @@ mod proxy;
 mod balancing;
 mod bodies;
 mod bounds;
+mod canary;
 mod claims;
 mod clients;
 mod ejection;

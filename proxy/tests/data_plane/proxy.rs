@@ -10,7 +10,9 @@ use shunt_config::{App, AppName, Release as Spec, Slot, Timeouts};
 use shunt_proxy::data::{ClientLimits, Door, Listener, Plane, PlaneConfig, Room};
 use shunt_proxy::metrics::Meters;
 use shunt_proxy::route::router::Change;
-use shunt_proxy::route::{Epoch, Hall, Hold, Key, Line, Release, Router, Share, Site, Spread};
+use shunt_proxy::route::{
+    Division, Epoch, Hall, Hold, Key, Line, Release, Router, Share, Site, Spread, Visitors,
+};
 
 use crate::client::{self, within};
 
@@ -26,6 +28,8 @@ pub(crate) struct Proxy {
     pub(crate) line: Arc<Line>,
     /// Where they wait while `web` is held.
     pub(crate) hall: Arc<Hall>,
+    /// Visitors of `web`.
+    visitors: Arc<Visitors>,
     limits: Limits,
 }
 
@@ -64,7 +68,9 @@ impl Proxy {
             health: None,
         };
         let plane = Plane::start(config, &router).unwrap();
-        Self { address, router, plane, line: Arc::default(), hall: Arc::default(), limits }
+        let visitors = Arc::new(Visitors::of(&app(), &Key::new(&[7; 32])));
+        let hall = Arc::default();
+        Self { address, router, plane, line: Arc::default(), hall, visitors, limits }
     }
 
     /// A proxy whose app `web` is served by `targets`.
@@ -121,6 +127,21 @@ impl Proxy {
         let share = |release: &Arc<Release>| Share { release: Arc::clone(release), percent: 50 };
         let shares = vec![share(blue), share(green)];
         self.publish(Some(Arc::new(Epoch::new(shares, THREADS))), "*", "/", false);
+    }
+
+    /// Sends `percent` of the new requests to `green`, divided as `settings` of the app say.
+    pub(crate) fn divide(
+        &self,
+        (blue, green): (&Arc<Release>, &Arc<Release>),
+        percent: u8,
+        settings: &str,
+    ) {
+        let app = App::parse(format!(r#"{{"hosts":["*"],{settings}}}"#).as_bytes()).unwrap();
+        let share = |release: &Arc<Release>, percent| Share { release: release.clone(), percent };
+        let shares = vec![share(blue, 100 - percent), share(green, percent)];
+        let division = Division::of(&app, &self.visitors);
+        let epoch = Epoch::new(shares, THREADS).divided(division);
+        self.publish(Some(Arc::new(epoch)), "*", "/", false);
     }
 
     /// Sends all new requests to `release`; returns the epoch that this closed.

@@ -1,6 +1,6 @@
 //! Claiming a release and a place on one of its targets, and waiting for one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(in crate::data) struct Asker<'a> {
     pub(in crate::data) client: Client,
     /// When it began.
     pub(in crate::data) began: Instant,
+    /// The number drawn for its visitor, once one was.
+    pub(in crate::data) drawn: Cell<Option<u16>>,
     /// What it met last.
     pub(in crate::data) seen: RefCell<Seen>,
 }

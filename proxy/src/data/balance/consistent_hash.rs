@@ -3,7 +3,7 @@
 //! build. Scores depend on keys and addresses alone, so all proxies agree.
 
 /// A hash of `bytes` that is the same in every process and version (FNV-1a, mixed).
-pub(super) fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let fold = |h: u64, b: &u8| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fold))
 }

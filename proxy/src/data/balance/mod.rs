@@ -27,6 +27,7 @@ use std::cell::RefCell;
 use shunt_config::balance::Balance;
 
 pub(super) use admission::{Asked, Asker, Seen};
+pub(crate) use consistent_hash::hash;
 pub(super) use place::Place;
 use turn::Turn;
 pub(super) use wish::Wish;

@@ -86,6 +86,11 @@ impl Place {
         self.release.release.failed(self.target.get());
     }
 
+    /// Whether the client came over TLS.
+    pub(in crate::data) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// `Set-Cookie` that makes the visitor stay, if it does not already.
     pub(in crate::data) fn cookie(&self) -> Option<HeaderValue> {
         let marks = self.release.release.marks.as_ref().filter(|_| self.tells.get())?;

@@ -1,0 +1,170 @@
+//! The step in which a part of the requests goes to the new release, and then more of them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+use shunt_config::key::AppKey;
+use shunt_config::record::{Canary, Deploy, Stage};
+use shunt_config::store::Txn;
+use shunt_config::{Active, Token};
+
+use super::exposure::Exposure;
+use super::plan::{Job, divided};
+use super::run::Run;
+use super::trouble::Trouble;
+use crate::ack::Expected;
+use crate::app_keys::AppKeys;
+use crate::canary::{Left, answers, place};
+use crate::fleet::Fleet;
+use crate::flip::{flip, superseded};
+use crate::guard::Stop;
+use crate::report::Ended;
+use crate::sight::{Look, Waited};
+
+/// A wait without an end is looked at again this often.
+const LONG: Duration = Duration::from_hours(1);
+
+/// How a part ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// All that it waited for has come.
+    Done,
+    /// Someone has said so.
+    Promoted { full: bool },
+}
+
+impl Run<'_> {
+    pub(super) async fn canary(&mut self, job: &Job) -> Result<(Ended, String), Trouble> {
+        let steps = self.journal.record().canary.as_ref().map_or(0, |canary| canary.steps.len());
+        for index in 0..steps {
+            self.put_part(index, job).await?;
+            let (by, _) = self.taken(self.part()).await?;
+            self.serves_part(by).await?;
+            if self.part_over().await? == (Over::Promoted { full: true }) {
+                return Ok((Ended::Done, format!("promoted at {}", self.place())));
+            }
+        }
+        Ok((Ended::Done, format!("{} share(s)", steps)))
+    }
+
+    /// Puts `active` to part number `index`, from 0.
+    async fn put_part(&mut self, index: usize, job: &Job) -> Result<(), Trouble> {
+        let keys = self.journal.refresh().await?;
+        self.unchanged(&keys)?;
+        let record = self.journal.record();
+        let Some(part) = record.canary.as_ref().and_then(|canary| canary.steps.get(index)) else {
+            return Ok(());
+        };
+        let to = Active::split(record.slot, part.percent);
+        let mut txn = flip(&keys, to)?;
+        // How requests are divided has to be known when they are; all else comes with the flip.
+        if let Some(app) = divided(&keys, job, record.slot) {
+            let value = serde_json::to_vec(&app).map_err(|e| Trouble::Store(e.to_string()))?;
+            txn = txn.when(keys.unchanged(&AppKey::App)).put(AppKey::App.of(&self.app), value);
+        }
+        let change = |record: &mut Deploy| {
+            record.stage = Stage::Canary;
+            if let Some(canary) = &mut record.canary {
+                (canary.begun, canary.since) = (index + 1, None);
+                canary.promote = canary.promote.take().filter(|promote| promote.full);
+            }
+        };
+        // Before the answer is there, since a lost answer does not mean that it was not written.
+        self.exposure = Exposure::Possible;
+        let tokens = self.journal.write(change, txn).await?;
+        self.active = tokens.get(&AppKey::Active.of(&self.app).to_string()).cloned();
+        Ok(())
+    }
+
+    /// Writes down that every live proxy has the present part.
+    async fn serves_part(&mut self, by: usize) -> Result<(), Trouble> {
+        let answered = self.announced().map_or(0, |token| answers(&self.sight.fleet, token));
+        let change = |record: &mut Deploy| {
+            if let Some(canary) = &mut record.canary {
+                (canary.since, canary.answered) = (Some(Timestamp::now()), answered);
+            }
+        };
+        self.journal.write(change, Txn::new()).await?;
+        let (place, active) = (self.place(), self.part());
+        self.report.event("share", json!({ "active": active.to_string(), "said": place }));
+        let proxies = if by == 1 { "1 proxy" } else { &format!("{by} proxies") };
+        self.report.line(&format!("  →  canary       {place}, on {proxies}"));
+        Ok(())
+    }
+
+    /// Waits until the present part is over.
+    async fn part_over(&mut self) -> Result<Over, Trouble> {
+        let keys = self.journal.refresh().await?;
+        let record = self.journal.record().clone();
+        self.unchanged(&keys)?;
+        let (Some(canary), Some(token)) = (&record.canary, self.announced().cloned()) else {
+            return Ok(Over::Done);
+        };
+        let expected = Expected::of(&keys);
+        let (report, place) = (self.report, place(canary));
+        let mut tell = |key: &str, text: &str| report.progress(key, &format!("{place}: {text}"));
+        let look = |keys: &AppKeys, fleet: &Fleet| {
+            if let Some(said) = expected.as_ref().and_then(|expected| superseded(keys, expected)) {
+                return Err(said);
+            }
+            if let Some(over) = promoted(keys, &record) {
+                return Ok(Look::Done(over));
+            }
+            let left = Left::of(canary, answers(fleet, &token));
+            Ok(match left.filter(|left| !left.is_nothing()) {
+                None => Look::Done(Over::Done),
+                Some(left) => {
+                    let key = format!("{} {}", canary.begun, left.kind());
+                    Look::Wait(key, left.text(&keys.name))
+                }
+            })
+        };
+        loop {
+            // To the moment, not to the next second.
+            let limit = Left::of(canary, 0).and_then(|left| left.time()).unwrap_or(LONG);
+            let waited = tokio::select! {
+                waited = self.sight.wait(limit, &mut tell, look) => waited,
+                stop = self.guard.stopped() => return Err(stop.into()),
+            };
+            match waited {
+                Ok(Waited::Done(over)) => return Ok(over),
+                Ok(Waited::TimedOut(_)) => {}
+                Err(said) => return Err(self.superseded(said).await?.into()),
+            }
+        }
+    }
+
+    /// Why `active` is not what this deploy has put: `undo` puts it, too, and its mark in the record
+    /// tells it from a stranger's.
+    pub(super) async fn superseded(&mut self, said: String) -> Result<Stop, Trouble> {
+        self.journal.refresh().await?;
+        let undo = self.journal.record().undo.clone();
+        Ok(undo.map_or(Stop::Superseded(said), Stop::Undo))
+    }
+
+    /// `active` as the present part has it.
+    fn part(&self) -> Active {
+        let record = self.journal.record();
+        let part = record.canary.as_ref().and_then(Canary::part);
+        Active::split(record.slot, part.map_or(0, |part| part.percent))
+    }
+
+    fn place(&self) -> String {
+        self.journal.record().canary.as_ref().map(place).unwrap_or_default()
+    }
+
+    /// The announcement of the new release.
+    pub(super) fn announced(&self) -> Option<&Token> {
+        self.announced.as_ref().map(|(token, _)| token)
+    }
+}
+
+/// Whether someone has said that the present part of `record` is over.
+fn promoted(keys: &AppKeys, record: &Deploy) -> Option<Over> {
+    let now = keys.record().filter(|now| now.id == record.id)?;
+    let (now, canary) = now.canary.as_ref().zip(record.canary.as_ref())?;
+    // A look may lag behind what this process has written.
+    let promote = now.promoted().filter(|_| now.begun == canary.begun)?;
+    Some(Over::Promoted { full: promote.full })
+}
