@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shunt_config::Active;
-use shunt_config::record::Step;
+use shunt_config::record::{Deploy, Step};
+use shunt_config::{Active, Token};
 use tokio::time::Instant;
 
 use super::run::Run;
@@ -14,14 +14,48 @@ use crate::fleet::Fleet;
 use crate::flip::superseded;
 use crate::guard::Stop;
 use crate::judge::{Finding, Sample, Watch};
-use crate::report::Ended;
+use crate::report::{Ended, Report};
 use crate::sight::{Look, Waited};
 use crate::time::{age, show};
 
-/// Why a bake ends before its time.
-enum Broken {
+/// Why a release is not watched to the end.
+pub(super) enum Broken {
+    /// It is bad.
     Found(Finding),
+    /// Someone else put `active`.
     Superseded(String),
+}
+
+/// A release that this deploy watches.
+pub(super) struct Vigil {
+    watch: Watch,
+    began: Instant,
+    /// How long it was watched before this process did.
+    before: Duration,
+    seen: Sample,
+}
+
+impl Vigil {
+    /// Watches `new` beside the release that `record` goes back to; `None` if it is not to be watched.
+    pub(super) fn beside(record: &Deploy, fleet: &Fleet, new: &Token) -> Option<Self> {
+        let old = record.previous.as_ref()?.token.clone();
+        let watch = Watch::beside(record.guard?, fleet, new.clone(), old);
+        Some(Self::new(watch, Duration::ZERO))
+    }
+
+    fn new(watch: Watch, before: Duration) -> Self {
+        Self { watch, began: Instant::now(), before, seen: Sample::default() }
+    }
+
+    /// What the proxies say against the release by now.
+    pub(super) fn look(&mut self, fleet: &Fleet, report: &Report) -> Option<Finding> {
+        let (sample, found) = self.watch.look(fleet, self.before + self.began.elapsed());
+        if (&sample.new, &sample.old) != (&self.seen.new, &self.seen.old) {
+            report.event("sample", serde_json::json!(sample));
+        }
+        self.seen = sample;
+        found
+    }
 }
 
 impl Run<'_> {
@@ -44,22 +78,18 @@ impl Run<'_> {
         let before = begun.map_or(Duration::ZERO, |time| age(time.began));
         let limit = bake.saturating_sub(before);
         let (new, old) = (new.token.clone(), previous.token.clone());
-        let mut watch = Watch::after(rules, &self.sight.fleet, new, old);
-        let (began, mut seen, report) = (Instant::now(), Sample::default(), self.report);
+        let mut vigil = Vigil::new(Watch::after(rules, &self.sight.fleet, new, old), before);
+        let report = self.report;
         let look = |keys: &AppKeys, fleet: &Fleet| {
             if let Some(said) = superseded(keys, &expected) {
                 return Err(Broken::Superseded(said));
             }
-            let (sample, found) = watch.look(fleet, before + began.elapsed());
-            if (&sample.new, &sample.old) != (&seen.new, &seen.old) {
-                report.event("sample", serde_json::json!(sample));
+            if let Some(finding) = vigil.look(fleet, report) {
+                return Err(Broken::Found(finding));
             }
-            seen = sample;
-            let left = show(limit.saturating_sub(began.elapsed()));
-            let text = format!("{} requests, {left} to go", seen.new.requests);
-            found.map_or(Ok(Look::<()>::Wait(String::new(), text)), |found| {
-                Err(Broken::Found(found))
-            })
+            let left = show(limit.saturating_sub(vigil.began.elapsed()));
+            let text = format!("{} requests, {left} to go", vigil.seen.new.requests);
+            Ok(Look::<()>::Wait(String::new(), text))
         };
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let waited = tokio::select! {
@@ -68,16 +98,11 @@ impl Run<'_> {
         };
         match waited {
             Ok(Waited::Done(()) | Waited::TimedOut(_)) => {
-                let said = format!("{} requests, and no figure is worse", seen.new.requests);
+                let said = format!("{} requests, and no figure is worse", vigil.seen.new.requests);
                 Ok((Ended::Done, said))
             }
             Err(Broken::Found(finding)) => Err(Trouble::Found(finding)),
-            Err(Broken::Superseded(said)) => {
-                // `undo` puts `active`, too; its mark in the record tells it from a stranger's.
-                self.journal.refresh().await?;
-                let undo = self.journal.record().undo.clone();
-                Err(undo.map_or(Stop::Superseded(said), Stop::Undo).into())
-            }
+            Err(Broken::Superseded(said)) => Err(self.superseded(said).await?.into()),
         }
     }
 }

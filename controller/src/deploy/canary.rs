@@ -9,6 +9,7 @@ use shunt_config::record::{Canary, Deploy, Stage};
 use shunt_config::store::Txn;
 use shunt_config::{Active, Token};
 
+use super::bake::{Broken, Vigil};
 use super::exposure::Exposure;
 use super::plan::{Job, divided};
 use super::run::Run;
@@ -37,11 +38,12 @@ enum Over {
 impl Run<'_> {
     pub(super) async fn canary(&mut self, job: &Job) -> Result<(Ended, String), Trouble> {
         let steps = self.journal.record().canary.as_ref().map_or(0, |canary| canary.steps.len());
+        let mut watch = None;
         for index in 0..steps {
             self.put_part(index, job).await?;
             let (by, _) = self.taken(self.part()).await?;
             self.serves_part(by).await?;
-            if self.part_over().await? == (Over::Promoted { full: true }) {
+            if self.part_over(&mut watch).await? == (Over::Promoted { full: true }) {
                 return Ok((Ended::Done, format!("promoted at {}", self.place())));
             }
         }
@@ -93,8 +95,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits until the present part is over.
-    async fn part_over(&mut self) -> Result<Over, Trouble> {
+    /// Waits until the present part is over. From the first one on the new release is watched beside
+    /// the old one.
+    async fn part_over(&mut self, watch: &mut Option<Vigil>) -> Result<Over, Trouble> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record().clone();
         self.unchanged(&keys)?;
@@ -102,11 +105,15 @@ impl Run<'_> {
             return Ok(Over::Done);
         };
         let expected = Expected::of(&keys);
+        let mut vigil = watch.take().or_else(|| Vigil::beside(&record, &self.sight.fleet, &token));
         let (report, place) = (self.report, place(canary));
         let mut tell = |key: &str, text: &str| report.progress(key, &format!("{place}: {text}"));
-        let look = |keys: &AppKeys, fleet: &Fleet| {
+        let mut look = |keys: &AppKeys, fleet: &Fleet| {
             if let Some(said) = expected.as_ref().and_then(|expected| superseded(keys, expected)) {
-                return Err(said);
+                return Err(Broken::Superseded(said));
+            }
+            if let Some(found) = vigil.as_mut().and_then(|vigil| vigil.look(fleet, report)) {
+                return Err(Broken::Found(found));
             }
             if let Some(over) = promoted(keys, &record) {
                 return Ok(Look::Done(over));
@@ -120,19 +127,22 @@ impl Run<'_> {
                 }
             })
         };
-        loop {
+        let over = loop {
             // To the moment, not to the next second.
             let limit = Left::of(canary, 0).and_then(|left| left.time()).unwrap_or(LONG);
             let waited = tokio::select! {
-                waited = self.sight.wait(limit, &mut tell, look) => waited,
+                waited = self.sight.wait(limit, &mut tell, &mut look) => waited,
                 stop = self.guard.stopped() => return Err(stop.into()),
             };
             match waited {
-                Ok(Waited::Done(over)) => return Ok(over),
+                Ok(Waited::Done(over)) => break over,
                 Ok(Waited::TimedOut(_)) => {}
-                Err(said) => return Err(self.superseded(said).await?.into()),
+                Err(Broken::Found(finding)) => return Err(Trouble::Found(finding)),
+                Err(Broken::Superseded(said)) => return Err(self.superseded(said).await?.into()),
             }
-        }
+        };
+        *watch = vigil;
+        Ok(over)
     }
 
     /// Why `active` is not what this deploy has put: `undo` puts it, too, and its mark in the record
