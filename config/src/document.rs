@@ -31,18 +31,39 @@ pub fn read<T>(
     text: &str,
     build: impl FnOnce(&mut Section<'_>) -> Option<T>,
 ) -> Result<T, Vec<Mistake>> {
-    let report =
-        Rc::new(Report { file: file.to_owned(), ends: line_ends(text), found: RefCell::default() });
-    let (root, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
-        report.add(error.span().map(|span| span.start), "", error.message());
+    read_over(&[(file, text)], build)
+}
+
+/// The same for several files, as pairs of name and text, each laid over those before it: tables are
+/// merged key by key, and everything else is replaced. A mistake names the file it is in.
+pub fn read_over<T>(
+    files: &[(&str, &str)],
+    build: impl FnOnce(&mut Section<'_>) -> Option<T>,
+) -> Result<T, Vec<Mistake>> {
+    // Each text begins where the one before it ends, so that a place tells the file as well.
+    let mut begin = 0;
+    let mut layer = |(name, text): &(&str, &str)| {
+        let text = " ".repeat(begin) + text;
+        let layer = Layer { name: (*name).to_owned(), begin, ends: line_ends(&text) };
+        begin = text.len();
+        (layer, text)
+    };
+    let (layers, texts): (Vec<_>, Vec<_>) = files.iter().map(&mut layer).unzip();
+    let report = Rc::new(Report { layers, found: RefCell::default() });
+    let (mut root, mut sound) = (DeTable::new(), true);
+    for text in &texts {
+        let (table, syntax) = DeTable::parse_recoverable(text);
+        for error in &syntax {
+            report.add(error.span().map(|span| span.start), "", error.message());
+        }
+        sound &= syntax.is_empty();
+        lay_over(&mut root, table.into_inner());
     }
     report.one_a_line();
     // What a recovering parser read beside a syntax error would only cause follow-up mistakes.
-    let value = match syntax.is_empty() {
+    let value = match sound {
         true => {
-            let mut section =
-                Section::new(Rc::clone(&report), String::new(), None, root.into_inner());
+            let mut section = Section::new(Rc::clone(&report), String::new(), None, root);
             build(&mut section)
         }
         false => None,
@@ -50,8 +71,26 @@ pub fn read<T>(
     let mistakes = report.into_mistakes();
     match value {
         Some(value) if mistakes.is_empty() => Ok(value),
-        None if mistakes.is_empty() => Err(vec![Mistake::new(format!("{file}: not understood"))]),
+        None if mistakes.is_empty() => {
+            let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
+            Err(vec![Mistake::new(format!("{}: not understood", names.join(" with ")))])
+        }
         _ => Err(mistakes),
+    }
+}
+
+/// Puts what is in `over` into `base`.
+fn lay_over<'a>(base: &mut DeTable<'a>, over: DeTable<'a>) {
+    for (key, mut value) in over {
+        if let DeValue::Table(over) = value.get_mut()
+            && let Some(DeValue::Table(base)) =
+                base.get_mut(key.get_ref().as_ref()).map(Spanned::get_mut)
+        {
+            lay_over(base, std::mem::take(over));
+        } else {
+            base.remove(key.get_ref().as_ref());
+            base.insert(key, value);
+        }
     }
 }
 
@@ -194,24 +233,38 @@ impl Drop for Section<'_> {
 /// The mistakes found so far, shared by all sections of a file.
 #[derive(Debug)]
 struct Report {
-    file: String,
-    /// Offsets of the line ends, to tell a line from an offset.
+    layers: Vec<Layer>,
+    /// Which layer, which line of it (0 where none can be told), and what is wrong.
+    found: RefCell<Vec<(usize, usize, String)>>,
+}
+
+/// One file, in the row of all.
+#[derive(Debug)]
+struct Layer {
+    name: String,
+    /// Where its text begins.
+    begin: usize,
+    /// Where its lines end.
     ends: Vec<usize>,
-    found: RefCell<Vec<(usize, String)>>,
 }
 
 impl Report {
     fn add(&self, start: Option<usize>, path: &str, said: &str) {
-        let line = start.map_or(0, |at| self.ends.partition_point(|end| *end < at) + 1);
+        let place = |at: usize| {
+            let layer = self.layers.partition_point(|layer| layer.begin <= at).saturating_sub(1);
+            let ends = self.layers.get(layer).map(|layer| layer.ends.as_slice());
+            (layer, ends.unwrap_or_default().partition_point(|end| *end < at) + 1)
+        };
+        let (layer, line) = start.map_or((0, 0), place);
         let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
-        self.found.borrow_mut().push((line, format!("{place}{said}")));
+        self.found.borrow_mut().push((layer, line, format!("{place}{said}")));
     }
 
     /// Keeps the first mistake of each line: one slip of syntax makes the parser stumble twice.
     fn one_a_line(&self) {
         let mut found = self.found.borrow_mut();
-        found.sort_by_key(|(line, _)| *line);
-        found.dedup_by_key(|(line, _)| *line);
+        found.sort_by_key(|(layer, line, _)| (*layer, *line));
+        found.dedup_by_key(|(layer, line, _)| (*layer, *line));
     }
 
     /// `value` as a `T`. Each mistake in it is taken out and the rest tried again, so that a table
@@ -241,12 +294,15 @@ impl Report {
 
     fn into_mistakes(self: Rc<Self>) -> Vec<Mistake> {
         let mut found = self.found.take();
-        found.sort_by_key(|(line, _)| *line);
-        let place = |line: usize| match line {
-            0 => self.file.clone(),
-            line => format!("{}:{line}", self.file),
+        found.sort_by_key(|(layer, line, _)| (*layer, *line));
+        let place = |layer: usize, line: usize| {
+            let name = self.layers.get(layer).map_or("", |layer| layer.name.as_str());
+            if line == 0 { name.to_owned() } else { format!("{name}:{line}") }
         };
-        found.into_iter().map(|(line, said)| Mistake::new(said).at(&place(line))).collect()
+        let mistake = |(layer, line, said): (usize, usize, String)| {
+            Mistake::new(said).at(&place(layer, line))
+        };
+        found.into_iter().map(mistake).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use shunt_config::store::StoreConfig;
 
 use crate::context::Context;
 use crate::demo;
+use crate::env_name::EnvName;
 use crate::exit::{Exit, Failure};
 use crate::report::Report;
 use crate::verb;
@@ -57,6 +58,9 @@ struct Global {
     /// The deploy file [default: shunt.toml]
     #[arg(short, long, global = true, value_name = "PATH")]
     file: Option<PathBuf>,
+    /// The environment: `staging` lays shunt.staging.toml over shunt.toml
+    #[arg(short, long, global = true, env = "SHUNT_ENV", value_name = "NAME")]
+    env: Option<EnvName>,
     /// Writes JSON, one object per line
     #[arg(long, global = true)]
     json: bool,
@@ -70,11 +74,13 @@ enum Verb {
     )]
     Init(verb::init::Init),
     /// Checks the deploy file; names all its mistakes in one run
-    #[command(after_help = "Example:\n  shuntctl check --file staging.toml")]
+    #[command(
+        after_help = "Examples:\n  shuntctl check\n  shuntctl check --env staging      # shunt.staging.toml over shunt.toml"
+    )]
     Check,
     /// Starts the new release beside the old one, proves it, flips, drains, keeps the old one warm
     #[command(
-        after_help = "Examples:\n  shuntctl deploy --tag 1.1\n  shuntctl deploy --tag 1.1 --dry-run"
+        after_help = "Examples:\n  shuntctl deploy --tag 1.1\n  shuntctl deploy --tag 1.1 --env staging\n  shuntctl deploy --tag 1.1 --dry-run"
     )]
     Deploy(verb::deploy::Deploy),
     /// Finishes or undoes a deploy whose controller is gone, and clears away what it left
@@ -142,8 +148,8 @@ enum Verb {
 impl Cli {
     /// Does what was asked, and says how it went.
     pub async fn run(self) -> Exit {
-        let Global { store, file, json } = self.global;
-        let context = Context::new(Report::new(json), store, file);
+        let Global { store, file, env, json } = self.global;
+        let context = Context::new(Report::new(json), store, file, env);
         let result = match self.verb {
             Verb::Init(init) => init.run(&context),
             Verb::Check => verb::check::run(&context),

@@ -7,6 +7,7 @@ use shunt_config::AppName;
 use shunt_config::deploy_file::{DeployFile, FILE_NAME};
 use shunt_config::store::{self, Store, StoreConfig};
 
+use crate::env_name::EnvName;
 use crate::exit::{Exit, Failure};
 use crate::report::Report;
 
@@ -19,12 +20,24 @@ pub struct Context {
     store: Option<StoreConfig>,
     /// The deploy file as a flag names it.
     file: Option<PathBuf>,
+    /// The environment whose file is laid over it.
+    env: Option<EnvName>,
 }
 
 impl Context {
     /// A context from the flags every verb has.
-    pub fn new(report: Report, store: Option<StoreConfig>, file: Option<PathBuf>) -> Self {
-        Self { report, store, file }
+    pub fn new(
+        report: Report,
+        store: Option<StoreConfig>,
+        file: Option<PathBuf>,
+        env: Option<EnvName>,
+    ) -> Self {
+        Self { report, store, file, env }
+    }
+
+    /// The environment that is asked for: `staging`.
+    pub fn env(&self) -> Option<&EnvName> {
+        self.env.as_ref()
     }
 
     /// Where the deploy file is looked for.
@@ -39,15 +52,30 @@ impl Context {
 
     /// The deploy file; all its mistakes if it has any.
     pub fn file(&self) -> Result<DeployFile, Failure> {
+        self.file_for(self.env.as_ref())
+    }
+
+    /// The same for the environment `env`.
+    pub fn file_for(&self, env: Option<&EnvName>) -> Result<DeployFile, Failure> {
         let path = self.file_path();
-        let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            Failure::usage(format!("{shown}: {e}"))
-                .hint("`shuntctl init` writes one to begin with, `--file` names another")
-        })?;
-        DeployFile::parse(&shown, &text).map_err(|mistakes| {
-            let count = mistakes.len();
-            let said = format!("{shown} has {count} mistake{}", if count == 1 { "" } else { "s" });
+        let read = |path: &Path, hint: &str| {
+            let shown = path.display().to_string();
+            match std::fs::read_to_string(path) {
+                Ok(text) => Ok((shown, text)),
+                Err(error) => Err(Failure::usage(format!("{shown}: {error}")).hint(hint)),
+            }
+        };
+        let base = "`shuntctl init` writes one to begin with, `--file` names another";
+        let mut files = vec![read(path, base)?];
+        if let Some(env) = env {
+            let over = format!("it is laid over {} for `--env {env}`", path.display());
+            files.push(read(&env.file(path), &over)?);
+        }
+        let pairs: Vec<_> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
+        DeployFile::layered(&pairs).map_err(|mistakes| {
+            let names: Vec<_> = pairs.iter().map(|(name, _)| *name).collect();
+            let (names, count) = (names.join(" with "), mistakes.len());
+            let said = format!("{names} has {count} mistake{}", if count == 1 { "" } else { "s" });
             Failure::mistakes(said, &mistakes)
         })
     }

@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //!
-//! - [`cli`], [`verb`]: the command line, a file per verb
+//! - [`cli`], [`verb`]: the command line, a file per verb; [`env_name`]: environments
 //! - [`context`], [`report`], [`time`], [`exit`]: what every verb works with
 //! - [`app_keys`], [`fleet`]: what the store holds for an app, and what the proxies say of it
 //! - [`sight`], [`summary`]: both kept up to date, and shown on one page
@@ -26,6 +26,7 @@ pub mod context;
 pub mod demo;
 pub mod deploy;
 pub mod engine;
+pub mod env_name;
 pub mod environment;
 pub mod exit;
 pub mod fleet;

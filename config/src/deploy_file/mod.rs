@@ -59,7 +59,13 @@ pub struct DeployFile {
 impl DeployFile {
     /// Reads `text`, the content of `file`; all mistakes in one run.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Mistake>> {
-        document::read(file, text, |root| {
+        Self::layered(&[(file, text)])
+    }
+
+    /// The same of several files, as pairs of name and text, each laid over those before it: tables
+    /// are merged key by key, and everything else is replaced.
+    pub fn layered(files: &[(&str, &str)]) -> Result<Self, Vec<Mistake>> {
+        document::read_over(files, |root| {
             let app = root.required("app");
             let image = image(root);
             let run = root.required_section("run").map(run::read);

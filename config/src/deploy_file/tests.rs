@@ -184,3 +184,29 @@ env_file = 3
     }
     assert_eq!(said.len(), 17, "{said:#?}");
 }
+
+#[test]
+fn a_second_file_is_laid_over_the_first_and_each_mistake_names_its_file() {
+    let over =
+        "[run]\nreplicas = 3\nenv = { B = \"2\" }\n[route]\nhosts = [\"staging.example.com\"]\n";
+    let base = SAMPLE.replace("[health]", "env = { A = \"1\" }\n[health]");
+    let both = [(FILE_NAME, base.as_str()), ("shunt.staging.toml", over)];
+    let file = DeployFile::layered(&both).unwrap();
+    assert_eq!((file.run.port, file.run.replicas), (8080, 3));
+    assert_eq!(file.route.unwrap().hosts[0].to_string(), "staging.example.com");
+    assert_eq!(file.run.settings.environment.literals.len(), 2);
+    let base = base.replace("replicas", "replics");
+    let over = "\n[run]\nreplicas = 0\n[helth]\nx = 1\n";
+    let mistakes = DeployFile::layered(&[(FILE_NAME, &base), ("over.toml", over)]).unwrap_err();
+    let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "shunt.toml:8: run.replics: unknown key, did you mean `replicas`?",
+            "over.toml:3: run.replicas: 0 is not within 1 to 64",
+            "over.toml:4: helth: unknown key, did you mean `health`?",
+        ]
+    );
+    let said = DeployFile::layered(&[(FILE_NAME, SAMPLE), ("over.toml", "\n[run\n")]).unwrap_err();
+    assert!(said[0].to_string().starts_with("over.toml:2: "), "{said:?}");
+}

@@ -1,20 +1,49 @@
 //! `shuntctl check`
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::context::Context;
+use crate::env_name::EnvName;
 use crate::environment;
 use crate::exit::Failure;
 
-/// Checks the deploy file.
+/// Checks the deploy file, and the files of all environments, or of the one that is asked for.
 pub fn run(context: &Context) -> Result<(), Failure> {
-    let file = context.file()?;
-    let path = context.file_path().display();
-    let (_, mistakes) = environment::files(&file.run.settings.environment, context.directory());
-    if !mistakes.is_empty() {
-        return Err(Failure::mistakes(format!("{path} names files with mistakes"), &mistakes));
+    let path = context.file_path();
+    let envs = match context.env() {
+        Some(env) => vec![Some(env.clone())],
+        None => std::iter::once(None).chain(EnvName::all(path).into_iter().map(Some)).collect(),
+    };
+    let (mut said, mut mistakes) = (Vec::new(), BTreeSet::new());
+    for env in envs {
+        let file = match context.file_for(env.as_ref()) {
+            Ok(file) => file,
+            Err(failure) if failure.details.is_empty() => return Err(failure),
+            Err(failure) => {
+                mistakes.extend(failure.details);
+                said.push(failure.said);
+                continue;
+            }
+        };
+        let variables = environment::files(&file.run.settings.environment, context.directory());
+        let wrong: Vec<_> = variables.1.iter().map(ToString::to_string).collect();
+        let shown = path.display().to_string();
+        if !wrong.is_empty() {
+            mistakes.extend(wrong);
+            said.push(format!("{shown} names files with mistakes"));
+            continue;
+        }
+        let name = env.as_ref().map(EnvName::as_str);
+        let value = json!({ "file": shown, "env": name, "app": file.app, "sound": true });
+        context.report.value(&value);
+        let with = name.map_or_else(String::new, |name| format!(" with `{name}`"));
+        let (app, image) = (&file.app, &file.image);
+        context.report.line(&format!("{shown}{with} is sound: app `{app}`, image {image}"));
     }
-    context.report.value(&json!({ "file": path.to_string(), "app": file.app, "sound": true }));
-    context.report.line(&format!("{path} is sound: app `{}`, image {}", file.app, file.image));
-    Ok(())
+    match said.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::usage(said.join("; ")).details(mistakes)),
+    }
 }

@@ -61,3 +61,22 @@ async fn a_failure_as_json_says_the_same_in_one_line() {
     assert!(end["error"].as_str().unwrap().contains("no app `shop`"));
     assert_eq!(run.errors, "");
 }
+
+#[tokio::test]
+async fn an_environments_file_is_laid_over_the_deploy_file() {
+    let site = Site::empty();
+    site.run(&["init"]).await.ended_with(0);
+    site.write("shunt.staging.toml", "app = \"web-staging\"\n[run]\nreplicas = 2\n");
+    site.run(&["check"]).await.ended_with(0).says("`web`").says("with `staging` is sound");
+    site.run(&["check", "--env", "staging"]).await.ended_with(0).says("`web-staging`");
+    site.run(&["undo", "-e", "staging"]).await.ended_with(2).says("`web-staging`");
+    site.run_with(&["undo"], &[("SHUNT_ENV", "staging")]).await.ended_with(2).says("web-staging");
+    site.run(&["deploy", "-e", "prod"]).await.ended_with(2).says("shunt.prod.toml");
+    site.run(&["deploy", "-e", "A=b"]).await.ended_with(2).says("[run] of a file");
+    site.write("shunt.staging.toml", "[run]\nreplica = 2\n");
+    let run = site.run(&["check"]).await.ended_with(2).says("shunt.staging.toml:2: run.replica: ");
+    run.says("did you mean `replicas`?");
+    site.write("shunt.toml", "app = 1\n");
+    let run = site.run(&["check"]).await.ended_with(2);
+    assert_eq!(run.errors.matches("shunt.toml:1: app: ").count(), 1, "{}", run.errors);
+}

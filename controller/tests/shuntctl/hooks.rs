@@ -35,7 +35,10 @@ async fn hooks_run_at_their_moments_and_finish_only_when_nothing_goes_back_any_m
     shop.deploy("2").await.ended_with(0);
     shop.deploy("3").await.ended_with(0);
     let all = said(&shop);
-    assert_eq!(all[9..], ["migrate web 3 blue", "verify web 3 blue", "flipped web 3 blue", "finish web 2 green"]);
+    assert_eq!(
+        all[9..],
+        ["migrate web 3 blue", "verify web 3 blue", "flipped web 3 blue", "finish web 2 green"]
+    );
     // And by hand.
     shop.site.run(&["retire"]).await.ended_with(0);
     assert_eq!(said(&shop)[13..], ["finish web 3 blue"]);
@@ -78,7 +81,8 @@ async fn a_hook_that_fails_stops_the_deploy_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_deploy_that_is_stopped_ends_its_hook() {
-    let hooks = "[hooks]\nmigrate = \"trap 'echo cleaned; exit' TERM; echo at it; sleep 1000 & wait\"\n";
+    let hooks =
+        "[hooks]\nmigrate = \"trap 'echo cleaned; exit' TERM; echo at it; sleep 1000 & wait\"\n";
     let shop = Shop::open(&["1"], hooks).await;
     let _proxy = shop.obedient("lb1").await;
     let mut deploy = shop.site.begin(&["deploy", "--tag", "1"], None);
