@@ -171,6 +171,12 @@ impl<'a> Section<'a> {
         tables.filter_map(|(i, value)| self.table_of(format!("{path}[{i}]"), value)).collect()
     }
 
+    /// The tables under all keys that were not read yet, by their names.
+    pub fn tables(&mut self) -> Vec<(String, Self)> {
+        let keys: Vec<String> = self.table.keys().map(|key| key.get_ref().to_string()).collect();
+        keys.into_iter().filter_map(|key| Some((key.clone(), self.section(&key)?))).collect()
+    }
+
     /// Whether `key` is there and was not read yet.
     pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)

@@ -1,5 +1,7 @@
 //! What runs in a slot.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::address::Target;
@@ -44,6 +46,9 @@ pub struct Release {
     /// The engine those run on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
+    /// Its containers that get no requests: how many by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workers: BTreeMap<String, u16>,
     /// Who put it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

@@ -32,6 +32,7 @@ Exit codes:
   7  store or engine not reachable, or lost on the way; `shuntctl resume` goes on
   8  superseded: someone else changed the same keys meanwhile, and theirs stay
   9  a hook (`migrate` or `verify`) failed before the flip; traffic was never touched
+  10 flipped, but the new workers do not run; the old ones do
 
 Start here:
   shuntctl init                                       # writes a shunt.toml to fill in

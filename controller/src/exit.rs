@@ -31,6 +31,8 @@ pub enum Exit {
     Superseded = 8,
     /// A hook of the operator's own failed before the flip. Traffic was never touched.
     Hook = 9,
+    /// The flip stands, but the new release's workers do not run; the old ones do.
+    Workers = 10,
 }
 
 impl Exit {

@@ -13,6 +13,7 @@
 //! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
 //! - [`hook`]: commands of the operator's own
 //! - [`retire`]: what is stopped for good, and when
+//! - [`workers`]: containers that get no requests
 //! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
 //!   and whether they answer
 //! - [`history`]: what was deployed
@@ -47,3 +48,4 @@ pub mod summary;
 pub mod time;
 pub mod undo;
 pub mod verb;
+pub mod workers;

@@ -7,12 +7,18 @@ use crate::shop::Shop;
 use crate::site::{HOST, answers, soak};
 
 /// Of the moments, the ones between which the state of the world differs most.
-const SHORT: [&str; 5] =
-    ["after migrate", "after start", "after announce", "after flip", "before retire"];
+const SHORT: [&str; 6] = [
+    "after migrate",
+    "after start",
+    "after announce",
+    "after flip",
+    "after workers",
+    "before retire",
+];
 
 /// What the deploy file asks for, so that the plan has every step that there is.
 const SETTINGS: &str = "[hooks]\nmigrate = \"true\"\nverify = [\"true\", \"true\"]\n\
-    flipped = \"true\"\nfinish = \"true\"\n";
+    flipped = \"true\"\nfinish = \"true\"\n[workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n";
 
 /// Before and after each step of the plan a controller may be gone.
 async fn moments(shop: &Shop) -> Vec<String> {
@@ -72,6 +78,8 @@ async fn whole(shop: &Shop, moment: &str, serving: &str) {
         let Some(release) = shop.store.get(&format!("apps/web/{slot}")).await else { continue };
         let release: serde_json::Value = serde_json::from_str(&release).unwrap();
         named += release["targets"].as_array().map_or(0, Vec::len);
+        let workers = release["workers"].as_object().into_iter().flatten();
+        named += workers.filter_map(|(_, n)| usize::try_from(n.as_u64()?).ok()).sum::<usize>();
     }
     let containers = shop.engine.containers().await;
     assert_eq!(containers.len(), named, "killed {moment}: {containers:#?}");

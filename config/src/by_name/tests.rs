@@ -183,7 +183,17 @@ fn no_table_of_a_file_can_be_written_as_a_list() {
     let route = ["hsts", "headers", "headers.request", "limits", "queue", "eject"];
     let route = route.map(|key| format!("route.{key}"));
     let mut keys: Vec<_> = route.iter().map(String::as_str).collect();
-    keys.extend(["run", "route", "health", "timeouts", "deploy", "store", "hooks"]);
+    keys.extend([
+        "run",
+        "route",
+        "health",
+        "timeouts",
+        "deploy",
+        "store",
+        "hooks",
+        "workers",
+        "workers.jobs",
+    ]);
     refused("shunt.toml", &keys, parse);
     let parse = |text: &str| ProxyFile::parse("proxy.toml", text, "lb1").map(drop);
     let keys = ["store", "admin", "state", "tls", "trust", "client", "limits", "http2"];

@@ -7,6 +7,7 @@ mod pull;
 mod run;
 mod settings;
 mod volume;
+mod workers;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
 pub use self::settings::{HostAddress, Log, Restart, Settings};
 pub use self::volume::Volume;
+pub use self::workers::Worker;
 
 use crate::app::App;
 use crate::document::{self, Section};
@@ -44,6 +46,8 @@ pub struct DeployFile {
     pub route: Option<App>,
     /// How its containers run.
     pub run: Run,
+    /// Its containers that get no requests.
+    pub workers: Vec<Worker>,
     /// The health check of its releases.
     pub health: Health,
     /// The timeouts of its releases.
@@ -69,6 +73,9 @@ impl DeployFile {
             let app = root.required("app");
             let image = image(root);
             let run = root.required_section("run").map(run::read);
+            let made = run.as_ref().and_then(|run| Some(run.as_ref()?.settings.clone()));
+            let made = made.unwrap_or_default();
+            let workers = root.section("workers").map(|all| workers::read(all, &made));
             let health = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
@@ -87,6 +94,7 @@ impl DeployFile {
                 image: image?,
                 route,
                 run: run??,
+                workers: workers.unwrap_or_default(),
                 health,
                 timeouts,
                 limits,

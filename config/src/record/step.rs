@@ -28,6 +28,8 @@ pub enum Step {
     Flip,
     /// Every live proxy says that it serves it.
     Acknowledge,
+    /// Its workers run, and those of the release before it do not.
+    Workers,
     /// No live proxy has a request on the previous release.
     Drain,
     /// The release that was in the slot before is stopped.
@@ -47,6 +49,7 @@ impl Step {
             Self::Verify => "verify",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",
+            Self::Workers => "workers",
             Self::Drain => "drain",
             Self::Retire => "retire",
         }

@@ -32,6 +32,7 @@ impl Run<'_> {
             engine: record.engine.clone(),
             by: Some(record.who.user.clone()),
             at: Some(Timestamp::now()),
+            workers: job.file.workers.iter().map(|w| (w.name.clone(), w.replicas)).collect(),
             ..Release::default()
         };
         let (mut txn, replaced) = announce(&keys, slot, &release)?;

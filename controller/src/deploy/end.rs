@@ -54,8 +54,13 @@ impl Run<'_> {
 
     async fn after_acknowledge(mut self, trouble: Trouble) -> Result<(), Failure> {
         let mut failure = trouble.failure(&self.journal.record().id);
-        if let Trouble::Stop(stop) = &trouble {
-            self.retire_replaced(*stop != Stop::Signal).await;
+        match &trouble {
+            Trouble::Stop(stop) => {
+                self.workers_follow().await;
+                self.retire_replaced(*stop != Stop::Signal).await;
+            }
+            Trouble::Workers(..) => self.retire_replaced(false).await,
+            _ => {}
         }
         let said = failure.said.clone();
         match trouble {
@@ -65,6 +70,11 @@ impl Run<'_> {
                 self.close(Outcome::Undone, Some(said)).await.and(Err(failure))
             }
             Trouble::Stop(_) => self.close(Outcome::Superseded, Some(said)).await.and(Err(failure)),
+            Trouble::Workers(..) => {
+                let app = &self.app;
+                failure.hint = Some(format!("the flip stands; `shuntctl undo {app}` goes back"));
+                self.close(Outcome::Done, Some(said)).await.and(Err(failure))
+            }
             _ => {
                 let app = &self.app;
                 failure.hint = Some(format!("the flip stands; `shuntctl retire {app}` goes on"));

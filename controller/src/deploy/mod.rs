@@ -14,6 +14,7 @@ mod recover;
 mod run;
 mod start;
 mod trouble;
+mod workers;
 
 pub use plan::{Job, Plan, what};
 pub use recover::recover;

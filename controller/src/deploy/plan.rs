@@ -1,6 +1,6 @@
 //! What a deploy is going to do, before it does anything.
 
-use shunt_config::deploy_file::{DeployFile, Variable};
+use shunt_config::deploy_file::{DeployFile, Variable, Worker};
 use shunt_config::key::AppKey;
 use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
 use shunt_config::secret::Secret;
@@ -70,7 +70,10 @@ impl Plan {
             .active()
             .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
-        let steps = steps(job, previous.is_some(), keys.slot(slot).is_some());
+        let old = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
+        let workers =
+            !job.file.workers.is_empty() || old.into_iter().any(|old| !old.workers.is_empty());
+        let steps = steps(job, workers, previous.is_some(), keys.slot(slot).is_some());
         let before = Before {
             active: keys.active.as_ref().map(Kept::text),
             app: keys.app.as_ref().map(Kept::text),
@@ -105,9 +108,9 @@ impl Plan {
     }
 }
 
-/// What is to be done, in order: with a `previous` release to drain, and with a release that is
-/// `replaced` in its slot, if there are.
-fn steps(job: &Job, previous: bool, replaced: bool) -> Vec<Step> {
+/// What is to be done, in order: with `workers` of the new release or of an old one, with a
+/// `previous` release to drain, and with one that is `replaced` in its slot, if there are.
+fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> {
     let hooks = &job.file.hooks;
     [
         (Step::Pull, true),
@@ -119,6 +122,7 @@ fn steps(job: &Job, previous: bool, replaced: bool) -> Vec<Step> {
         (Step::Verify, !hooks.verify.is_empty()),
         (Step::Flip, true),
         (Step::Acknowledge, true),
+        (Step::Workers, workers),
         (Step::Drain, previous),
         (Step::Retire, replaced),
     ]
@@ -166,6 +170,14 @@ pub(super) fn settings(keys: &AppKeys, job: &Job) -> Option<App> {
     (present != Some(&app)).then_some(app)
 }
 
+fn workers(all: &[Worker]) -> String {
+    let new: Vec<_> = all.iter().map(|w| format!("{} ×{}", w.name, w.replicas)).collect();
+    match new.is_empty() {
+        true => "the old ones stop".to_owned(),
+        false => format!("{} start, then the old ones stop", new.join(", ")),
+    }
+}
+
 /// What a step is about to do, in words.
 pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> String {
     let run = &job.file.run;
@@ -185,6 +197,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
+        Step::Workers => workers(&job.file.workers),
         Step::Drain => format!("requests on {old}"),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }

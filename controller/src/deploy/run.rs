@@ -100,6 +100,7 @@ impl<'a> Run<'a> {
             (Step::Verify, Some(_)) => self.verify().await?,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,
+            (Step::Workers, _) => self.workers().await?,
             (Step::Drain, _) => return self.drain().await,
             (Step::Retire, _) => return self.retire().await,
             // A deploy that was taken over before its flip is undone, not gone on with.

@@ -10,7 +10,7 @@ use super::check::address;
 use super::plan::Job;
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::engine::{Container, Engine, EngineError, Labels, Spec, label};
+use crate::engine::{Container, Engine, EngineError, Labels, Publish, Spec, label};
 use crate::exit::{Exit, Failure};
 use crate::port::Ports;
 
@@ -35,6 +35,7 @@ impl Run<'_> {
         let engine = self.engine().await?;
         let record = self.journal.record();
         let there = engine.list(&label::of_deploy(&self.app, &record.id)).await?;
+        let (workers, there): (Vec<_>, Vec<_>) = there.into_iter().partition(label::is_worker);
         let published =
             engine.list(&Labels::from([(label::PORT.to_owned(), String::new())])).await?;
         let taken = published.iter().filter_map(|c| label::number(c, label::PORT));
@@ -47,6 +48,7 @@ impl Run<'_> {
         }));
         let started: Result<Vec<_>, _> = started.await.into_iter().collect();
         self.containers = started?;
+        self.make_workers(&*engine, job, &workers).await?;
         let addresses: Vec<_> =
             self.containers.iter().map(|c| address(c, job).to_string()).collect();
         Ok(format!("{} container(s): {}", addresses.len(), addresses.join(" ")))
@@ -80,9 +82,11 @@ impl Run<'_> {
                 name: format!("{}-{slot}-{id}-{replica}", self.app),
                 image: self.image.clone().unwrap_or_else(|| job.image.clone()),
                 labels: label::of_replica(&self.app, store, slot, id, replica, port),
-                port: job.file.run.port,
-                bind: job.file.run.bind,
-                published: port,
+                publish: Some(Publish {
+                    port: job.file.run.port,
+                    bind: job.file.run.bind,
+                    published: port,
+                }),
                 settings: job.file.run.settings.clone(),
                 environment: job.environment.clone(),
                 grace: record.limits.stop,

@@ -21,6 +21,8 @@ pub(crate) enum Trouble {
     Unhealthy(String, Vec<String>),
     /// A hook of the operator's own failed.
     Hook(HookFailed),
+    /// Its workers do not run: in a sentence, and what is known beyond it.
+    Workers(String, Vec<String>),
     /// Proxies cannot serve it, and why.
     Refused(BTreeMap<ProxyName, String>),
     /// Not every live proxy said in time that it serves it.
@@ -50,6 +52,9 @@ impl Trouble {
             Self::Hook(HookFailed { said, last }) => {
                 let last = last.iter().map(|line| format!("| {line}"));
                 Failure::new(Exit::Hook, said.clone()).details(last)
+            }
+            Self::Workers(said, details) => {
+                Failure::new(Exit::Workers, said.clone()).details(details.clone())
             }
             Self::Refused(why) => {
                 let details = why.iter().map(|(proxy, reason)| format!("{proxy}: {reason}"));

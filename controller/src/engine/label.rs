@@ -1,6 +1,7 @@
 //! The labels that tie a container to its release.
 
-use shunt_config::{AppName, Slot};
+use shunt_config::deploy_file::Worker;
+use shunt_config::{AppName, Slot, duration};
 
 use super::{Container, Labels};
 
@@ -16,6 +17,11 @@ pub const REPLICA: &str = "shunt.replica";
 pub const PORT: &str = "shunt.port";
 /// The store the app lives in: two installations may share an engine and app names.
 pub const STORE: &str = "shunt.store";
+
+/// Which of the release's workers it is; only containers that get no requests have it.
+pub const WORKER: &str = "shunt.worker";
+/// How long it has to run before it is taken to be sound.
+pub const SETTLE: &str = "shunt.settle";
 
 /// The labels all containers of one deploy have.
 pub fn of_deploy(app: &AppName, deploy: &str) -> Labels {
@@ -42,6 +48,29 @@ pub fn of_replica(
     labels.insert(REPLICA.to_owned(), replica.to_string());
     labels.insert(PORT.to_owned(), port.to_string());
     labels
+}
+
+/// All labels of one worker.
+pub fn of_worker(
+    app: &AppName,
+    store: &str,
+    slot: Slot,
+    deploy: &str,
+    worker: &Worker,
+    replica: u16,
+) -> Labels {
+    let mut labels = of_app(app, store);
+    labels.extend(of_deploy(app, deploy));
+    labels.insert(SLOT.to_owned(), slot.to_string());
+    labels.insert(WORKER.to_owned(), worker.name.clone());
+    labels.insert(REPLICA.to_owned(), replica.to_string());
+    labels.insert(SETTLE.to_owned(), duration::show(worker.settle));
+    labels
+}
+
+/// Whether a container is a worker.
+pub fn is_worker(container: &Container) -> bool {
+    container.labels.contains_key(WORKER)
 }
 
 /// The number under a container's label.

@@ -59,6 +59,15 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// A container's last `lines` lines and all that follow, until it is gone.
     async fn follow(&self, id: &str, lines: usize, each: &mut Each<'_>) -> Result<(), EngineError>;
 
+    /// Creates a container, to be started later. Nothing is left of it if that fails.
+    async fn create(&self, spec: &Spec) -> Result<Container, EngineError>;
+
+    /// Starts a container that was created or stopped; one that runs is left alone.
+    async fn wake(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Stops a container (its stop signal, and KILL after `grace`), to be started again.
+    async fn halt(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
+
     /// Stops a container (TERM, and KILL after `grace`) and removes it; done already is done, too.
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
 }
@@ -81,6 +90,19 @@ pub struct Spec {
     pub image: String,
     /// Its labels.
     pub labels: Labels,
+    /// Where it is to be reached, if it is to be.
+    pub publish: Option<Publish>,
+    /// How it is made, but for its variables.
+    pub settings: Settings,
+    /// Its variables.
+    pub environment: Vec<(Variable, Secret)>,
+    /// Between the signals TERM and KILL, where the engine stops it by itself.
+    pub grace: Duration,
+}
+
+/// Where a container is to be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish {
     /// The port it listens on.
     pub port: u16,
     /// The address its port is published on.
@@ -88,12 +110,6 @@ pub struct Spec {
     /// The port its port is published as. It is ours to choose and stays the same over restarts of
     /// the container and of the engine; one the engine chooses does not.
     pub published: u16,
-    /// How it is made, but for its variables.
-    pub settings: Settings,
-    /// Its variables.
-    pub environment: Vec<(Variable, Secret)>,
-    /// Between the signals TERM and KILL, where the engine stops it by itself.
-    pub grace: Duration,
 }
 
 /// A container.

@@ -1,6 +1,6 @@
 //! The lines of an app's page: one for each slot, proxy and replaced release.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -31,6 +31,8 @@ pub struct SlotLine {
     pub image: Option<String>,
     /// Its targets.
     pub targets: Vec<String>,
+    /// Its workers, which run while it gets all requests: how many by their names.
+    pub workers: BTreeMap<String, u16>,
     /// Until when it is kept for `undo`.
     pub warm_until: Option<Timestamp>,
 }
@@ -80,6 +82,7 @@ impl SlotLine {
             version: release.and_then(|r| r.version.clone()),
             image: release.and_then(|r| r.image.clone()),
             targets: targets.unwrap_or_default(),
+            workers: release.map(|r| r.workers.clone()).unwrap_or_default(),
             warm_until: previous.and(record).and_then(|r| r.warm_until).filter(|_| share == 0),
         })
     }
@@ -103,12 +106,15 @@ impl SlotLine {
             Some(_) => "  warm time is over".to_owned(),
             None => String::new(),
         };
+        let stopped = self.share == 0 && !self.workers.is_empty();
         let share = match self.serves {
             Some(why) => format!("serving ({why})"),
             None if self.share > 0 => format!("{}%", self.share),
             None => "standby".to_owned(),
         };
-        let targets = self.targets.join(" ");
+        let workers = self.workers.iter().map(|(name, n)| format!("  {name} ×{n}"));
+        let workers = workers.chain(stopped.then(|| " (stopped)".to_owned())).collect::<String>();
+        let targets = self.targets.join(" ") + &workers;
         format!("  {:<6} {share:<8} {version:<12} {health:<14} {targets}{warm}", self.slot)
     }
 }

@@ -20,6 +20,7 @@ use crate::report::{Ended, Report};
 use crate::retire::forget_drained;
 use crate::sight::Sight;
 use crate::verb::announce::changed_meanwhile;
+use crate::workers;
 
 /// Flags of `flip`.
 #[derive(Debug, Args)]
@@ -74,6 +75,7 @@ impl Flip {
             let expected = expected(&keys, token, to);
             let mut done = wait_applied(report, &mut sight, &expected, self.timeout).await;
             if done.is_ok() {
+                workers::follow(report, &*store, &self.app).await;
                 done = self.drain(report, &mut sight, &left_behind(&keys, to)).await;
             }
             entry.end(&*store, &outcome, &done).await;

@@ -52,7 +52,8 @@ impl Logs {
         let containers = engine.list(&label::of_deploy(&app, deploy)).await?;
         let show = |name: &str, line: &str| {
             context.report.value(&json!({ "container": name, "line": line }));
-            let replica = name.rsplit('-').next().unwrap_or(name);
+            let replica =
+                name.split_once(&format!("{deploy}-")).map_or(name, |(_, replica)| replica);
             let prefix = if containers.len() > 1 { format!("{replica} | ") } else { String::new() };
             context.report.output(&format!("{prefix}{line}"));
         };

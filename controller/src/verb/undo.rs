@@ -24,6 +24,7 @@ use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::undo::{self, undo};
 use crate::verb::flip::wait_applied;
+use crate::workers;
 
 /// Another writer at the same moment is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;
@@ -75,6 +76,7 @@ impl Undo {
             Failure { exit: Exit::Unacknowledged, said, ..failure }
         })?;
         wait_applied(report, &mut sight, expected, self.timeout).await?;
+        workers::follow(report, &**store, app).await;
         self.clear_up(report, store, app).await
     }
 

@@ -21,3 +21,4 @@ mod site;
 mod sweep;
 mod undo;
 mod words;
+mod workers;

@@ -58,14 +58,18 @@ impl Shop {
     pub(crate) async fn containers(&self) -> Vec<String> {
         let mut versions = Vec::new();
         for container in self.engine.containers().await {
-            let format = "{{range .Config.Env}}{{println .}}{{end}}";
-            let inspect = ["inspect", "--format", format, &container.id];
-            let environment = self.engine.docker(&inspect).await;
-            let version = environment.lines().find_map(|line| line.strip_prefix("VERSION="));
-            versions.push(version.unwrap_or("none").to_owned());
+            versions.push(self.version(&container.id).await);
         }
         versions.sort();
         versions
+    }
+
+    /// The version of a container, by its image.
+    pub(crate) async fn version(&self, container: &str) -> String {
+        let format = "{{range .Config.Env}}{{println .}}{{end}}";
+        let environment = self.engine.docker(&["inspect", "--format", format, container]).await;
+        let version = environment.lines().find_map(|line| line.strip_prefix("VERSION="));
+        version.unwrap_or("none").to_owned()
     }
 
     /// What is active, and the versions in both slots: `green: 1 2`.

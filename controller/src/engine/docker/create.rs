@@ -15,9 +15,9 @@ use crate::engine::{EngineError, Spec};
 
 impl Docker {
     /// Creates the container of `spec`, in the first of its networks.
-    pub(super) async fn create(&self, spec: &Spec) -> Result<String, EngineError> {
+    pub(super) async fn make(&self, spec: &Spec) -> Result<String, EngineError> {
         let settings = &spec.settings;
-        let port = format!("{}/tcp", spec.port);
+        let port = spec.publish.map(|publish| format!("{}/tcp", publish.port));
         let variable = |(name, value): &(_, shunt_config::secret::Secret)| {
             format!("{name}={}", value.reveal())
         };
@@ -26,7 +26,7 @@ impl Docker {
         let body = ContainerCreateBody {
             image: Some(spec.image.clone()),
             labels: Some(labels),
-            exposed_ports: Some(vec![port.clone()]),
+            exposed_ports: port.clone().map(|port| vec![port]),
             env: Some(spec.environment.iter().map(variable).collect()),
             entrypoint: settings.entrypoint.as_ref().map(Command::words),
             cmd: settings.command.as_ref().map(Command::words),
@@ -52,12 +52,12 @@ impl Docker {
     }
 }
 
-fn host(spec: &Spec, port: String) -> HostConfig {
+fn host(spec: &Spec, port: Option<String>) -> HostConfig {
     let settings = &spec.settings;
-    let binding = PortBinding {
-        host_ip: Some(spec.bind.to_string()),
-        host_port: Some(spec.published.to_string()),
-    };
+    let binding = spec.publish.map(|publish| PortBinding {
+        host_ip: Some(publish.bind.to_string()),
+        host_port: Some(publish.published.to_string()),
+    });
     let ulimit = |(name, limit): (&String, &shunt_config::deploy_file::Ulimit)| ResourcesUlimits {
         name: Some(name.clone()),
         soft: Some(limit.soft),
@@ -66,7 +66,7 @@ fn host(spec: &Spec, port: String) -> HostConfig {
     let list = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
     let hosts = settings.extra_hosts.iter().map(|(name, address)| format!("{name}:{address}"));
     HostConfig {
-        port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
+        port_bindings: port.zip(binding).map(|(port, to)| HashMap::from([(port, Some(vec![to]))])),
         restart_policy: Some(restart(settings)),
         binds: list(settings.volumes.iter().map(ToString::to_string).collect()),
         network_mode: settings.networks.first().cloned(),

@@ -92,23 +92,53 @@ impl Engine for Docker {
     }
 
     async fn start(&self, spec: &Spec) -> Result<Container, EngineError> {
-        let id = self.create(spec).await?;
+        let container = self.create(spec).await?;
+        let id = &container.id;
+        if let Err(error) = self.client.start_container(id, None::<StartContainerOptions>).await {
+            let said = error.to_string();
+            self.remove(id, Duration::ZERO).await?;
+            // Docker's own proxy says the first, the kernel (another process has it) the second.
+            let taken = ["port is already allocated", "address already in use"];
+            let taken = taken.iter().any(|words| said.contains(words));
+            return Err(match spec.publish.filter(|_| taken) {
+                Some(publish) => EngineError::PortTaken(publish.published),
+                None => self.failed(&error),
+            });
+        }
+        Ok(Container { running: true, ..container })
+    }
+
+    async fn create(&self, spec: &Spec) -> Result<Container, EngineError> {
+        let id = self.make(spec).await?;
         if let Err(error) = self.join(&id, spec).await {
             self.remove(&id, Duration::ZERO).await?;
             return Err(error);
         }
-        if let Err(error) = self.client.start_container(&id, None::<StartContainerOptions>).await {
-            let said = error.to_string();
-            self.remove(&id, Duration::ZERO).await?;
-            // Docker's own proxy says the first, the kernel (another process has it) the second.
-            let taken = ["port is already allocated", "address already in use"];
-            return Err(match taken.iter().any(|words| said.contains(words)) {
-                true => EngineError::PortTaken(spec.published),
-                false => self.failed(&error),
-            });
-        }
         let (name, labels) = (spec.name.clone(), spec.labels.clone());
-        Ok(Container { id, name, labels, running: true })
+        Ok(Container { id, name, labels, running: false })
+    }
+
+    async fn wake(&self, id: &str) -> Result<(), EngineError> {
+        match self.client.start_container(id, None::<StartContainerOptions>).await {
+            // 304: it runs.
+            Err(error) if !is_status(&error, 304) => Err(self.failed(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn halt(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        // The client's own timeout must not end a stop that was granted more time.
+        let mut client = self.client.clone();
+        client.set_timeout(Duration::from_secs(TIMEOUT) + grace);
+        let stop = StopContainerOptionsBuilder::default().t(seconds).build();
+        match client.stop_container(id, Some(stop)).await {
+            // 304: it does not run; 404: it is gone.
+            Err(error) if !is_status(&error, 304) && !is_status(&error, 404) => {
+                Err(self.failed(&error))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn list(&self, labels: &Labels) -> Result<Vec<Container>, EngineError> {
@@ -183,19 +213,9 @@ impl Engine for Docker {
     }
 
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
-        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
-        // The client's own timeout must not end a stop that was granted more time.
-        let mut client = self.client.clone();
-        client.set_timeout(Duration::from_secs(TIMEOUT) + grace);
-        let stop = StopContainerOptionsBuilder::default().t(seconds).build();
-        match client.stop_container(id, Some(stop)).await {
-            Err(error) if is_status(&error, 404) => return Ok(()),
-            // 304: it does not run.
-            Err(error) if !is_status(&error, 304) => return Err(self.failed(&error)),
-            _ => {}
-        }
+        self.halt(id, grace).await?;
         let remove = RemoveContainerOptionsBuilder::default().v(true).force(true).build();
-        match client.remove_container(id, Some(remove)).await {
+        match self.client.remove_container(id, Some(remove)).await {
             // 409: its removal is under way already.
             Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
             removed => removed.map_err(|error| self.failed(&error)),
