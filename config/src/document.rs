@@ -171,6 +171,13 @@ impl<'a> Section<'a> {
         tables.filter_map(|(i, value)| self.table_of(format!("{path}[{i}]"), value)).collect()
     }
 
+    /// All keys that were not read yet, as one value. A mistake if it is wrong.
+    pub fn rest<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let start = self.start.unwrap_or_default();
+        let table = DeValue::Table(std::mem::take(&mut self.table));
+        self.report.deserialize(self.path.trim_end_matches('.'), Spanned::new(start..start, table))
+    }
+
     /// The tables under all keys that were not read yet, by their names.
     pub fn tables(&mut self) -> Vec<(String, Self)> {
         let keys: Vec<String> = self.table.keys().map(|key| key.get_ref().to_string()).collect();

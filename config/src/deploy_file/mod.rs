@@ -24,6 +24,7 @@ pub use self::volume::Volume;
 pub use self::workers::Worker;
 
 use crate::app::App;
+use crate::command::Command;
 use crate::document::{self, Section};
 use crate::health::Health;
 use crate::name::AppName;
@@ -50,6 +51,8 @@ pub struct DeployFile {
     pub workers: Vec<Worker>,
     /// The health check of its releases.
     pub health: Health,
+    /// A command that has to end well in each new container before it is announced.
+    pub ready: Option<Command>,
     /// The timeouts of its releases.
     pub timeouts: Timeouts,
     /// How long a deploy waits for what.
@@ -76,7 +79,7 @@ impl DeployFile {
             let made = run.as_ref().and_then(|run| Some(run.as_ref()?.settings.clone()));
             let made = made.unwrap_or_default();
             let workers = root.section("workers").map(|all| workers::read(all, &made));
-            let health = health(root);
+            let (health, ready) = health(root);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
             let limits = root.section("deploy").map_or_else(Limits::default, limits);
@@ -96,6 +99,7 @@ impl DeployFile {
                 run: run??,
                 workers: workers.unwrap_or_default(),
                 health,
+                ready,
                 timeouts,
                 limits,
                 hooks,
@@ -115,12 +119,14 @@ fn image(root: &mut Section<'_>) -> Option<String> {
     Some(image)
 }
 
-fn health(root: &mut Section<'_>) -> Health {
-    let health = root.or("health", Health::default());
+fn health(root: &mut Section<'_>) -> (Health, Option<Command>) {
+    let Some(mut section) = root.section("health") else { return Default::default() };
+    let command = section.optional("command");
+    let health: Health = section.rest().unwrap_or_default();
     if let Err(mistake) = health.validate() {
-        root.mistake("health", &mistake.to_string());
+        section.mistake_here(&mistake.to_string());
     }
-    health
+    (health, command)
 }
 
 fn route(mut section: Section<'_>) -> Option<App> {

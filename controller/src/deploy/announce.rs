@@ -5,7 +5,7 @@ use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
 use shunt_config::{Release, Target};
 
-use super::check::{address, last_lines};
+use super::check::{address, broken, last_lines};
 use super::exposure::Exposure;
 use super::plan::Job;
 use super::run::Run;
@@ -63,9 +63,14 @@ impl Run<'_> {
         };
         let (slot, limit, report) =
             (self.journal.record().slot, job.file.limits.health, self.report);
+        let engine = self.engine().await?;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let proof = tokio::select! {
             proof = proved(&mut self.sight, slot, &token, &release, limit, &mut tell) => proof,
+            details = broken(&*engine, &self.containers) => {
+                let said = "the new release ended while the proxies were asking it".to_owned();
+                return Err(Trouble::Unhealthy(said, details));
+            }
             stop = self.guard.stopped() => return Err(stop.into()),
         };
         match proof {
@@ -74,7 +79,6 @@ impl Run<'_> {
                 Err(Stop::Superseded(format!("`{slot}` was put again by someone else")).into())
             }
             Proved::Unhealthy(said, mut details) => {
-                let engine = self.engine().await?;
                 for container in &self.containers {
                     details.extend(last_lines(&*engine, container).await);
                 }

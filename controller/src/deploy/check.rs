@@ -17,6 +17,9 @@ use crate::time::show;
 /// How often a container is looked at while its health is waited for.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// The same while the proxies prove it.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Lines of a container's output that are shown when it fails.
 const LAST_LINES: usize = 20;
 
@@ -59,18 +62,31 @@ impl Run<'_> {
         let defaults = app.map_or_else(Health::default, |app| app.health.clone());
         let check = job.file.health.over(&defaults);
         let (address, protocol) = (address(container, job), job.file.run.protocol);
+        let (began, limit) = (Instant::now(), job.file.limits.health);
         let mut passes = 0;
         let mut last = "was not asked yet".to_owned();
         while Instant::now() < deadline {
-            match engine.state(&container.id).await {
-                Ok(State::Running) => {}
+            let ready = match engine.state(&container.id).await {
+                Ok(State::Running) => Ok(()),
+                Ok(State::Failing(how)) => Err(how),
                 Ok(State::Ended(how)) => {
                     return Err(format!("the container {how}; last answer: {last}"));
                 }
                 Ok(State::Gone) => return Err("the container was removed by someone".to_owned()),
                 Err(error) => return Err(error.to_string()),
-            }
-            match timeout_at(deadline, probe(&address, protocol, &check)).await {
+            };
+            let asked = async {
+                ready?;
+                let said = probe(&address, protocol, &check).await?;
+                match &job.file.ready {
+                    Some(command) => {
+                        engine.exec(&container.id, command).await.map_err(|e| e.to_string())??;
+                        Ok(format!("{said}, and `{command}` ended well"))
+                    }
+                    None => Ok(said),
+                }
+            };
+            match timeout_at(deadline, asked).await {
                 Ok(Ok(said)) => {
                     passes += 1;
                     last = said;
@@ -81,11 +97,30 @@ impl Run<'_> {
                 Ok(Err(said)) => (passes, last) = (0, said),
                 Err(_) => break,
             }
-            self.report.progress(&container.name, &format!("{address}: {last}"));
+            let waits = format!("waiting {} of {}", show(began.elapsed()), show(limit));
+            let key = format!("{} {last}", container.name);
+            self.report.progress(&key, &format!("{waits}: {address}: {last}"));
             sleep(LOOK).await;
         }
-        let limit = show(job.file.limits.health);
-        Err(format!("not healthy within {limit}; last answer: {last}"))
+        Err(format!("not healthy within {}; last answer: {last}", show(limit)))
+    }
+}
+
+/// Waits until one of `containers` has ended: what there is to say of it.
+pub(super) async fn broken(engine: &dyn Engine, containers: &[Container]) -> Vec<String> {
+    loop {
+        for container in containers {
+            // An engine that does not answer says nothing about the container.
+            let how = match engine.state(&container.id).await {
+                Ok(State::Ended(how)) => how,
+                Ok(State::Gone) => "was removed by someone".to_owned(),
+                Ok(State::Running | State::Failing(_)) | Err(_) => continue,
+            };
+            let mut details = vec![format!("the container {} {how}", container.name)];
+            details.extend(last_lines(engine, container).await);
+            return details;
+        }
+        sleep(AGAIN).await;
     }
 }
 

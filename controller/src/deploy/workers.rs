@@ -107,7 +107,7 @@ impl Run<'_> {
                     sleep(LOOK.min(deadline - Instant::now())).await;
                     continue;
                 }
-                Ok(State::Ended(how)) => how,
+                Ok(State::Ended(how) | State::Failing(how)) => how,
                 Ok(State::Gone) => "was removed by someone".to_owned(),
                 Err(error) => error.to_string(),
             };

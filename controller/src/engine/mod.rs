@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shunt_config::command::Command;
 use shunt_config::deploy_file::{Pull, Settings, Variable};
 use shunt_config::secret::Secret;
 
@@ -64,6 +65,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// Starts a container that was created or stopped; one that runs is left alone.
     async fn wake(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Runs `command` in a container that runs: why it did not end well, if it did not.
+    async fn exec(&self, id: &str, command: &Command) -> Result<Result<(), String>, EngineError>;
 
     /// Stops a container (its stop signal, and KILL after `grace`), to be started again.
     async fn halt(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
@@ -130,6 +134,8 @@ pub struct Container {
 pub enum State {
     /// It runs, and has not ended before.
     Running,
+    /// It runs, and the health check of its own image fails: what that said last.
+    Failing(String),
     /// It has ended, though the engine may have started it again.
     Ended(String),
     /// There is no such container.

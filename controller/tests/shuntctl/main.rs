@@ -12,6 +12,7 @@ mod hooks;
 mod interference;
 mod lock;
 mod look;
+mod ready;
 mod remove;
 mod resume;
 mod retire;

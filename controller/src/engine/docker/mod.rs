@@ -11,6 +11,7 @@ use bollard::query_parameters::{
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use futures_util::StreamExt as _;
+use shunt_config::command::Command;
 use shunt_config::deploy_file::Pull;
 
 use super::image::complete;
@@ -18,7 +19,10 @@ use super::{Container, Each, Engine, EngineError, Image, Labels, Spec, State};
 use crate::report::Tell;
 
 mod create;
+mod exec;
 mod pull;
+
+use exec::failing;
 
 /// Seconds a request may take beside what it is asked to wait for.
 const TIMEOUT: u64 = 60;
@@ -126,6 +130,10 @@ impl Engine for Docker {
         }
     }
 
+    async fn exec(&self, id: &str, command: &Command) -> Result<Result<(), String>, EngineError> {
+        self.run_in(id, command).await.map_err(|error| self.failed(&error))
+    }
+
     async fn halt(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
         // The client's own timeout must not end a stop that was granted more time.
@@ -171,7 +179,7 @@ impl Engine for Docker {
         let restarts = found.restart_count.unwrap_or_default();
         let running = state.running == Some(true) && state.restarting != Some(true);
         if running && restarts == 0 {
-            return Ok(State::Running);
+            return Ok(state.health.and_then(failing).map_or(State::Running, State::Failing));
         }
         let code = state.exit_code.unwrap_or_default();
         let memory = if state.oom_killed == Some(true) { " (out of memory)" } else { "" };
