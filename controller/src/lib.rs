@@ -16,6 +16,7 @@
 //! - [`workers`]: containers that get no requests
 //! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
 //!   and whether they answer
+//! - [`notify`]: who else is told
 //! - [`history`]: what was deployed
 //! - [`demo`]: all of it under load, with a proxy and releases of its own
 
@@ -38,6 +39,7 @@ pub mod hook;
 pub mod journal;
 pub mod keeping;
 pub mod lock;
+pub mod notify;
 pub mod port;
 pub mod probe;
 pub mod prove;

@@ -16,9 +16,11 @@ use shunt_config::secret::Secret;
 use crate::exit::{Exit, Failure};
 use crate::time::show;
 
+mod ci;
 mod colour;
 mod hidden;
 
+use ci::Ci;
 use hidden::Hidden;
 
 /// A pipe is told what a step waits for only if that lasts.
@@ -34,6 +36,7 @@ pub struct Report {
     /// Whether an event was written.
     events: AtomicBool,
     hidden: Hidden,
+    ci: Ci,
 }
 
 /// The step that runs now.
@@ -66,8 +69,8 @@ impl Report {
         let terminal = stdout().is_terminal() && !json;
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let (step, events) = (Mutex::new(None), AtomicBool::new(false));
-        let hidden = Hidden::default();
-        Self { json, colour: terminal && !plain, terminal, step, events, hidden }
+        let (hidden, ci) = (Hidden::default(), Ci::of_environment(json));
+        Self { json, colour: terminal && !plain, terminal, step, events, hidden, ci }
     }
 
     /// Whether output is JSON.
@@ -85,6 +88,11 @@ impl Report {
         self.hidden.add(secret);
     }
 
+    /// `text` without what is not to be shown, for those who show it elsewhere.
+    pub fn covered(&self, text: &str) -> String {
+        self.hidden.cover(text).into_owned()
+    }
+
     /// A step begins: its name, and what it is about to do.
     pub fn begin(&self, name: &str, what: &str) {
         self.event("step", json!({ "step": name, "state": "running", "what": what }));
@@ -96,6 +104,7 @@ impl Report {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
+        self.marks(self.ci.begin(name, &plain(what)));
         let running =
             Running { name: name.to_owned(), began: Instant::now(), bar, waits: BTreeSet::new() };
         *self.running() = Some(running);
@@ -129,6 +138,7 @@ impl Report {
             bar.finish_and_clear();
         }
         let elapsed = running.began.elapsed();
+        self.marks(self.ci.end(&running.name, ended, said, elapsed));
         let state = match ended {
             Ended::Done => "done",
             Ended::Skipped => "skipped",
@@ -211,6 +221,7 @@ impl Report {
 
     /// The last word of a run, and its exit code.
     pub fn finish(&self, result: Result<(), Failure>) -> Exit {
+        self.ci.summarise(&result, |text| self.covered(text));
         let failure = match result {
             Ok(()) if !self.events.load(Ordering::Relaxed) => return Exit::Ok,
             Ok(()) => {
@@ -228,6 +239,7 @@ impl Report {
             self.event("end", event);
             return failure.exit;
         }
+        self.marks(self.ci.failed(&failure));
         let colour = stderr().is_terminal() && self.colour;
         let error = if colour { "\x1b[31merror\x1b[0m" } else { "error" };
         let mut text = format!("{error}: {}\n", plain(&failure.said));
@@ -246,6 +258,13 @@ impl Report {
         match self.colour {
             true => format!("{}{text}{OFF}", paint.mark()),
             false => text.to_owned(),
+        }
+    }
+
+    /// Writes what a pipeline's own page makes of the run.
+    fn marks(&self, marks: Option<String>) {
+        if let Some(marks) = marks {
+            self.raw(&marks);
         }
     }
 

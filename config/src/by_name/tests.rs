@@ -193,6 +193,8 @@ fn no_table_of_a_file_can_be_written_as_a_list() {
         "hooks",
         "workers",
         "workers.jobs",
+        "notify",
+        "notify.team",
     ]);
     refused("shunt.toml", &keys, parse);
     let parse = |text: &str| ProxyFile::parse("proxy.toml", text, "lb1").map(drop);

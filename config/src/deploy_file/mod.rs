@@ -2,6 +2,7 @@
 
 mod environment;
 mod limit;
+mod notify;
 mod port_range;
 mod pull;
 mod run;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::environment::{Environment, Line, Variable, lines};
 pub use self::limit::{Cpus, Ulimit};
+pub use self::notify::{Notify, NotifyEvent, NotifyKind, Severity, UrlSource};
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
@@ -59,6 +61,8 @@ pub struct DeployFile {
     pub limits: Limits,
     /// What of the operator's own is run, and when.
     pub hooks: Hooks,
+    /// Who is told of its deploys.
+    pub notify: Vec<Notify>,
     /// The store, if the file names one.
     pub store: Option<StoreConfig>,
 }
@@ -83,6 +87,7 @@ impl DeployFile {
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
             let limits = root.section("deploy").map_or_else(Limits::default, limits);
+            let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
@@ -103,6 +108,7 @@ impl DeployFile {
                 timeouts,
                 limits,
                 hooks,
+                notify,
                 store,
             })
         })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use shunt_config::deploy_file::NotifyEvent;
 use shunt_config::store::Store;
 
 use crate::app_keys::AppKeys;
@@ -18,6 +19,7 @@ use crate::fleet::Fleet;
 use crate::flip::someone_serves;
 use crate::keeping::{release, sweep, take_in_order};
 use crate::lock::Held;
+use crate::notify::{Notifier, Subject};
 use crate::report::table;
 use crate::retire::Reaper;
 use crate::sight::Sight;
@@ -56,7 +58,21 @@ impl Deploy {
         let report = &context.report;
         let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
         match Box::pin(begin(context, &store, &held, keys, &job, &*engine)).await {
-            Ok(run) => Box::pin(run.deploy(&job)).await,
+            Ok(run) => {
+                let subject = Subject {
+                    app: job.file.app.clone(),
+                    version: job.version.clone(),
+                    env: context.env().map(ToString::to_string),
+                    began: jiff::Timestamp::now(),
+                };
+                let mut notifier =
+                    Notifier::new(report, &job.file.notify, context.directory(), subject);
+                notifier.tell(NotifyEvent::Started, None);
+                let done = Box::pin(run.deploy(&job)).await;
+                notifier.tell_end(&done);
+                notifier.end().await;
+                done
+            }
             Err(failure) => release(held, failure).await,
         }
     }

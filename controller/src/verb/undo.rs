@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 use shunt_config::AppName;
+use shunt_config::deploy_file::NotifyEvent;
 use shunt_config::key::AppKey;
 use shunt_config::record::Deploy;
 use shunt_config::store::{Outcome, Store};
@@ -20,6 +22,7 @@ use crate::flip::someone_serves;
 use crate::history::Open;
 use crate::keeping::take_in_order;
 use crate::lock::holder;
+use crate::notify::{Notifier, Subject};
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::undo::{self, undo};
@@ -47,13 +50,14 @@ impl Undo {
         let store = context.store()?;
         report.begin("undo", &format!("`{app}`"));
         match commit(&*store, &app).await? {
-            Done::Back { said, expected, entry, outcome } => {
+            Done::Back { said, from, expected, entry, outcome } => {
                 report.end(Ended::Done, &said);
                 report.event("undone", json!({ "app": app, "said": said }));
                 let done = Box::pin(self.wait(report, &store, &app, &expected)).await;
                 if let Some(entry) = entry {
                     entry.end(&*store, &outcome, &done).await;
                 }
+                tell(context, &app, from, &said, &done).await;
                 done
             }
             Done::Asked(said) => {
@@ -103,8 +107,33 @@ impl Undo {
     }
 }
 
+/// Tells whom the deploy file that lies here names.
+async fn tell(
+    context: &Context,
+    app: &AppName,
+    version: Option<String>,
+    said: &str,
+    done: &Result<(), Failure>,
+) {
+    let Some(file) = context.file().ok().filter(|file| file.app == *app) else { return };
+    let env = context.env().map(ToString::to_string);
+    let subject = Subject { app: app.clone(), version, env, began: Timestamp::now() };
+    let mut notifier = Notifier::new(&context.report, &file.notify, context.directory(), subject);
+    match done {
+        Ok(()) => notifier.tell(NotifyEvent::Undone, Some(said)),
+        Err(failure) => notifier.tell(NotifyEvent::Failed, Some(&failure.said)),
+    }
+    notifier.end().await;
+}
+
 enum Done {
-    Back { said: String, expected: Expected, entry: Option<Open>, outcome: Outcome },
+    Back {
+        said: String,
+        from: Option<String>,
+        expected: Expected,
+        entry: Option<Open>,
+        outcome: Outcome,
+    },
     Asked(&'static str),
 }
 
@@ -128,9 +157,10 @@ async fn commit(store: &dyn Store, app: &AppName) -> Result<Done, Failure> {
         if let Some(token) = outcome.token(AppKey::App.of(app)) {
             expected.app = Some(token);
         }
-        let undone = from.map_or_else(String::new, |version| format!(" (undid {version})"));
+        let undone =
+            from.as_ref().map_or_else(String::new, |version| format!(" (undid {version})"));
         let said = format!("`{app}` goes back to {to}{undone}");
-        return Ok(Done::Back { said, expected, entry, outcome });
+        return Ok(Done::Back { said, from, expected, entry, outcome });
     }
     let said = format!("the keys of `{app}` changed at every one of {ATTEMPTS} attempts");
     let hint = "look at `shuntctl status`, then try again";

@@ -12,6 +12,7 @@ mod hooks;
 mod interference;
 mod lock;
 mod look;
+mod notify;
 mod ready;
 mod remove;
 mod resume;

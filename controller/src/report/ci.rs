@@ -1,0 +1,118 @@
+//! What the pages of GitLab and GitHub make of a run, where it runs in a pipeline of theirs: sections
+//! that fold, failures on top, a table of the steps.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Ended, plain};
+use crate::exit::Failure;
+use crate::time::show;
+
+/// Whose pipeline this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    GitLab,
+    GitHub,
+}
+
+/// The pipeline, if it runs in one.
+#[derive(Debug, Default)]
+pub(super) struct Ci {
+    host: Option<Host>,
+    summary: Option<PathBuf>,
+    /// The steps that are over: name, how, what was said, how long.
+    steps: Mutex<Vec<[String; 4]>>,
+}
+
+impl Ci {
+    /// As the environment of this process tells; JSON lines are for scripts, which fold nothing.
+    pub(super) fn of_environment(json: bool) -> Self {
+        let is = |name: &str| std::env::var(name).is_ok_and(|value| value == "true");
+        let host = match () {
+            () if json => None,
+            () if is("GITLAB_CI") => Some(Host::GitLab),
+            () if is("GITHUB_ACTIONS") => Some(Host::GitHub),
+            () => None,
+        };
+        let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
+        Self { host, summary: summary.map(PathBuf::from), steps: Mutex::default() }
+    }
+
+    /// What comes before the lines of a step.
+    pub(super) fn begin(&self, name: &str, what: &str) -> Option<String> {
+        let now = Timestamp::now().as_second();
+        Some(match self.host? {
+            Host::GitLab => {
+                let id = section(name);
+                format!("\x1b[0Ksection_start:{now}:{id}\r\x1b[0K{name}: {what}")
+            }
+            Host::GitHub => format!("::group::{}", data(&format!("{name}: {what}"))),
+        })
+    }
+
+    /// What comes after them.
+    pub(super) fn end(
+        &self,
+        name: &str,
+        ended: Ended,
+        said: &str,
+        took: Duration,
+    ) -> Option<String> {
+        if self.summary.is_some() {
+            let how = match ended {
+                Ended::Done => "done",
+                Ended::Skipped => "skipped",
+                Ended::Failed => "**failed**",
+            };
+            let row = [name.to_owned(), how.to_owned(), said.to_owned(), show(took)];
+            self.steps.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+        }
+        let now = Timestamp::now().as_second();
+        Some(match self.host? {
+            Host::GitLab => format!("\x1b[0Ksection_end:{now}:{}\r\x1b[0K", section(name)),
+            Host::GitHub => "::endgroup::".to_owned(),
+        })
+    }
+
+    /// A failure, on top of the page.
+    pub(super) fn failed(&self, failure: &Failure) -> Option<String> {
+        (self.host? == Host::GitHub)
+            .then(|| format!("::error title=shuntctl::{}", data(&failure.said)))
+    }
+
+    /// Adds the steps to the page of the run, if there were any. A page is no reason to fail for.
+    pub(super) fn summarise(&self, result: &Result<(), Failure>, cover: impl Fn(&str) -> String) {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(path) = self.summary.as_ref().filter(|_| !steps.is_empty()) else { return };
+        let mut text = "| step | | | took |\n|---|---|---|---|\n".to_owned();
+        for row in steps.iter() {
+            let cells = row.iter().map(|cell| plain(cell).replace('|', "\\|"));
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
+        }
+        if let Err(failure) = result {
+            let _ = write!(text, "\n**{}**\n", plain(&failure.said));
+            for detail in &failure.details {
+                let _ = writeln!(text, "    {}", plain(detail));
+            }
+        }
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(cover(&text).as_bytes()));
+    }
+}
+
+/// The name of a section: GitLab takes letters, digits, `_`, `.` and `-`.
+fn section(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    format!("shunt_{}", name.chars().map(letter).collect::<String>())
+}
+
+/// GitHub's escapes.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
