@@ -107,7 +107,7 @@ enum Verb {
     )]
     Flip(verb::flip::Flip),
     /// Goes back to the previous release; it still runs, so this takes well under a second
-    #[command(after_help = "Example:\n  shuntctl undo web")]
+    #[command(after_help = "Examples:\n  shuntctl undo web\n  shuntctl undo web --to 1.0")]
     Undo(verb::undo::Undo),
     /// Shows what is served, by whom, and what is half done
     #[command(after_help = "Examples:\n  shuntctl status\n  shuntctl status web --watch")]
@@ -116,7 +116,9 @@ enum Verb {
     #[command(after_help = "Example:\n  shuntctl list --json")]
     List,
     /// Lists finished deploys, flips and undos, the last first
-    #[command(after_help = "Example:\n  shuntctl history web --limit 10")]
+    #[command(
+        after_help = "Examples:\n  shuntctl history web --limit 10\n  shuntctl history web --steps"
+    )]
     History(verb::history::History),
     /// Lists the proxies, or forgets one that will not come back
     #[command(

@@ -23,6 +23,7 @@ use crate::notify::{Notifier, Subject};
 use crate::report::table;
 use crate::retire::Reaper;
 use crate::sight::Sight;
+use crate::summary::Summary;
 
 /// Flags of `deploy`.
 #[derive(Debug, Args)]
@@ -39,12 +40,29 @@ pub struct Deploy {
     /// How long to wait for another run to let go of the app's lock [default: not at all]
     #[arg(long, value_parser = time)]
     lock_wait: Option<Duration>,
+    /// What the release is called, where its image does not say it.
+    #[arg(skip)]
+    version: Option<String>,
 }
 
 impl Deploy {
+    /// A deploy of an image that was deployed before as `version`.
+    pub(super) fn again(image: String, version: String) -> Self {
+        Self {
+            tag: None,
+            image: Some(image),
+            dry_run: false,
+            lock_wait: None,
+            version: Some(version),
+        }
+    }
+
     /// Deploys.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let mut job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref());
+        if self.version.is_some() {
+            job.version.clone_from(&self.version);
+        }
         if self.dry_run {
             return show(context, &*context.store_to_look()?, &job).await;
         }
@@ -101,6 +119,13 @@ async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Fai
     let keys = AppKeys::read(store, app).await?;
     let fleet = Fleet::read(store, Some(app)).await?;
     let plan = Plan::new(&keys, &fleet, job)?;
+    let present = Summary::new(&keys, &fleet);
+    context.report.value(&json!({ "present": present }));
+    context.report.line(&present.text(&context.report));
+    for slot in &present.slots {
+        context.report.line(&format!("  `{}` was announced as {}", slot.slot, slot.token));
+    }
+    context.report.line("");
     let mut rows = Vec::new();
     for (i, step) in plan.steps.iter().enumerate() {
         let what = what(*step, job, plan.slot, plan.previous.as_ref());

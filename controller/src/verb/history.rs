@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 use shunt_config::AppName;
+use shunt_config::record::{History as Entry, StepTime};
 
 use crate::app_keys::AppKeys;
 use crate::context::Context;
@@ -19,6 +20,9 @@ pub struct History {
     /// How many, at most
     #[arg(long, default_value_t = 20)]
     limit: usize,
+    /// Shows the steps of each deploy, and how long they took
+    #[arg(long)]
+    steps: bool,
 }
 
 impl History {
@@ -30,7 +34,7 @@ impl History {
         if keys.is_gone() && keys.history.is_empty() {
             return Err(no_app(&app, &*store));
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut steps) = (Vec::new(), Vec::new());
         for (id, kept) in keys.history.iter().rev().take(self.limit) {
             let entry = match &kept.value {
                 Ok(entry) => entry,
@@ -41,6 +45,7 @@ impl History {
             };
             context.report.value(&json!({ "id": id, "entry": entry }));
             let took = between(entry.began, entry.ended);
+            steps.push(step_times(entry));
             rows.push(vec![
                 entry.began.strftime("%Y-%m-%d %H:%M:%S").to_string(),
                 entry.verb.clone(),
@@ -54,8 +59,30 @@ impl History {
         let heading = ["WHEN (UTC)", "VERB", "RELEASE", "OUTCOME", "TOOK", "WHO", "REASON"];
         match rows.is_empty() {
             true => context.report.line(&format!("`{app}` has no history yet")),
-            false => context.report.line(&table(&heading, &rows)),
+            false => {
+                let table = table(&heading, &rows);
+                let below = std::iter::once(None).chain(steps.into_iter().map(Some));
+                for (line, steps) in table.lines().zip(below) {
+                    context.report.line(line);
+                    if let Some(steps) = steps.flatten().filter(|_| self.steps) {
+                        context.report.line(&format!("  {steps}"));
+                    }
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// How long each step of a deploy took: `pull 1.2 s, start 310 ms, check after 60 s not over`.
+fn step_times(entry: &Entry) -> Option<String> {
+    let time = |time: &StepTime| match time.ended {
+        Some(ended) => format!("{} {}", time.step, show(between(time.began, ended))),
+        None => {
+            let after = show(between(time.began, entry.ended));
+            format!("{} not over after {after}", time.step)
+        }
+    };
+    let all: Vec<_> = entry.steps.iter().map(time).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
-use shunt_config::AppName;
 use shunt_config::deploy_file::NotifyEvent;
 use shunt_config::key::AppKey;
-use shunt_config::record::Deploy;
+use shunt_config::record;
 use shunt_config::store::{Outcome, Store};
+use shunt_config::{Active, AppName, Slot};
 
 use crate::ack::Expected;
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, Kept};
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -26,6 +26,7 @@ use crate::notify::{Notifier, Subject};
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::undo::{self, undo};
+use crate::verb::deploy::Deploy;
 use crate::verb::flip::wait_applied;
 use crate::workers;
 
@@ -40,6 +41,9 @@ pub struct Undo {
     /// How long the proxies may take to acknowledge
     #[arg(long, value_parser = time, default_value = "75s")]
     timeout: Duration,
+    /// To this version: by one write if it is still warm, else by deploying its image again
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
 }
 
 impl Undo {
@@ -48,8 +52,18 @@ impl Undo {
         let report = &context.report;
         let app = context.app(self.app.clone())?;
         let store = context.store()?;
+        if let Some(version) = &self.to {
+            let keys = AppKeys::read(&*store, &app).await?;
+            if let Some(image) = gone(&keys, version)? {
+                let said = format!(
+                    "{version} is gone: its image {image} is deployed again, as the deploy file says now"
+                );
+                report.note(&said);
+                return Box::pin(Deploy::again(image, version.clone()).run(context)).await;
+            }
+        }
         report.begin("undo", &format!("`{app}`"));
-        match commit(&*store, &app).await? {
+        match commit(&*store, &app, self.to.as_deref()).await? {
             Done::Back { said, from, expected, entry, outcome } => {
                 report.end(Ended::Done, &said);
                 report.event("undone", json!({ "app": app, "said": said }));
@@ -93,7 +107,7 @@ impl Undo {
         app: &AppName,
     ) -> Result<(), Failure> {
         let keys = AppKeys::read(&**store, app).await?;
-        if !keys.record().is_some_and(Deploy::unfinished) {
+        if !keys.record().is_some_and(record::Deploy::unfinished) {
             return Ok(());
         }
         if keys.lock.is_some() {
@@ -105,6 +119,46 @@ impl Undo {
         held.release().await?;
         Ok(())
     }
+}
+
+/// The image of `version`, if that is in no slot any more; `None` if it is in the one that `undo` may
+/// go back to.
+fn gone(keys: &AppKeys, version: &str) -> Result<Option<String>, Failure> {
+    let app = &keys.name;
+    let called = |slot: &Slot| keys.slot(*slot).and_then(Kept::ok)?.version.as_deref();
+    let there = Slot::BOTH.into_iter().find(|slot| called(slot) == Some(version));
+    if let Some(slot) = there {
+        return match keys.active().and_then(Active::only) {
+            Some(active) if active == slot => {
+                Err(Failure::usage(format!("{version} serves `{app}` already")))
+            }
+            _ => Ok(None),
+        };
+    }
+    let deploys = keys.history.values().rev().filter_map(Kept::ok);
+    let mut deploys = deploys.filter(|entry| entry.verb == "deploy");
+    let known = deploys.find(|entry| {
+        entry.version.as_deref() == Some(version) && entry.outcome == record::Outcome::Done
+    });
+    match known.and_then(|entry| entry.image.clone()) {
+        Some(image) => Ok(Some(image)),
+        None => {
+            let said = format!("the history of `{app}` knows no deploy of {version} that was done");
+            Err(Failure::usage(said).hint("`shuntctl history` shows the ones it knows"))
+        }
+    }
+}
+
+/// An error unless `to` is the release that is asked for.
+fn goes_to(keys: &AppKeys, to: Active, version: Option<&str>) -> Result<(), Failure> {
+    let Some(version) = version else { return Ok(()) };
+    let there = keys.slot(to.main()).and_then(Kept::ok).and_then(|r| r.version.as_deref());
+    if there == Some(version) {
+        return Ok(());
+    }
+    let (app, there) = (&keys.name, there.unwrap_or("another release"));
+    let said = format!("`undo` of `{app}` goes back to {there}, not to {version}");
+    Err(Failure::usage(said).hint("`shuntctl flip` goes to any slot; `shuntctl status` shows them"))
 }
 
 /// Tells whom the deploy file that lies here names.
@@ -137,12 +191,15 @@ enum Done {
     Asked(&'static str),
 }
 
-async fn commit(store: &dyn Store, app: &AppName) -> Result<Done, Failure> {
+async fn commit(store: &dyn Store, app: &AppName, version: Option<&str>) -> Result<Done, Failure> {
     for _ in 0..ATTEMPTS {
         let keys = AppKeys::read(store, app).await?;
         let fleet = Fleet::read(store, Some(app)).await?;
         let (txn, to, from, entry) = match undo(&keys, &fleet)? {
-            undo::Undo::Back { txn, to, from, entry } => (txn, to, from, entry),
+            undo::Undo::Back { txn, to, from, entry } => {
+                goes_to(&keys, to, version)?;
+                (txn, to, from, entry)
+            }
             undo::Undo::Stop(txn) => match store.commit(txn).await?.token(AppKey::Deploy.of(app)) {
                 Some(_) => {
                     return Ok(Done::Asked("nothing was flipped yet; the deploy is told to stop"));

@@ -3,6 +3,7 @@
 // Helpers outside of test functions may fail the test as well.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod again;
 mod announce;
 mod command_line;
 mod deploys;

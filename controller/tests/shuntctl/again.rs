@@ -1,0 +1,52 @@
+//! What a deploy would do, what it did, and how a release that is gone comes back.
+
+use crate::shop::Shop;
+
+#[tokio::test]
+async fn a_dry_run_shows_what_is_and_what_would_be_done_and_changes_nothing() {
+    let hooks = "[hooks]\nmigrate = \"touch migrated\"\nverify = \"true\"\n";
+    let shop = Shop::open(&["1", "2"], hooks).await;
+    let _proxy = shop.obedient("lb1").await;
+    let dry = ["deploy", "--tag", "2", "--dry-run"];
+    shop.site.run(&dry).await.ended_with(0).says("migrate").says("touch migrated");
+    assert!(shop.site.everything().await.is_empty());
+    assert!(!shop.site.directory.path().join("migrated").exists());
+    shop.deploy("1").await.ended_with(0);
+    let before = (shop.site.everything().await, shop.engine.containers().await);
+    let token = shop.site.keys().await.slot(shunt_config::Slot::Blue).unwrap().token.to_string();
+    let run = shop.site.run(&dry).await.ended_with(0).says(&token).says("lb1").says("blue   100%");
+    run.says("as `green` of `web`");
+    let json = shop.site.run(&[&dry[..], &["--json"]].concat()).await.ended_with(0);
+    let lines = json.output.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<serde_json::Value> = lines.collect();
+    assert_eq!(lines[0]["present"]["slots"][0]["token"], token.as_str());
+    let planned: Vec<_> = lines[1..].iter().map(|line| line["step"].as_str().unwrap()).collect();
+    assert_eq!((shop.site.everything().await, shop.engine.containers().await), before);
+    // And what is then done is what was shown.
+    shop.deploy("2").await.ended_with(0);
+    let keys = shop.site.keys().await;
+    let last = keys.history.values().last().unwrap().ok().unwrap();
+    assert_eq!(last.steps.iter().map(|time| time.step.as_str()).collect::<Vec<_>>(), planned);
+    let history = shop.site.run(&["history", "--steps"]).await.ended_with(0);
+    let line = history.output.lines().nth(2).unwrap();
+    assert!(line.starts_with("  pull ") && line.contains(", flip "), "{line}");
+}
+
+#[tokio::test]
+async fn undo_to_a_version_goes_back_while_it_is_warm_and_deploys_it_again_when_it_is_gone() {
+    let shop = Shop::open(&["1", "2", "3"], "").await;
+    let _proxy = shop.obedient("lb1").await;
+    for version in ["1", "2", "3"] {
+        shop.deploy(version).await.ended_with(0);
+    }
+    let to = async |version: &str| shop.site.run(&["undo", "--to", version]).await;
+    to("3").await.ended_with(2).says("3 serves `web` already");
+    to("4").await.ended_with(2).says("knows no deploy of 4");
+    let containers = shop.engine.containers().await;
+    to("2").await.ended_with(0);
+    assert_eq!(shop.slots().await, "green: 3 2");
+    assert_eq!(shop.engine.containers().await, containers);
+    to("1").await.ended_with(0).says("1 is gone: its image").says("is deployed again");
+    assert_eq!(shop.slots().await, "blue: 1 2");
+    assert_eq!(shop.containers().await, ["1", "2"]);
+}
