@@ -126,7 +126,9 @@ fn image(root: &mut Section<'_>) -> Option<String> {
 }
 
 fn health(root: &mut Section<'_>) -> (Health, Option<Command>) {
-    let Some(mut section) = root.section("health") else { return Default::default() };
+    let Some(mut section) = root.section("health") else {
+        return (Health::default(), None);
+    };
     let command = section.optional("command");
     let health: Health = section.rest().unwrap_or_default();
     if let Err(mistake) = health.validate() {

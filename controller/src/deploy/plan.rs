@@ -70,9 +70,8 @@ impl Plan {
             .active()
             .map(shunt_config::Active::main)
             .and_then(|slot| keys.slot(slot).map(|kept| as_previous(slot, kept)));
-        let old = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
-        let workers =
-            !job.file.workers.is_empty() || old.into_iter().any(|old| !old.workers.is_empty());
+        let mut old = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
+        let workers = !job.file.workers.is_empty() || old.any(|old| !old.workers.is_empty());
         let steps = steps(job, workers, previous.is_some(), keys.slot(slot).is_some());
         let before = Before {
             active: keys.active.as_ref().map(Kept::text),

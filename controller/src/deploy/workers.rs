@@ -30,11 +30,11 @@ impl Run<'_> {
     ) -> Result<(), Trouble> {
         for worker in &job.file.workers {
             for replica in 0..worker.replicas {
-                let made = |c: &&Container| {
+                let made = |c: &Container| {
                     c.labels.get(label::WORKER) == Some(&worker.name)
                         && label::number(c, label::REPLICA) == Some(replica)
                 };
-                if !there.iter().any(|c| made(&c)) {
+                if !there.iter().any(made) {
                     self.make_worker(engine, job, worker, replica).await?;
                 }
             }
