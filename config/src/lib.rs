@@ -8,6 +8,7 @@
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`queue`], [`eject`],
 //!   [`https`], [`headers`], [`protocol`]: parts of those values
 //! - [`command`], [`secret`]: what is run, and what is not shown
+//! - [`engine`]: where containers run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
 //! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
@@ -29,6 +30,7 @@ pub mod deploy_file;
 pub mod document;
 pub mod duration;
 pub mod eject;
+pub mod engine;
 pub mod headers;
 pub mod health;
 pub mod hold;
@@ -55,6 +57,7 @@ pub mod token;
 pub use active::Active;
 pub use address::{Address, Target};
 pub use app::App;
+pub use engine::Engine;
 pub use health::Health;
 pub use name::{AppName, ProxyName};
 pub use release::Release;

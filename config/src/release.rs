@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Target;
+use crate::engine::Engine;
 use crate::health::Health;
 use crate::protocol::{Protocol, ProxyProtocol, TargetTls};
 use crate::strict::{self, Mistake};
@@ -43,9 +44,9 @@ pub struct Release {
     /// The deploy that started its containers; `None` where someone else runs its targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<String>,
-    /// The engine those run on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<String>,
+    /// The engines those run on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Engine>,
     /// Its containers that get no requests: how many by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub workers: BTreeMap<String, u16>,

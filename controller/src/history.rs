@@ -33,6 +33,7 @@ pub fn entry(verb: &str, outcome: Outcome) -> History {
         image: None,
         outcome,
         reason: None,
+        left: Vec::new(),
         steps: Vec::<StepTime>::new(),
     }
 }

@@ -1,22 +1,24 @@
 //! What every holder of an app's lock does before its own work: finish or undo what another left
 //! half done, stop what may be stopped by now, remove containers nobody speaks of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use shunt_config::engine::EngineUrl;
 use shunt_config::record::{Limits, Stage};
 use shunt_config::store::Store;
-use shunt_config::{AppName, Slot};
+use shunt_config::{AppName, Engine, Slot};
 
 use crate::app_keys::AppKeys;
 use crate::context::Context;
 use crate::deploy::recover;
-use crate::engine::{self, Engine};
+use crate::engine;
 use crate::exit::Failure;
 use crate::lock::{Held, take};
 use crate::report::Report;
-use crate::retire::{Reaper, Retired};
+use crate::retire::{Reaper, Retired, left};
 use crate::sight::Sight;
 use crate::undo::is_previous;
 
@@ -71,32 +73,34 @@ pub fn limits(context: &Context, keys: &AppKeys) -> Limits {
     file.map(|file| file.limits).unwrap_or_default()
 }
 
-/// The engine the app of `keys` runs on, as its keys say, or the deploy file that lies here; `None`
-/// where nothing says that it runs on one.
-pub async fn engine_of(
-    context: &Context,
-    keys: &AppKeys,
-) -> Result<Option<Arc<dyn Engine>>, Failure> {
-    let recorded = || keys.record()?.engine.clone();
-    let releases = || Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
-    let replaced = || keys.draining.values().filter_map(|kept| kept.ok()?.release()?.engine);
-    let named = recorded().or_else(|| releases().find_map(|release| release.engine.clone()));
-    if let Some(name) = named.or_else(|| replaced().next()) {
-        return Ok(Some(engine::open(Some(&name)).await?));
-    }
-    match context.file().ok().filter(|file| file.app == keys.name) {
-        Some(file) => Ok(Some(engine::open(file.run.engine.as_deref()).await?)),
-        None => Ok(None),
+/// The engines the app of `keys` runs on, as its keys and the deploy file that lies here name them;
+/// none where nothing says that it runs on one.
+pub fn engines_of(context: &Context, keys: &AppKeys) -> Result<Vec<Engine>, Failure> {
+    let file = context.file().ok().filter(|file| file.app == keys.name);
+    let releases = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok().cloned());
+    let replaced = keys.draining.values().filter_map(|kept| kept.ok()?.release());
+    let named = keys.record().into_iter().flat_map(|record| record.engines.clone());
+    let named = named.chain(releases.chain(replaced).flat_map(|release| release.engines));
+    let named = named.chain(left(keys).flat_map(|(_, entry)| entry.left.clone()));
+    let hosts = file.iter().flat_map(|file| Slot::BOTH.map(|slot| file.run.hosts.of(slot)));
+    let all = named.chain(hosts.flatten().map(|host| host.engine.clone()));
+    let all: BTreeMap<EngineUrl, Engine> = all.map(|e| (e.url.clone(), e)).collect();
+    match file {
+        Some(file) if all.is_empty() => {
+            let hosts = engine::hosts(&file.run, Slot::Blue)?;
+            Ok(hosts.into_iter().map(|host| host.engine).collect())
+        }
+        _ => Ok(all.into_values().collect()),
     }
 }
 
 /// Stops what may be stopped by now, without waiting for anything: replaced releases that nobody
-/// has requests on, a warm one past its time, and containers on `engine` that no key speaks of.
+/// has requests on, a warm one past its time, and containers on `engines` that no key speaks of.
 /// Tells what has to stay, and why.
 pub async fn sweep(
     reaper: &Reaper<'_>,
     sight: &mut Sight,
-    engine: Option<&dyn Engine>,
+    engines: &[Engine],
     report: &Report,
 ) -> Result<(), Failure> {
     let app = sight.keys.name.clone();
@@ -112,17 +116,18 @@ pub async fn sweep(
             report.note(&format!("a replaced release is {}", kept.text()));
         }
     }
-    let Some(engine) = engine else { return Ok(()) };
-    match reaper.sweep_orphans(engine, &app).await? {
-        Retired::Gone { containers: 0, .. } => {}
-        Retired::Gone { containers, .. } => {
-            report.note(&format!("{containers} container(s) that no key speaks of removed"));
-        }
-        kept @ Retired::Kept(_) => {
-            report.note(&format!("containers that no key speaks of are {}", kept.text()));
-        }
+    let cleared = reaper.sweep_orphans(engines, &app).await?;
+    if cleared.removed > 0 {
+        let n = cleared.removed;
+        report.note(&format!("{n} container(s) that no key speaks of removed"));
     }
-    Ok(())
+    for why in &cleared.kept {
+        report.note(&format!("containers that no key speaks of are kept: {why}"));
+    }
+    if let Some(why) = cleared.left() {
+        report.note(&format!("not looked for containers that no key speaks of: {why}"));
+    }
+    reaper.strike_out(&app, &cleared).await
 }
 
 /// The slot of a warm release past its time. Not one that someone has flipped back to, or put

@@ -2,6 +2,7 @@
 //! announced, and its failure is shown with its container's output.
 
 use std::future::Future;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,32 +16,51 @@ use shunt_config::health::{Check, CheckKind, CheckMethod};
 use shunt_config::protocol::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::time::show;
 
 /// Docker's own forwarder accepts before the app listens, and closes at once.
 const STAYS_OPEN: Duration = Duration::from_millis(100);
 
+/// Why a check did not pass.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Down {
+    /// No connection came about, and nobody refused one: there may be no way from here.
+    #[error("{0}")]
+    OutOfReach(String),
+    /// It answered, or its machine did, and that does not count as healthy.
+    #[error("{0}")]
+    Unhealthy(String),
+}
+
 /// Asks `address` once: what it answered, and whether that counts as healthy. Ends within the
 /// check's timeout.
-pub async fn probe(address: &Address, protocol: Protocol, check: &Check) -> Result<String, String> {
-    let asked = async {
-        match with_port(address, check.port) {
-            Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), port)).await;
-                ask(stream.map_err(|e| format!("connect: {e}"))?, address, protocol, check).await
+pub async fn probe(address: &Address, protocol: Protocol, check: &Check) -> Result<String, Down> {
+    let deadline = Instant::now() + check.timeout;
+    let late = |_| format!("no answer within {}", show(check.timeout));
+    let refused = |e: io::Error| {
+        let said = format!("connect: {e}");
+        match e.kind() {
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+                Down::OutOfReach(said)
             }
-            Address::Unix(path) => {
-                let stream = UnixStream::connect(path).await;
-                ask(stream.map_err(|e| format!("connect: {e}"))?, address, protocol, check).await
-            }
+            _ => Down::Unhealthy(said),
         }
     };
-    match timeout(check.timeout, asked).await {
-        Ok(answer) => answer,
-        Err(_) => Err(format!("no answer within {}", show(check.timeout))),
-    }
+    let answer = match with_port(address, check.port) {
+        Address::Tcp { host, port } => {
+            let stream = timeout_at(deadline, TcpStream::connect((host.as_str(), port))).await;
+            let stream = stream.map_err(|e| Down::OutOfReach(format!("connect: {}", late(e))))?;
+            let asked = ask(stream.map_err(refused)?, address, protocol, check);
+            timeout_at(deadline, asked).await
+        }
+        Address::Unix(path) => {
+            let stream = UnixStream::connect(path).await.map_err(refused)?;
+            timeout_at(deadline, ask(stream, address, protocol, check)).await
+        }
+    };
+    answer.unwrap_or_else(|e| Err(late(e))).map_err(Down::Unhealthy)
 }
 
 fn with_port(address: &Address, port: Option<u16>) -> Address {
@@ -169,7 +189,7 @@ mod tests {
         assert_eq!(probe(&up, Protocol::Http1, &check("{}")).await.unwrap(), "/up 204 No Content");
         let down = answering("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
         let said = probe(&down, Protocol::Http1, &check("{}")).await.unwrap_err();
-        assert_eq!(said, "/up 503 Service Unavailable");
+        assert_eq!(said, Down::Unhealthy("/up 503 Service Unavailable".to_owned()));
     }
 
     #[tokio::test]
@@ -178,6 +198,7 @@ mod tests {
         assert!(probe(&closing, Protocol::Http1, &check("{}")).await.is_err());
         let closing = answering("").await;
         let said = probe(&closing, Protocol::Http1, &check(r#"{"kind":"tcp"}"#)).await.unwrap_err();
+        let said = said.to_string();
         assert!(said.starts_with("connected, then closed"), "{said}");
     }
 
@@ -187,7 +208,7 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string().parse().unwrap();
         drop(listener);
         let said = probe(&address, Protocol::Http1, &check("{}")).await.unwrap_err();
-        assert!(said.contains("refused"), "{said}");
+        assert!(matches!(&said, Down::Unhealthy(said) if said.contains("refused")), "{said}");
     }
 
     #[tokio::test]
@@ -196,6 +217,6 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string().parse().unwrap();
         let said =
             probe(&address, Protocol::Http1, &check(r#"{"timeout":"50ms"}"#)).await.unwrap_err();
-        assert_eq!(said, "no answer within 50 ms");
+        assert_eq!(said, Down::Unhealthy("no answer within 50 ms".to_owned()));
     }
 }

@@ -1,6 +1,7 @@
 //! `shunt.toml`: an app's deploy file. It lives in the app's repository.
 
 mod environment;
+mod hosts;
 mod limit;
 mod notify;
 mod port_range;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use self::environment::{Environment, Line, Variable, lines};
+pub use self::hosts::{Host, Hosts};
 pub use self::limit::{Cpus, Ulimit};
 pub use self::notify::{Notify, NotifyEvent, NotifyKind, Severity, UrlSource};
 pub use self::port_range::PortRange;

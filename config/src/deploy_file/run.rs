@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::hosts::{Hosts, Written};
 use super::port_range::PortRange;
 use super::pull::Pull;
 use super::settings::{self, Settings};
@@ -16,10 +17,9 @@ pub const MAX_REPLICAS: u16 = 64;
 pub struct Run {
     /// What the app listens on inside its container.
     pub port: u16,
-    /// The engine, `unix:///var/run/docker.sock`; `None` for the one `DOCKER_HOST` names, or the
-    /// local one.
-    pub engine: Option<String>,
-    /// How many containers.
+    /// The machines they run on.
+    pub hosts: Hosts,
+    /// How many containers, spread over the hosts of a slot.
     pub replicas: u16,
     /// The address of this machine that ports are published on and targets announced with.
     pub bind: IpAddr,
@@ -39,10 +39,9 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Run> {
     if port == Some(0) {
         section.mistake("port", "a port is a number from 1 to 65535");
     }
-    let replicas = section.or("replicas", 1);
-    if !(1..=MAX_REPLICAS).contains(&replicas) {
-        section.mistake("replicas", &format!("{replicas} is not within 1 to {MAX_REPLICAS}"));
-    }
+    let bind = bind(&mut section);
+    let hosts = hosts(&mut section, bind);
+    let replicas = replicas(&mut section, hosts.most());
     let port_range: PortRange = section.or("port_range", PortRange::default());
     // Twice the replicas run while a deploy replaces them, three times with a warm release.
     let ports = port_range.last - port_range.first + 1;
@@ -51,8 +50,8 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Run> {
         section.mistake("port_range", &said);
     }
     Some(Run {
-        engine: engine(&mut section),
-        bind: bind(&mut section),
+        hosts,
+        bind,
         pull: section.or("pull", Pull::default()),
         protocol: protocol(&mut section),
         settings: settings::read(&mut section),
@@ -72,17 +71,25 @@ fn protocol(section: &mut Section<'_>) -> Protocol {
     protocol
 }
 
-fn engine(section: &mut Section<'_>) -> Option<String> {
-    let hosts: Vec<String> = section.or("hosts", Vec::new());
-    if hosts.len() > 1 {
-        section.mistake("hosts", "more than one engine is not supported yet");
+fn hosts(section: &mut Section<'_>, bind: IpAddr) -> Hosts {
+    let written = section.or("hosts", Written::default());
+    written.hosts(bind).unwrap_or_else(|mistakes| {
+        mistakes.iter().for_each(|mistake| section.mistake("hosts", &mistake.to_string()));
+        Hosts::default()
+    })
+}
+
+/// As many as there are `hosts`, if nothing else is said.
+fn replicas(section: &mut Section<'_>, hosts: usize) -> u16 {
+    let least = u16::try_from(hosts).unwrap_or(u16::MAX).max(1);
+    let replicas = section.or("replicas", least);
+    if !(1..=MAX_REPLICAS).contains(&replicas) {
+        section.mistake("replicas", &format!("{replicas} is not within 1 to {MAX_REPLICAS}"));
+    } else if replicas < least {
+        let said = format!("{replicas} leave one of {hosts} hosts without any: take a host out");
+        section.mistake("replicas", &said);
     }
-    let host = hosts.into_iter().next()?;
-    if !host.strip_prefix("unix://").is_some_and(|path| path.starts_with('/')) {
-        let said = format!("`{host}` is not supported yet: write `unix:///var/run/docker.sock`");
-        section.mistake("hosts", &said);
-    }
-    Some(host)
+    replicas
 }
 
 fn bind(section: &mut Section<'_>) -> IpAddr {

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::Slot;
 use crate::protocol::Protocol;
 
 const SAMPLE: &str = r#"
@@ -71,7 +72,7 @@ port = 0
 replicas = 3
 bind = "0.0.0.0"
 port_range = "20000-20004"
-hosts = ["ssh://root@10.0.0.11"]
+hosts = ["ssh://deploy@app1"]
 pull = "allways"
 [health]
 pth = "/up"
@@ -91,7 +92,7 @@ etcd = ["10.0.0.2:2379"]
         ("shunt.toml:7: run.port", "1 to 65535"),
         ("shunt.toml:9: run.bind", "private address"),
         ("shunt.toml:10: run.port_range", "too few"),
-        ("shunt.toml:11: run.hosts", "not supported yet"),
+        ("shunt.toml:11: run.hosts", "address = \"10.0.0.11\""),
         ("shunt.toml:12: run.pull", "did you mean `always`?"),
         ("shunt.toml:14: health.pth", "did you mean `path`?"),
         ("shunt.toml:16: deploy.warm", "not a duration"),
@@ -209,4 +210,49 @@ fn a_second_file_is_laid_over_the_first_and_each_mistake_names_its_file() {
     );
     let said = DeployFile::layered(&[(FILE_NAME, SAMPLE), ("over.toml", "\n[run\n")]).unwrap_err();
     assert!(said[0].to_string().starts_with("over.toml:2: "), "{said:?}");
+}
+
+#[test]
+fn hosts_are_one_list_or_one_for_each_slot_and_say_where_targets_are() {
+    let with = |hosts: &str| {
+        let text = SAMPLE.replace("replicas = 2", &format!("bind = \"10.0.0.2\"\n{hosts}"));
+        DeployFile::parse(FILE_NAME, &text).map(|file| file.run)
+    };
+    let shown = |run: &Run, slot| {
+        let hosts = run.hosts.of(slot).iter();
+        hosts.map(|host| format!("{} {}", host.engine, host.address)).collect::<Vec<_>>()
+    };
+    let run = with("hosts = [\"ssh://root@10.0.0.11\", \"unix:///run/docker.sock\"]").unwrap();
+    let both = ["ssh://root@10.0.0.11 10.0.0.11", "unix:///run/docker.sock 10.0.0.2"];
+    assert_eq!(shown(&run, Slot::Blue), both);
+    assert_eq!(shown(&run, Slot::Green), both);
+    assert_eq!(run.replicas, 2, "one on each, if nothing else is said");
+
+    let run = with(
+        "hosts.blue = [{ engine = \"ssh://app1\", address = \"10.0.0.11\" }]\n\
+         hosts.green = [{ engine = \"tcp://10.0.0.12:2376\", ca = \"/c/ca.pem\", \
+         certificate = \"/c/cert.pem\", key = \"/c/key.pem\" }]",
+    );
+    let run = run.unwrap();
+    assert_eq!(shown(&run, Slot::Blue), ["ssh://app1 10.0.0.11"]);
+    assert_eq!(shown(&run, Slot::Green), ["tcp://10.0.0.12:2376 10.0.0.12"]);
+    assert!(run.hosts.of(Slot::Green)[0].engine.files.is_some());
+    assert_eq!(run.replicas, 1);
+
+    for (hosts, said) in [
+        ("hosts = \"ssh://app1\"", "has to be a list, or a table"),
+        ("hosts = { blue = [\"ssh://10.0.0.1\"] }", "missing key `green`"),
+        ("hosts = { blue = [], green = [] }", "needs a host"),
+        ("hosts = [\"app1\"]", "write `unix:///…`"),
+        ("hosts = [{ engine = \"ssh://app1\", adress = \"10.0.0.1\" }]", "did you mean `address`?"),
+        ("hosts = [{ engine = \"ssh://app1\", address = \"app1\" }]", "`app1` is no IP address"),
+        ("hosts = [{ engine = \"ssh://app1\", address = \"0.0.0.0\" }]", "could connect to"),
+        ("hosts = [\"ssh://10.0.0.1\", \"tcp://10.0.0.1\"]", "where another host is already"),
+        ("replicas = 1\nhosts = [\"ssh://10.0.0.1\", \"ssh://10.0.0.2\"]", "without any"),
+    ] {
+        let mistakes = with(hosts).unwrap_err();
+        let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        assert_eq!(all.len(), 1, "{hosts}: {all:?}");
+        assert!(all[0].contains(said), "{hosts}: {all:?}");
+    }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Finish, Hooks, Previous, Step, StepTime, Who};
+use crate::engine::Engine;
 use crate::slot::Slot;
 use crate::strict::{self, Mistake};
 use crate::token::Token;
@@ -48,9 +49,9 @@ pub struct Deploy {
     /// Its image, by digest once that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// The engine its containers run on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<String>,
+    /// The engines its containers run on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Engine>,
     /// How long it waits for what.
     pub limits: Limits,
     /// What of the operator's own is run.
@@ -181,6 +182,7 @@ impl Deploy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::EngineUrl;
 
     #[test]
     fn a_record_reads_back_as_it_was_written() {
@@ -192,7 +194,7 @@ mod tests {
             slot: Slot::Blue,
             version: Some("1.0".into()),
             image: None,
-            engine: None,
+            engines: vec![],
             limits: Limits::default(),
             hooks: Hooks::default(),
             plan: vec![Step::Pull, Step::Start, Step::Flip, Step::Retire],
@@ -209,6 +211,7 @@ mod tests {
             slot: Slot::Green,
             stage: Stage::Announced,
             steps: vec![StepTime { step: Step::Pull, began: Timestamp::UNIX_EPOCH, ended: None }],
+            engines: vec!["ssh://root@10.0.0.11".parse::<EngineUrl>().unwrap().into()],
             replaced: Some(Token::from("1-2-3")),
             undo: Some(who),
             earlier: Some(Box::new(earlier.clone())),

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Previous, StepTime, Who};
-use crate::Active;
 use crate::strict::{self, Mistake};
+use crate::{Active, Engine};
 
 /// Entries kept under `apps/<app>/history/`.
 pub const HISTORY_KEPT: usize = 50;
@@ -82,6 +82,9 @@ pub struct History {
     /// Why, where it was not done as asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Engines that did not answer when its containers were to be removed: some may run there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Engine>,
     /// Its steps and their times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepTime>,

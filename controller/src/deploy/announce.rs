@@ -5,7 +5,7 @@ use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
 use shunt_config::{Release, Target};
 
-use super::check::{address, broken, last_lines};
+use super::check::{ended, last_lines};
 use super::exposure::Exposure;
 use super::plan::Job;
 use super::run::Run;
@@ -25,11 +25,11 @@ impl Run<'_> {
             version: record.version.clone(),
             image: record.image.clone(),
             protocol: job.file.run.protocol,
-            targets: self.containers.iter().map(|c| Target::new(address(c, job))).collect(),
+            targets: self.replicas.iter().map(|r| Target::new(r.address.clone())).collect(),
             health: job.file.health.clone(),
             timeouts: job.file.timeouts.clone(),
             deploy: Some(record.id.clone()),
-            engine: record.engine.clone(),
+            engines: record.engines.clone(),
             by: Some(record.who.user.clone()),
             at: Some(Timestamp::now()),
             workers: job.file.workers.iter().map(|w| (w.name.clone(), w.replicas)).collect(),
@@ -63,14 +63,10 @@ impl Run<'_> {
         };
         let (slot, limit, report) =
             (self.journal.record().slot, job.file.limits.health, self.report);
-        let engine = self.engine().await?;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let proof = tokio::select! {
             proof = proved(&mut self.sight, slot, &token, &release, limit, &mut tell) => proof,
-            details = broken(&*engine, &self.containers) => {
-                let said = "the new release ended while the proxies were asking it".to_owned();
-                return Err(Trouble::Unhealthy(said, details));
-            }
+            said = ended(&self.replicas) => Proved::Unhealthy(said, Vec::new()),
             stop = self.guard.stopped() => return Err(stop.into()),
         };
         match proof {
@@ -79,8 +75,8 @@ impl Run<'_> {
                 Err(Stop::Superseded(format!("`{slot}` was put again by someone else")).into())
             }
             Proved::Unhealthy(said, mut details) => {
-                for container in &self.containers {
-                    details.extend(last_lines(&*engine, container).await);
+                for replica in &self.replicas {
+                    details.extend(last_lines(replica).await);
                 }
                 Err(Trouble::Unhealthy(said, details))
             }

@@ -14,7 +14,7 @@ use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
 use crate::guard::Stop;
 use crate::journal::WriteError;
-use crate::retire::{Reaper, Retired, remove};
+use crate::retire::{Cleared, Reaper, Retired, remove};
 
 /// A write that loses against another one is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;
@@ -104,18 +104,27 @@ impl Run<'_> {
         let retired = match announcement(&keys, &record) {
             Some(token) if possible => reaper.retire(&mut self.sight, &token, &mut tell).await?,
             Some(token) => reaper.discard(app, &token).await?,
-            None if possible => {
-                reaper.sweep_deploy(&*self.engine().await?, app, &record.id).await?
-            }
             None => {
-                remove(&*self.engine().await?, app, &record.id, limits.stop).await?;
-                Retired::nothing()
+                let engines = &record.engines;
+                let cleared = match possible {
+                    true => reaper.sweep_deploy(engines, app, &record.id).await?,
+                    false => remove(engines, app, &record.id, limits.stop).await,
+                };
+                return Ok(self.note_left(cleared));
             }
         };
         Ok(match retired {
             Retired::Gone { .. } => None,
             Retired::Kept(why) => Some(why),
         })
+    }
+
+    /// Remembers the engines that did not answer. Why something stays, if it does.
+    fn note_left(&mut self, cleared: Cleared) -> Option<String> {
+        let left = cleared.left();
+        self.left = cleared.missed.into_iter().map(|(engine, _)| engine).collect();
+        let why: Vec<String> = cleared.kept.into_iter().chain(left).collect();
+        (!why.is_empty()).then(|| why.join("; "))
     }
 
     /// The record that this deploy's took the place of, to be put back.

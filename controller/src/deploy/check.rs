@@ -3,87 +3,94 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shunt_config::{Address, Health};
+use shunt_config::Health;
+use shunt_config::command::Command;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::host::Replica;
 use super::plan::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::Kept;
-use crate::engine::{Container, Engine, State, label};
-use crate::probe::probe;
+use crate::engine::{Container, Engine, EngineError, State};
+use crate::probe::{Down, probe};
 use crate::time::show;
 
 /// How often a container is looked at while its health is waited for.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The same while the proxies prove it.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How often, while the proxies ask it for its health.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Lines of a container's output that are shown when it fails.
 const LAST_LINES: usize = 20;
 
 impl Run<'_> {
     pub(super) async fn check(&mut self, job: &Job) -> Result<String, Trouble> {
-        let engine = self.engine().await?;
-        let began = Instant::now();
-        let deadline = began + job.file.limits.health;
-        let all = self.containers.iter().map(|c| self.healthy(&*engine, c, job, deadline));
+        let deadline = Instant::now() + job.file.limits.health;
+        let all = self.replicas.iter().map(|replica| self.healthy(replica, job, deadline));
         let results = tokio::select! {
             results = join_all(all) => results,
             stop = self.guard.stopped() => return Err(stop.into()),
         };
-        let mut details = Vec::new();
-        for (container, result) in self.containers.iter().zip(results) {
-            if let Err(said) = result {
-                details.push(format!(
-                    "{} ({}) from here: {said}",
-                    address(container, job),
-                    container.name
-                ));
-                details.extend(last_lines(&*engine, container).await);
+        let (mut details, mut out_of_reach) = (Vec::new(), Vec::new());
+        for (replica, result) in self.replicas.iter().zip(results) {
+            let (address, name) = (&replica.address, &replica.container.name);
+            match result {
+                Ok(Checked::Healthy) => {}
+                Ok(Checked::OutOfReach) => out_of_reach.push(address.to_string()),
+                Err(Unhealthy::Engine(error)) => return Err(error.into()),
+                Err(Unhealthy::Said(said)) => {
+                    details.push(format!("{address} ({name}) from here: {said}"));
+                    details.extend(last_lines(replica).await);
+                }
             }
         }
-        if details.is_empty() {
-            return Ok(format!("{} healthy, as asked from here", self.containers.len()));
+        if !details.is_empty() {
+            return Err(Trouble::Unhealthy("the new release is not healthy".to_owned(), details));
         }
-        Err(Trouble::Unhealthy("the new release is not healthy".to_owned(), details))
+        let healthy = self.replicas.len() - out_of_reach.len();
+        let mut said = format!("{healthy} healthy, as asked from here");
+        if !out_of_reach.is_empty() {
+            let which = out_of_reach.join(" ");
+            said.push_str(&format!("; left to the proxies, since out of reach from here: {which}"));
+        }
+        Ok(said)
     }
 
-    /// Waits until `container` has passed its check often enough; it fails at once if it ends.
+    /// Waits until `replica` has passed its check often enough; it fails at once if it ends.
     async fn healthy(
         &self,
-        engine: &dyn Engine,
-        container: &Container,
+        replica: &Replica,
         job: &Job,
         deadline: Instant,
-    ) -> Result<(), String> {
+    ) -> Result<Checked, Unhealthy> {
         let app = self.sight.keys.app.as_ref().and_then(Kept::ok);
         let defaults = app.map_or_else(Health::default, |app| app.health.clone());
         let check = job.file.health.over(&defaults);
-        let (address, protocol) = (address(container, job), job.file.run.protocol);
+        let (address, protocol) = (&replica.address, job.file.run.protocol);
         let (began, limit) = (Instant::now(), job.file.limits.health);
         let mut passes = 0;
         let mut last = "was not asked yet".to_owned();
         while Instant::now() < deadline {
-            let ready = match engine.state(&container.id).await {
-                Ok(State::Running) => Ok(()),
-                Ok(State::Failing(how)) => Err(how),
-                Ok(State::Ended(how)) => {
-                    return Err(format!("the container {how}; last answer: {last}"));
-                }
-                Ok(State::Gone) => return Err("the container was removed by someone".to_owned()),
-                Err(error) => return Err(error.to_string()),
-            };
+            let state = replica.engine.state(&replica.container.id).await;
+            let state = state.map_err(Unhealthy::Engine)?;
+            if let Some(how) = over(&state) {
+                return Err(Unhealthy::Said(format!("{how}; last answer: {last}")));
+            }
             let asked = async {
-                ready?;
-                let said = probe(&address, protocol, &check).await?;
-                match &job.file.ready {
-                    Some(command) => {
-                        engine.exec(&container.id, command).await.map_err(|e| e.to_string())??;
-                        Ok(format!("{said}, and `{command}` ended well"))
-                    }
-                    None => Ok(said),
+                if let State::Failing(how) = state {
+                    return Err(Down::Unhealthy(how));
+                }
+                let answer = probe(address, protocol, &check).await;
+                let counts = match &answer {
+                    Ok(_) => true,
+                    Err(Down::OutOfReach(_)) => replica.elsewhere,
+                    Err(Down::Unhealthy(_)) => false,
+                };
+                match job.file.ready.as_ref().filter(|_| counts) {
+                    Some(command) => ready(replica, command).await.and(answer),
+                    None => answer,
                 }
             };
             match timeout_at(deadline, asked).await {
@@ -91,46 +98,76 @@ impl Run<'_> {
                     passes += 1;
                     last = said;
                     if passes >= check.rise {
-                        return Ok(());
+                        return Ok(Checked::Healthy);
                     }
                 }
-                Ok(Err(said)) => (passes, last) = (0, said),
+                // The proxies are asked next in any case, and theirs is the proof that counts.
+                Ok(Err(Down::OutOfReach(_))) if replica.elsewhere => {
+                    return Ok(Checked::OutOfReach);
+                }
+                Ok(Err(down)) => (passes, last) = (0, down.to_string()),
                 Err(_) => break,
             }
             let waits = format!("waiting {} of {}", show(began.elapsed()), show(limit));
-            let key = format!("{} {last}", container.name);
+            let key = format!("{} {last}", replica.container.name);
             self.report.progress(&key, &format!("{waits}: {address}: {last}"));
             sleep(LOOK).await;
         }
-        Err(format!("not healthy within {}; last answer: {last}", show(limit)))
+        Err(Unhealthy::Said(format!("not healthy within {}; last answer: {last}", show(limit))))
     }
 }
 
-/// Waits until one of `containers` has ended: what there is to say of it.
-pub(super) async fn broken(engine: &dyn Engine, containers: &[Container]) -> Vec<String> {
+/// What a check from here has shown.
+enum Checked {
+    Healthy,
+    /// Its address cannot be reached from here, which need not mean that no proxy can.
+    OutOfReach,
+}
+
+/// Why a check failed.
+enum Unhealthy {
+    Said(String),
+    Engine(EngineError),
+}
+
+/// How `replica` ended, if it has.
+async fn gone(replica: &Replica) -> Result<Option<String>, EngineError> {
+    Ok(over(&replica.engine.state(&replica.container.id).await?))
+}
+
+fn over(state: &State) -> Option<String> {
+    match state {
+        State::Running | State::Failing(_) => None,
+        State::Ended(how) => Some(format!("the container {how}")),
+        State::Gone => Some("the container was removed by someone".to_owned()),
+    }
+}
+
+/// Runs the command that says whether a release is ready.
+async fn ready(replica: &Replica, command: &Command) -> Result<(), Down> {
+    match replica.engine.exec(&replica.container.id, command).await {
+        Ok(ended) => ended.map_err(Down::Unhealthy),
+        Err(error) => Err(Down::Unhealthy(error.to_string())),
+    }
+}
+
+/// Waits until one of `replicas` ends. An engine that does not answer says nothing of that.
+pub(super) async fn ended(replicas: &[Replica]) -> String {
     loop {
-        for container in containers {
-            // An engine that does not answer says nothing about the container.
-            let how = match engine.state(&container.id).await {
-                Ok(State::Ended(how)) => how,
-                Ok(State::Gone) => "was removed by someone".to_owned(),
-                Ok(State::Running | State::Failing(_)) | Err(_) => continue,
-            };
-            let mut details = vec![format!("the container {} {how}", container.name)];
-            details.extend(last_lines(engine, container).await);
-            return details;
+        for replica in replicas {
+            if let Ok(Some(how)) = gone(replica).await {
+                return format!("{} ({}): {how}", replica.address, replica.container.name);
+            }
         }
-        sleep(AGAIN).await;
+        sleep(GLANCE).await;
     }
 }
 
-/// Where a container answers: the address it is published on, and the port of its label.
-pub(super) fn address(container: &Container, job: &Job) -> Address {
-    let port = label::number(container, label::PORT).unwrap_or_default();
-    Address::Tcp { host: job.file.run.bind.to_string(), port }
+pub(super) async fn last_lines(replica: &Replica) -> Vec<String> {
+    last_lines_of(&*replica.engine, &replica.container).await
 }
 
-pub(super) async fn last_lines(engine: &dyn Engine, container: &Container) -> Vec<String> {
+pub(super) async fn last_lines_of(engine: &dyn Engine, container: &Container) -> Vec<String> {
     let name = &container.name;
     match engine.logs(&container.id, LAST_LINES).await {
         Ok(lines) if lines.is_empty() => vec![format!("{name} has written nothing")],

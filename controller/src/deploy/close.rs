@@ -54,9 +54,28 @@ impl Run<'_> {
             Stage::Flipped | Stage::Acknowledged => warm(&record),
             _ => self.earlier(&keys),
         };
-        let txn = history::add(Txn::new(), &keys, &record.id, &entry(&record, outcome, reason));
+        let txn = history::add(Txn::new(), &keys, &record.id, &self.entry(outcome, reason));
         self.journal.close(last.clone(), txn).await?;
         Ok(last)
+    }
+
+    fn entry(&self, outcome: Outcome, reason: Option<String>) -> History {
+        let record = self.journal.record();
+        History {
+            verb: "deploy".to_owned(),
+            who: record.who.clone(),
+            began: record.began,
+            ended: Timestamp::now(),
+            active: Some(record.slot.to_string()),
+            serving: Vec::new(),
+            before: None,
+            version: record.version.clone(),
+            image: record.image.clone(),
+            outcome,
+            reason,
+            left: self.left.clone(),
+            steps: record.steps.clone(),
+        }
     }
 
     fn praise(&self, last: Option<&Deploy>) {
@@ -81,21 +100,4 @@ fn warm(record: &Deploy) -> Option<Deploy> {
         earlier: None,
         ..record.clone()
     })
-}
-
-fn entry(record: &Deploy, outcome: Outcome, reason: Option<String>) -> History {
-    History {
-        verb: "deploy".to_owned(),
-        who: record.who.clone(),
-        began: record.began,
-        ended: Timestamp::now(),
-        active: Some(record.slot.to_string()),
-        serving: Vec::new(),
-        before: None,
-        version: record.version.clone(),
-        image: record.image.clone(),
-        outcome,
-        reason,
-        steps: record.steps.clone(),
-    }
 }

@@ -6,7 +6,6 @@ use shunt_config::{AppName, Slot};
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
-use crate::engine;
 use crate::exit::{Exit, Failure};
 use crate::guard::Stop;
 use crate::report::Ended;
@@ -118,9 +117,14 @@ impl Run<'_> {
             Ok(kept) => {
                 let said = match &kept {
                     None => "as it was before; what was started is removed".to_owned(),
-                    Some(why) => format!("as it was before; the new release still runs: {why}"),
+                    Some(why) => {
+                        format!("as it was before; not all that was started is removed: {why}")
+                    }
                 };
                 self.report.end(Ended::Done, &said);
+                if let Some(why) = kept {
+                    failure.details.push(format!("not all that was started is removed: {why}"));
+                }
                 let reason = failure.said.clone();
                 self.close(outcome, Some(reason)).await.and(Err(failure))
             }
@@ -154,12 +158,8 @@ impl Run<'_> {
         if mentions(&keys, &record.id) {
             return Err(failure);
         }
-        if let Ok(engine) = engine::open(record.engine.as_deref()).await
-            && let Err(left) = remove(&*engine, &self.app, &record.id, record.limits.stop).await
-        {
-            return Err(failure.details([left.said]));
-        }
-        Err(failure)
+        let cleared = remove(&record.engines, &self.app, &record.id, record.limits.stop).await;
+        Err(failure.details(cleared.left()))
     }
 }
 

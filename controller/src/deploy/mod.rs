@@ -8,14 +8,17 @@ mod close;
 mod end;
 mod exposure;
 mod hooks;
+mod host;
 mod pause;
 mod plan;
+mod pull;
 mod recover;
 mod run;
 mod start;
 mod trouble;
 mod workers;
 
+pub use host::Host;
 pub use plan::{Job, Plan, what};
 pub use recover::recover;
 pub use run::Run;

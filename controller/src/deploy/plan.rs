@@ -1,6 +1,6 @@
 //! What a deploy is going to do, before it does anything.
 
-use shunt_config::deploy_file::{DeployFile, Variable, Worker};
+use shunt_config::deploy_file::{self, DeployFile, Host, Variable, Worker};
 use shunt_config::key::AppKey;
 use shunt_config::record::{Before, Deploy, Previous, Stage, Step};
 use shunt_config::secret::Secret;
@@ -83,7 +83,7 @@ impl Plan {
     }
 
     /// The record of a deploy that is about to begin.
-    pub fn record(self, job: &Job, engine: &str) -> Deploy {
+    pub fn record(self, job: &Job, hosts: &[Host]) -> Deploy {
         Deploy {
             id: new_id(),
             who: who(),
@@ -91,7 +91,7 @@ impl Plan {
             slot: self.slot,
             version: job.version.clone(),
             image: Some(job.image.clone()),
-            engine: Some(engine.to_owned()),
+            engines: hosts.iter().map(|host| host.engine.clone()).collect(),
             limits: job.file.limits,
             hooks: job.file.hooks.clone(),
             plan: self.steps,
@@ -180,7 +180,7 @@ fn workers(all: &[Worker]) -> String {
 /// What a step is about to do, in words.
 pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> String {
     let run = &job.file.run;
-    let (n, bind, range) = (run.replicas, run.bind, run.port_range);
+    let (n, range) = (run.replicas, run.port_range);
     let old =
         previous.and_then(|previous| previous.version.as_deref()).unwrap_or("the old release");
     let hooks = &job.file.hooks;
@@ -191,7 +191,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
             let all: Vec<_> = hooks.verify.iter().map(ToString::to_string).collect();
             all.join("; ")
         }
-        Step::Start => format!("{n} container(s), published on {bind}, ports {range}"),
+        Step::Start => format!("{n} container(s) on {}, ports {range}", places(run, slot)),
         Step::Check => format!("health of {n} container(s), from here"),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Flip => format!("`active` to `{slot}`"),
@@ -199,5 +199,17 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Workers => workers(&job.file.workers),
         Step::Drain => format!("requests on {old}"),
         Step::Retire => "the release that was in the slot before".to_owned(),
+    }
+}
+
+/// Where `slot`'s containers run, in words.
+fn places(run: &deploy_file::Run, slot: Slot) -> String {
+    let places = run.hosts.of(slot).iter().map(|host| match host.engine.url.host() {
+        Some(_) => host.engine.to_string(),
+        None => format!("{}, published on {}", host.engine, host.address),
+    });
+    match places.collect::<Vec<_>>().join(" ") {
+        none if none.is_empty() => format!("this machine, published on {}", run.bind),
+        places => places,
     }
 }

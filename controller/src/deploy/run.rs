@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use serde_json::json;
 use shunt_config::record::{Deploy, Step, StepTime};
 use shunt_config::store::{Store, Txn};
-use shunt_config::{AppName, Release, Token};
+use shunt_config::{AppName, Engine, Release, Token};
 
 use super::exposure::Exposure;
+use super::host::{Host, Replica};
 use super::pause::pause;
 use super::plan::{Job, what};
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
-use crate::engine::{self, Container, Engine};
 use crate::exit::Failure;
 use crate::guard::Guard;
 use crate::journal::Journal;
@@ -30,10 +30,12 @@ pub struct Run<'a> {
     pub(super) journal: Journal,
     pub(super) guard: Guard,
     pub(super) sight: Sight,
-    /// By what the engine knows the image, once it was pulled.
-    pub(super) image: Option<String>,
+    /// Where containers are started; nowhere in a deploy that is only finished or undone.
+    pub(super) hosts: Vec<Host>,
     /// What was started, once it was.
-    pub(super) containers: Vec<Container>,
+    pub(super) replicas: Vec<Replica>,
+    /// Engines that did not answer when containers were to be removed.
+    pub(super) left: Vec<Engine>,
     /// The new release and its announcement, once it was announced.
     pub(super) announced: Option<(Token, Release)>,
     /// Whether the new release may have been sent a request.
@@ -54,7 +56,6 @@ impl<'a> Run<'a> {
         let guard = Guard::new(store, &app, &record.id, held.clone())?;
         let exposure = Exposure::of(&record);
         let journal = Journal::begin(Arc::clone(store), held.clone(), keys, record);
-        let (image, containers, announced) = (None, Vec::new(), None);
         Ok(Self {
             report,
             store: Arc::clone(store),
@@ -62,11 +63,19 @@ impl<'a> Run<'a> {
             journal,
             guard,
             sight,
-            image,
-            containers,
-            announced,
+            hosts: Vec::new(),
+            replicas: Vec::new(),
+            left: Vec::new(),
+            announced: None,
             exposure,
         })
+    }
+
+    /// The same on `hosts`.
+    #[must_use]
+    pub fn on(mut self, hosts: Vec<Host>) -> Self {
+        self.hosts = hosts;
+        self
     }
 
     /// Does `job`, step by step. What fails is put right as far as it can be.
@@ -134,10 +143,5 @@ impl<'a> Run<'a> {
         self.report.end(ended, said);
         pause("after", step, &self.guard, self.report).await;
         Ok(())
-    }
-
-    /// The engine of this deploy.
-    pub(super) async fn engine(&self) -> Result<Arc<dyn Engine>, Trouble> {
-        Ok(engine::open(self.journal.record().engine.as_deref()).await?)
     }
 }

@@ -1,70 +1,72 @@
-//! The first steps: the image is pulled, and containers are started from it.
+//! The step in which containers are started, spread over the hosts.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shunt_config::store::Txn;
 
-use super::check::address;
+use super::host::{Host, Replica};
 use super::plan::Job;
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::engine::{Container, Engine, EngineError, Labels, Publish, Spec, label};
+use crate::engine::{Container, EngineError, Labels, Publish, Spec, label};
 use crate::exit::{Exit, Failure};
 use crate::port::Ports;
 
 impl Run<'_> {
-    pub(super) async fn pull(&mut self, job: &Job) -> Result<String, Trouble> {
-        let engine = self.engine().await?;
-        let report = self.report;
-        let mut tell = |key: &str, text: &str| report.progress(key, text);
-        let image = tokio::select! {
-            image = engine.pull(&job.image, job.file.run.pull, &mut tell) => image?,
-            stop = self.guard.stopped() => return Err(stop.into()),
-        };
-        let reference = image.reference.clone();
-        // An id of this engine alone would tell nobody else what ran; the name given does.
-        let shown = if image.by_digest { reference.clone() } else { job.image.clone() };
-        self.journal.write(|record| record.image = Some(shown), Txn::new()).await?;
-        self.image = Some(reference.clone());
-        Ok(reference)
-    }
-
     pub(super) async fn start(&mut self, job: &Job) -> Result<String, Trouble> {
-        let engine = self.engine().await?;
-        let record = self.journal.record();
-        let there = engine.list(&label::of_deploy(&self.app, &record.id)).await?;
-        let (workers, there): (Vec<_>, Vec<_>) = there.into_iter().partition(label::is_worker);
-        let published =
-            engine.list(&Labels::from([(label::PORT.to_owned(), String::new())])).await?;
-        let taken = published.iter().filter_map(|c| label::number(c, label::PORT));
-        let ports = RefCell::new(Ports::new(job.file.run.port_range, taken));
+        let n = self.hosts.len();
         // Not to be cancelled: a container that is being created now would be missed by whoever
         // clears away what was started.
-        let started = join_all((0..job.file.run.replicas).map(|replica| {
-            let old = there.iter().find(|c| label::number(c, label::REPLICA) == Some(replica));
-            self.replica(&*engine, job, replica, old, &ports)
-        }));
-        let started: Result<Vec<_>, _> = started.await.into_iter().collect();
-        self.containers = started?;
-        self.make_workers(&*engine, job, &workers).await?;
-        let addresses: Vec<_> =
-            self.containers.iter().map(|c| address(c, job).to_string()).collect();
+        let run = &*self;
+        let all = run.hosts.iter().enumerate().map(|(nth, host)| async move {
+            let own = move |replica: &u16| usize::from(*replica) % n == nth;
+            let started = run.start_on(host, job, (0..job.file.run.replicas).filter(own)).await?;
+            run.make_workers(host, job, own).await?;
+            Ok(started)
+        });
+        let started: Result<Vec<_>, Trouble> = join_all(all).await.into_iter().collect();
+        self.replicas = started?.concat();
+        let addresses: Vec<_> = self.replicas.iter().map(|r| r.address.to_string()).collect();
         Ok(format!("{} container(s): {}", addresses.len(), addresses.join(" ")))
+    }
+
+    /// Starts the replicas of these numbers on `host`.
+    async fn start_on(
+        &self,
+        host: &Host,
+        job: &Job,
+        numbers: impl Iterator<Item = u16>,
+    ) -> Result<Vec<Replica>, Trouble> {
+        let there =
+            host.engine.list(&label::of_deploy(&self.app, &self.journal.record().id)).await?;
+        let published = Labels::from([(label::PORT.to_owned(), String::new())]);
+        let published = host.engine.list(&published).await?;
+        let taken = published.iter().filter_map(|c| label::number(c, label::PORT));
+        let ports = RefCell::new(Ports::new(job.file.run.port_range, taken));
+        let started = join_all(numbers.map(|number| {
+            let same = |c: &&Container| label::number(c, label::REPLICA) == Some(number);
+            let old = there.iter().filter(|c| !label::is_worker(c)).find(same);
+            self.replica(host, job, number, old, &ports)
+        }));
+        started.await.into_iter().collect()
     }
 
     /// Sees to it that replica number `replica` runs.
     async fn replica(
         &self,
-        engine: &dyn Engine,
+        host: &Host,
         job: &Job,
-        replica: u16,
+        number: u16,
         old: Option<&Container>,
         ports: &RefCell<Ports>,
-    ) -> Result<Container, Trouble> {
+    ) -> Result<Replica, Trouble> {
+        let engine = &host.engine;
         match old {
-            Some(old) if old.running => return Ok(old.clone()),
+            Some(old) if old.running => {
+                let port = label::number(old, label::PORT).unwrap_or_default();
+                return Ok(host.replica(old.clone(), port));
+            }
             Some(old) => engine.remove(&old.id, Duration::ZERO).await?,
             None => {}
         }
@@ -79,12 +81,12 @@ impl Run<'_> {
                     .into());
             };
             let spec = Spec {
-                name: format!("{}-{slot}-{id}-{replica}", self.app),
-                image: self.image.clone().unwrap_or_else(|| job.image.clone()),
-                labels: label::of_replica(&self.app, store, slot, id, replica, port),
+                name: format!("{}-{slot}-{id}-{number}", self.app),
+                image: host.image.clone().unwrap_or_else(|| job.image.clone()),
+                labels: label::of_replica(&self.app, store, slot, id, number, port),
                 publish: Some(Publish {
                     port: job.file.run.port,
-                    bind: job.file.run.bind,
+                    bind: host.named.address,
                     published: port,
                 }),
                 settings: job.file.run.settings.clone(),
@@ -95,10 +97,11 @@ impl Run<'_> {
                 Err(EngineError::PortTaken(_)) => {}
                 // It has the image and answers: what it says is about this release.
                 Err(EngineError::Refused { reason, .. }) => {
-                    let said = format!("container {} does not start", spec.name);
+                    let said =
+                        format!("container {} does not start on {}", spec.name, engine.name());
                     return Err(Trouble::Unhealthy(said, vec![reason]));
                 }
-                started => return Ok(started?),
+                started => return Ok(host.replica(started?, port)),
             }
         }
     }

@@ -9,33 +9,39 @@ use shunt_config::deploy_file::Worker;
 use shunt_config::duration;
 use tokio::time::{Instant, sleep};
 
-use super::check::last_lines;
+use super::check::last_lines_of;
+use super::host::Host;
 use super::plan::Job;
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::engine::{Container, Engine, EngineError, Spec, State, label};
+use crate::engine::{Container, EngineError, Spec, State, label};
 use crate::time::show;
-use crate::workers;
+use crate::workers::{self, Placed};
 
 /// How often a worker is looked at until it is taken to be sound.
 const LOOK: Duration = Duration::from_millis(200);
 
 impl Run<'_> {
-    /// Makes what is not there yet of the workers.
+    /// Makes what is not there yet of those workers on `host` whose numbers are its `own`.
     pub(super) async fn make_workers(
         &self,
-        engine: &dyn Engine,
+        host: &Host,
         job: &Job,
-        there: &[Container],
+        own: impl Fn(&u16) -> bool,
     ) -> Result<(), Trouble> {
+        if job.file.workers.is_empty() {
+            return Ok(());
+        }
+        let labels = label::of_deploy(&self.app, &self.journal.record().id);
+        let there = host.engine.list(&labels).await?;
         for worker in &job.file.workers {
-            for replica in 0..worker.replicas {
+            for replica in (0..worker.replicas).filter(&own) {
                 let made = |c: &Container| {
                     c.labels.get(label::WORKER) == Some(&worker.name)
                         && label::number(c, label::REPLICA) == Some(replica)
                 };
                 if !there.iter().any(made) {
-                    self.make_worker(engine, job, worker, replica).await?;
+                    self.make_worker(host, job, worker, replica).await?;
                 }
             }
         }
@@ -44,7 +50,7 @@ impl Run<'_> {
 
     async fn make_worker(
         &self,
-        engine: &dyn Engine,
+        host: &Host,
         job: &Job,
         worker: &Worker,
         replica: u16,
@@ -53,14 +59,14 @@ impl Run<'_> {
         let (id, slot, store) = (&record.id, record.slot, &self.sight.keys.store);
         let spec = Spec {
             name: format!("{}-{slot}-{id}-{}-{replica}", self.app, worker.name),
-            image: self.image.clone().unwrap_or_else(|| job.image.clone()),
+            image: host.image.clone().unwrap_or_else(|| job.image.clone()),
             labels: label::of_worker(&self.app, store, slot, id, worker, replica),
             publish: None,
             settings: workers::settings(worker),
             environment: workers::environment(&job.environment, worker),
             grace: record.limits.stop,
         };
-        match engine.create(&spec).await {
+        match host.engine.create(&spec).await {
             Err(EngineError::Refused { reason, .. }) => {
                 let said = format!("container {} cannot be made", spec.name);
                 Err(Trouble::Unhealthy(said, vec![reason]))
@@ -71,39 +77,37 @@ impl Run<'_> {
 
     /// Starts the new workers, and stops the old ones once the new ones run.
     pub(super) async fn workers(&mut self) -> Result<String, Trouble> {
-        let engine = self.engine().await?;
+        let keys = self.journal.refresh().await?;
         let (id, grace) = (self.journal.record().id.clone(), self.journal.record().limits.stop);
-        let all = workers::of_app(&*engine, &self.app, &self.sight.keys.store).await?;
-        let (new, old) = workers::split(&all, Some(&id));
-        for worker in &new {
-            engine.wake(&worker.id).await?;
-        }
-        let settled = join_all(new.iter().map(|worker| self.settled(&*engine, worker)));
+        let (new, old) = workers::split(workers::of_app(&keys).await?, Some(&id));
+        workers::wake(&new).await?;
+        let settled = join_all(new.iter().map(|worker| self.settled(worker)));
         let settled = tokio::select! {
             settled = settled => settled,
             stop = self.guard.stopped() => return Err(stop.into()),
         };
         let details: Vec<String> = settled.into_iter().filter_map(Result::err).flatten().collect();
         if !details.is_empty() {
-            workers::halt(&*engine, &new, grace).await?;
+            workers::halt(&new, grace).await?;
             let said = "the new workers do not run; the old ones go on".to_owned();
             return Err(Trouble::Workers(said, details));
         }
-        let stopped = workers::halt(&*engine, &old, grace).await?;
+        let stopped = workers::halt(&old, grace).await?;
         Ok(format!("{} run, {stopped} old one(s) stopped", new.len()))
     }
 
     /// Waits until `worker` has run for long enough; it fails at once if it ends.
-    async fn settled(&self, engine: &dyn Engine, worker: &Container) -> Result<(), Vec<String>> {
-        let settle = worker.labels.get(label::SETTLE).and_then(|text| duration::parse(text).ok());
+    async fn settled(&self, worker: &Placed) -> Result<(), Vec<String>> {
+        let Placed { engine, container } = worker;
+        let settle = container.labels.get(label::SETTLE).and_then(|t| duration::parse(t).ok());
         let settle = settle.unwrap_or_default();
         let deadline = Instant::now() + settle;
         loop {
-            let why = match engine.state(&worker.id).await {
+            let why = match engine.state(&container.id).await {
                 Ok(State::Running) if Instant::now() >= deadline => return Ok(()),
                 Ok(State::Running) => {
-                    let text = format!("{} has to run for {}", worker.name, show(settle));
-                    self.report.progress(&worker.name, &text);
+                    let text = format!("{} has to run for {}", container.name, show(settle));
+                    self.report.progress(&container.name, &text);
                     sleep(LOOK.min(deadline - Instant::now())).await;
                     continue;
                 }
@@ -111,8 +115,8 @@ impl Run<'_> {
                 Ok(State::Gone) => "was removed by someone".to_owned(),
                 Err(error) => error.to_string(),
             };
-            let mut details = vec![format!("{}: {why}", worker.name)];
-            details.extend(last_lines(engine, worker).await);
+            let mut details = vec![format!("{}: {why}", container.name)];
+            details.extend(last_lines_of(&**engine, container).await);
             return Err(details);
         }
     }

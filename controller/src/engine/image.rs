@@ -27,6 +27,14 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// The registry it comes from, as Docker's configuration names it.
+    pub fn registry(&self) -> &'a str {
+        match self.repository.split_once('/') {
+            Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+            _ => "https://index.docker.io/v1/",
+        }
+    }
+
     /// What people would call it: the tag, or the beginning of the digest.
     pub fn version(&self) -> Option<String> {
         let short = |digest: &str| digest.trim_start_matches("sha256:").chars().take(12).collect();
@@ -59,6 +67,18 @@ mod tests {
         let tagged = Reference::of("registry.example.com:5000/acme/web:1.1");
         assert_eq!(tagged.tag, Some("1.1"));
         assert_eq!(tagged.with_tag("1.2"), "registry.example.com:5000/acme/web:1.2");
+    }
+
+    #[test]
+    fn an_image_without_a_registry_is_of_dockers_own() {
+        for (image, registry) in [
+            ("registry.example.com:5000/acme/web:1.1", "registry.example.com:5000"),
+            ("localhost/web", "localhost"),
+            ("acme/web:1.1", "https://index.docker.io/v1/"),
+            ("web", "https://index.docker.io/v1/"),
+        ] {
+            assert_eq!(Reference::of(image).registry(), registry);
+        }
     }
 
     #[test]

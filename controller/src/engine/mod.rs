@@ -10,10 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shunt_config::Slot;
 use shunt_config::command::Command;
-use shunt_config::deploy_file::{Pull, Settings, Variable};
+use shunt_config::deploy_file::{Host, Pull, Run, Settings, Variable};
+use shunt_config::engine::EngineUrl;
 use shunt_config::secret::Secret;
 
+use crate::exit::Failure;
 use crate::report::Tell;
 
 mod docker;
@@ -83,6 +86,8 @@ pub struct Image {
     pub reference: String,
     /// Whether that is a digest, which means the same bytes everywhere and forever.
     pub by_digest: bool,
+    /// What the engine itself calls it.
+    pub id: Option<String>,
 }
 
 /// A container to be started.
@@ -162,17 +167,42 @@ pub enum EngineError {
         reason: String,
     },
     /// There is no such image.
-    #[error("there is no image {0}")]
-    NoImage(String),
+    #[error("engine {engine}: there is no image {image}")]
+    NoImage {
+        /// Which engine.
+        engine: String,
+        /// Its name, and what was said of it.
+        image: String,
+    },
+    /// The credentials for the image's registry cannot be read here.
+    #[error("engine {engine} can be shown no credentials: {reason}")]
+    Credentials {
+        /// Which engine.
+        engine: String,
+        /// Where they were looked for, and what is wrong there.
+        reason: String,
+    },
     /// The port is taken; another may do.
     #[error("port {0} is taken")]
     PortTaken(u16),
 }
 
-/// The engine named `name`, or by `DOCKER_HOST`, or the local one.
-pub async fn open(name: Option<&str>) -> Result<Arc<dyn Engine>, EngineError> {
+/// Opens `engine`, and looks whether it answers.
+pub async fn open(engine: &shunt_config::Engine) -> Result<Arc<dyn Engine>, EngineError> {
+    Ok(Arc::new(docker::Docker::open(engine).await?))
+}
+
+/// The hosts that `slot`'s containers run on: those of the deploy file, else the engine that
+/// `DOCKER_HOST` names, else the local one.
+pub fn hosts(run: &Run, slot: Slot) -> Result<Vec<Host>, Failure> {
+    let named = run.hosts.of(slot);
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
     let variable = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-    let name = name.map(str::to_owned).or(variable);
-    let name = name.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
-    Ok(Arc::new(docker::Docker::open(name).await?))
+    let url = variable.as_deref().unwrap_or("unix:///var/run/docker.sock");
+    let host = url.parse::<EngineUrl>().and_then(|url| Host::new(url.into(), None, run.bind));
+    host.map(|host| vec![host]).map_err(|mistake| {
+        Failure::usage(format!("DOCKER_HOST: {mistake}")).hint("or name it in `hosts` of [run]")
+    })
 }

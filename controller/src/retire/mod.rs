@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use shunt_config::key::AppKey;
 use shunt_config::record::{Draining, Limits};
@@ -11,7 +10,6 @@ use shunt_config::{AppName, ProxyName, Release, Slot, Token};
 
 use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
-use crate::engine::{self, Engine, label};
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::flip::leases;
@@ -19,15 +17,19 @@ use crate::lock::Held;
 use crate::report::{Report, Tell};
 use crate::sight::Sight;
 
+mod clear;
 mod doubt;
 mod finish;
 mod forget;
+mod left;
 mod let_go;
 mod lost;
 mod orphans;
 
+pub use clear::{Cleared, remove};
 use doubt::{doubt, unsure};
 pub use forget::forget_drained;
+pub use left::left;
 
 /// Retires releases for the holder of an app's lock.
 #[derive(Debug)]
@@ -172,8 +174,14 @@ impl Reaper<'_> {
             if let Some(why) = why {
                 return Ok(Retired::Kept(why));
             }
-            let engine = engine::open(release.engine.as_deref()).await?;
-            containers = remove(&*engine, app, deploy, self.limits.stop).await?;
+            let cleared = remove(&release.engines, app, deploy, self.limits.stop).await;
+            containers = cleared.removed;
+            if let Some(why) = cleared.left() {
+                // It stays written down, so that the next run tries again.
+                return Ok(Retired::Kept(format!(
+                    "{containers} container(s) stopped, not all: {why}"
+                )));
+            }
         }
         if let Some(why) = self.finish(app, draining).await? {
             return Ok(Retired::Kept(why));
@@ -220,19 +228,4 @@ fn in_slot(keys: &AppKeys, token: &Token, deploy: &str) -> Option<String> {
         keys.slot(*slot).is_some_and(|kept| kept.token == *token || kept.ok().is_none_or(same))
     };
     Slot::BOTH.into_iter().find(names).map(|slot| format!("it is in `{slot}`"))
-}
-
-/// Stops and removes all containers of `deploy`; how many there were.
-pub async fn remove(
-    engine: &dyn Engine,
-    app: &AppName,
-    deploy: &str,
-    grace: Duration,
-) -> Result<usize, Failure> {
-    let containers = engine.list(&label::of_deploy(app, deploy)).await?;
-    let all = containers.iter().map(|container| engine.remove(&container.id, grace));
-    for removed in futures_util::future::join_all(all).await {
-        removed?;
-    }
-    Ok(containers.len())
 }

@@ -1,75 +1,70 @@
 //! Containers that no key speaks of.
 
-use shunt_config::{AppName, Slot};
+use shunt_config::{AppName, Engine, Slot};
 
+use super::Reaper;
+use super::clear::{Cleared, Fate, clear};
 use super::doubt::unsure;
-use super::{Reaper, Retired};
 use crate::app_keys::AppKeys;
-use crate::engine::{Container, Engine, Labels, label};
+use crate::engine::{Container, Labels, label};
 use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::flip::join;
 
 impl Reaper<'_> {
     /// Removes containers of the app that no key speaks of: what a deploy started that was killed
-    /// before it could write more than its record, and whose record is gone.
+    /// before it could write more than its record, and whose record is gone; or what was on an
+    /// engine that did not answer when its deploy was undone.
     pub async fn sweep_orphans(
         &self,
-        engine: &dyn Engine,
+        engines: &[Engine],
         app: &AppName,
-    ) -> Result<Retired, Failure> {
+    ) -> Result<Cleared, Failure> {
         let (keys, fleet) = (self.keys(app).await?, self.fleet(app).await?);
-        let Some(named) = deploys(&keys) else { return Ok(Retired::nothing()) };
+        let Some(named) = deploys(&keys) else { return Ok(Cleared::default()) };
         let labels = label::of_app(app, &keys.store);
         let orphan = |container: &Container| {
             let deploy = container.labels.get(label::DEPLOY);
             deploy.is_some_and(|deploy| !named.contains(deploy))
         };
-        self.remove_unnamed(engine, &keys, &fleet, &labels, orphan).await
+        self.remove_unnamed(engines, &keys, &fleet, &labels, orphan).await
     }
 
     /// Removes the containers of `deploy`, whose release is in no slot and not under `draining/`,
     /// though it may have been served.
     pub async fn sweep_deploy(
         &self,
-        engine: &dyn Engine,
+        engines: &[Engine],
         app: &AppName,
         deploy: &str,
-    ) -> Result<Retired, Failure> {
+    ) -> Result<Cleared, Failure> {
         let (keys, fleet) = (self.keys(app).await?, self.fleet(app).await?);
         let labels = label::of_deploy(app, deploy);
-        self.remove_unnamed(engine, &keys, &fleet, &labels, |_| true).await
+        self.remove_unnamed(engines, &keys, &fleet, &labels, |_| true).await
     }
 
     async fn remove_unnamed(
         &self,
-        engine: &dyn Engine,
+        engines: &[Engine],
         keys: &AppKeys,
         fleet: &Fleet,
         labels: &Labels,
         unnamed: impl Fn(&Container) -> bool,
-    ) -> Result<Retired, Failure> {
+    ) -> Result<Cleared, Failure> {
         self.held.still_in(keys)?;
-        let mut all = engine.list(labels).await?;
-        all.retain(unnamed);
-        if all.is_empty() {
-            return Ok(Retired::nothing());
-        }
-        if let Some(why) = may_be_served(keys, fleet) {
-            return Ok(Retired::Kept(why));
-        }
-        let (mut removed, mut kept) = (0, None);
-        for container in &all {
-            let port = label::number(container, label::PORT);
-            if let Some(name) = port.and_then(|port| fleet.names_port(port)) {
-                kept = Some(Retired::Kept(format!("{name} names {}", container.name)));
-                continue;
+        let served = may_be_served(keys, fleet);
+        let fate = |container: &Container| {
+            if !unnamed(container) {
+                return Fate::Stays;
             }
-            engine.remove(&container.id, self.limits.stop).await?;
-            removed += 1;
-        }
-        let gone = Retired::Gone { containers: removed, cut: [].into() };
-        Ok(kept.filter(|_| removed == 0).unwrap_or(gone))
+            let port = label::number(container, label::PORT);
+            let names = || Some(format!("{} names {}", fleet.names_port(port?)?, container.name));
+            served.clone().or_else(names).map_or(Fate::Goes, Fate::Kept)
+        };
+        let mut cleared = clear(engines, labels, self.limits.stop, fate).await;
+        // Containers stay for the same reason more often than not.
+        cleared.kept.dedup();
+        Ok(cleared)
     }
 }
 

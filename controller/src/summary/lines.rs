@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shunt_config::record::{Draining, Stage};
 use shunt_config::status::{AppStatus, TargetState};
-use shunt_config::{Slot, Token};
+use shunt_config::{Engine, Slot, Token};
 
 use crate::ack::{Ack, Expected};
 use crate::app_keys::{AppKeys, Kept};
@@ -33,6 +33,8 @@ pub struct SlotLine {
     pub targets: Vec<String>,
     /// Its workers, which run while it gets all requests: how many by their names.
     pub workers: BTreeMap<String, u16>,
+    /// The engines they run on, as far as a deploy started them.
+    pub engines: Vec<Engine>,
     /// Until when it is kept for `undo`.
     pub warm_until: Option<Timestamp>,
 }
@@ -83,6 +85,7 @@ impl SlotLine {
             image: release.and_then(|r| r.image.clone()),
             targets: targets.unwrap_or_default(),
             workers: release.map(|r| r.workers.clone()).unwrap_or_default(),
+            engines: release.map(|r| r.engines.clone()).unwrap_or_default(),
             warm_until: previous.and(record).and_then(|r| r.warm_until).filter(|_| share == 0),
         })
     }

@@ -1,8 +1,9 @@
 //! What is wrong with an app's keys, and what to do about it.
 
-use shunt_config::Slot;
+use shunt_config::{Engine, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
+use crate::retire::left;
 
 pub(super) fn problems(keys: &AppKeys, half_done: bool) -> Vec<String> {
     let app = &keys.name;
@@ -32,10 +33,24 @@ pub(super) fn problems(keys: &AppKeys, half_done: bool) -> Vec<String> {
         ));
     }
     if half_done {
-        let said = format!("a deploy is half done: `shuntctl resume {app}` finishes or undoes it");
-        problems.push(said);
+        let on = keys.record().map(|record| names(&record.engines)).unwrap_or_default();
+        let on = if on.is_empty() { on } else { format!(" (on {on})") };
+        problems.push(format!(
+            "a deploy is half done{on}: `shuntctl resume {app}` finishes or undoes it"
+        ));
+    }
+    for (_, entry) in left(keys) {
+        let (version, on) = (entry.version.as_deref().unwrap_or("a release"), names(&entry.left));
+        problems.push(format!(
+            "containers of {version}, which was undone, may be left on {on}: `shuntctl resume {app}` \
+             removes them once it answers"
+        ));
     }
     problems
+}
+
+fn names(engines: &[Engine]) -> String {
+    engines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn mistake<T>(kept: Option<&Kept<T>>) -> Option<String> {

@@ -11,13 +11,13 @@ use shunt_config::store::Store;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
-use crate::deploy::{Job, Plan, Run, what};
-use crate::engine::{self, Engine};
+use crate::deploy::{Host, Job, Plan, Run, what};
+use crate::engine;
 use crate::environment;
 use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::flip::someone_serves;
-use crate::keeping::{release, sweep, take_in_order};
+use crate::keeping::{engines_of, release, sweep, take_in_order};
 use crate::lock::Held;
 use crate::notify::{Notifier, Subject};
 use crate::report::table;
@@ -71,11 +71,10 @@ impl Deploy {
             environment::resolve(wanted, context.directory(), &context.report).await?;
         let store = context.store()?;
         someone_serves(&Fleet::read(&*store, Some(&job.file.app)).await?)?;
-        let engine = engine::open(job.file.run.engine.as_deref()).await?;
         let wait = self.lock_wait.unwrap_or_default();
         let report = &context.report;
         let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
-        match Box::pin(begin(context, &store, &held, keys, &job, &*engine)).await {
+        match Box::pin(begin(context, &store, &held, keys, &job)).await {
             Ok(run) => {
                 let subject = Subject {
                     app: job.file.app.clone(),
@@ -103,15 +102,17 @@ async fn begin<'a>(
     held: &Held,
     keys: AppKeys,
     job: &Job,
-    engine: &dyn Engine,
 ) -> Result<Run<'a>, Failure> {
     let report = &context.report;
     let mut sight = Sight::open(store, &keys.name).await?;
     let reaper = Reaper { store, held, limits: job.file.limits, wait: false, report };
-    sweep(&reaper, &mut sight, Some(engine), report).await?;
+    sweep(&reaper, &mut sight, &engines_of(context, &keys)?, report).await?;
     let keys = AppKeys::read(&**store, &keys.name).await?;
-    let record = Plan::new(&keys, &sight.fleet, job)?.record(job, engine.name());
-    Run::new(report, store, held, &keys, record).await
+    let plan = Plan::new(&keys, &sight.fleet, job)?;
+    let hosts = engine::hosts(&job.file.run, plan.slot)?;
+    let record = plan.record(job, &hosts);
+    let hosts = Host::open(hosts).await?;
+    Ok(Run::new(report, store, held, &keys, record).await?.on(hosts))
 }
 
 async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Failure> {

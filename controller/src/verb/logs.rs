@@ -1,14 +1,16 @@
 //! `shuntctl logs`
 
+use std::sync::Arc;
+
 use clap::Args;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use serde_json::json;
 use shunt_config::key::AppKey;
 use shunt_config::{AppName, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
 use crate::context::Context;
-use crate::engine::{self, label};
+use crate::engine::{self, Container, Engine, EngineError, label};
 use crate::exit::Failure;
 
 /// Flags of `logs`.
@@ -48,8 +50,16 @@ impl Logs {
             let said = format!("the targets in `{slot}` of `{app}` were not started by a deploy");
             return Err(Failure::usage(said).hint("their output is where they were started"));
         };
-        let engine = engine::open(release.engine.as_deref()).await?;
-        let containers = engine.list(&label::of_deploy(&app, deploy)).await?;
+        let all = release.engines.iter().map(|engine| of_deploy(engine, &app, deploy));
+        let mut containers = Vec::new();
+        for found in join_all(all).await {
+            match found {
+                Ok(found) => containers.extend(found),
+                // What the others have to say is worth seeing all the same.
+                Err(error) if release.engines.len() > 1 => context.report.note(&error.to_string()),
+                Err(error) => return Err(error.into()),
+            }
+        }
         let show = |name: &str, line: &str| {
             context.report.value(&json!({ "container": name, "line": line }));
             let replica =
@@ -60,17 +70,30 @@ impl Logs {
         if self.follow {
             let mut each: Vec<_> = containers
                 .iter()
-                .map(|container| (container, |line: &str| show(&container.name, line)))
+                .map(|(engine, container)| {
+                    (engine, container, |line: &str| show(&container.name, line))
+                })
                 .collect();
-            let all = each.iter_mut().map(|(c, each)| engine.follow(&c.id, self.lines, each));
+            let all = each.iter_mut().map(|(e, c, each)| e.follow(&c.id, self.lines, each));
             try_join_all(all).await?;
             return Ok(());
         }
-        for container in &containers {
+        for (engine, container) in &containers {
             for line in engine.logs(&container.id, self.lines).await? {
                 show(&container.name, &line);
             }
         }
         Ok(())
     }
+}
+
+/// The containers of `deploy` on `engine`.
+async fn of_deploy(
+    engine: &shunt_config::Engine,
+    app: &AppName,
+    deploy: &str,
+) -> Result<Vec<(Arc<dyn Engine>, Container)>, EngineError> {
+    let engine = engine::open(engine).await?;
+    let found = engine.list(&label::of_deploy(app, deploy)).await?;
+    Ok(found.into_iter().map(|container| (Arc::clone(&engine), container)).collect())
 }

@@ -19,10 +19,10 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::flip::join;
 use crate::history;
-use crate::keeping::{engine_of, limits, release};
+use crate::keeping::{engines_of, limits, release};
 use crate::lock::{Held, take};
 use crate::report::{Ended, Report};
-use crate::retire::{self, Reaper, Retired};
+use crate::retire::{self, Reaper};
 use crate::sight::{Look, Sight, Waited};
 
 /// Flags of `remove`.
@@ -88,14 +88,15 @@ impl Remove {
         write(empty_slots(&keys)?).await?;
         let reaper = Reaper { store, held, limits, wait: true, report };
         let said = retire_draining(report, &reaper, app, Duration::ZERO).await?;
-        if let Some(engine) = engine_of(context, &keys).await? {
-            if let Some(record) = keys.record() {
-                // A deploy that was left half done may have started what no slot has ever named.
-                retire::remove(&*engine, app, &record.id, limits.stop).await?;
-            }
-            if let Retired::Kept(why) = reaper.sweep_orphans(&*engine, app).await? {
-                return Err(not_yet(&why));
-            }
+        let engines = engines_of(context, &keys)?;
+        if let Some(record) = keys.record() {
+            // A deploy that was left half done may have started what no slot has ever named.
+            retire::remove(&record.engines, app, &record.id, limits.stop).await;
+        }
+        let cleared = reaper.sweep_orphans(&engines, app).await?;
+        let left = cleared.left();
+        if let Some(why) = left.iter().chain(&cleared.kept).next() {
+            return Err(not_yet(why));
         }
         report.end(Ended::Done, &said);
 

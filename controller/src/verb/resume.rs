@@ -5,11 +5,13 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use shunt_config::AppName;
+use shunt_config::engine::EngineUrl;
 
+use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::keeping::{engine_of, limits, release, sweep, take_in_order};
+use crate::keeping::{engines_of, limits, release, sweep, take_in_order};
 use crate::retire::Reaper;
 use crate::sight::Sight;
 
@@ -21,6 +23,9 @@ pub struct Resume {
     /// How long to wait for the lock: it outlives a killed holder by up to 10 s
     #[arg(long, value_parser = time, default_value = "15s")]
     lock_wait: Duration,
+    /// An engine that will not come back: what may run there is given up
+    #[arg(long, value_name = "URL")]
+    forget: Vec<EngineUrl>,
 }
 
 impl Resume {
@@ -40,8 +45,12 @@ impl Resume {
                 wait: false,
                 report,
             };
-            let engine = engine_of(context, &keys).await?;
-            sweep(&reaper, &mut sight, engine.as_deref(), report).await
+            for engine in &self.forget {
+                reaper.give_up(&app, engine).await?;
+            }
+            let mut engines = engines_of(context, &AppKeys::read(&*store, &app).await?)?;
+            engines.retain(|engine| !self.forget.contains(&engine.url));
+            sweep(&reaper, &mut sight, &engines, report).await
         };
         if let Err(failure) = swept.await {
             return release(held, failure).await;

@@ -121,6 +121,6 @@ pub(super) fn not_yet(why: &str) -> Failure {
     let said = format!("not everything may be stopped yet: {why}");
     Failure::new(Exit::Unacknowledged, said).hint(
         "`shuntctl status` shows what each proxy serves; `shuntctl proxy forget NAME` forgets one \
-         that will not come back",
+         that will not come back, `shuntctl resume --forget URL` an engine",
     )
 }

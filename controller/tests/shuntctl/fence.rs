@@ -28,7 +28,7 @@ fn record() -> Deploy {
         slot: Slot::Green,
         version: None,
         image: None,
-        engine: None,
+        engines: Vec::new(),
         limits: Limits::default(),
         plan: vec![Step::Pull, Step::Start, Step::Flip],
         steps: Vec::new(),

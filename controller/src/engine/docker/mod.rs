@@ -1,4 +1,4 @@
-//! The Docker engine, over its local socket.
+//! The Docker engine.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,14 +13,17 @@ use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use futures_util::StreamExt as _;
 use shunt_config::command::Command;
 use shunt_config::deploy_file::Pull;
+use shunt_config::engine::EngineUrl;
 
 use super::image::complete;
 use super::{Container, Each, Engine, EngineError, Image, Labels, Spec, State};
 use crate::report::Tell;
 
 mod create;
+mod credentials;
 mod exec;
 mod pull;
+mod wire;
 
 use exec::failing;
 
@@ -35,36 +38,36 @@ pub(super) struct Docker {
 }
 
 impl Docker {
-    /// Connects to the engine named `name`, and agrees with it on a version of its API.
-    pub(super) async fn open(name: String) -> Result<Self, EngineError> {
-        let Some(path) = name.strip_prefix("unix://") else {
-            let reason = "only `unix://` engines are supported yet".to_owned();
-            return Err(EngineError::Refused { engine: name, reason });
+    /// Connects to `engine`, and agrees with it on a version of its API.
+    pub(super) async fn open(engine: &shunt_config::Engine) -> Result<Self, EngineError> {
+        let name = engine.to_string();
+        let client = match &engine.url {
+            EngineUrl::Unix(path) => {
+                let path = path.to_string_lossy();
+                Client::connect_with_unix(&path, TIMEOUT, API_DEFAULT_VERSION)
+            }
+            EngineUrl::Ssh { user, host, port } => {
+                wire::over(wire::ssh::Connector::new(user.as_deref(), host, *port))
+            }
+            EngineUrl::Tcp { host, port } => {
+                match wire::tls::Connector::new(host, *port, engine.files.as_ref()) {
+                    Ok(connector) => wire::over(connector),
+                    Err(reason) => return Err(EngineError::Unreachable { engine: name, reason }),
+                }
+            }
         };
-        let connected = match Client::connect_with_unix(path, TIMEOUT, API_DEFAULT_VERSION) {
+        let connected = match client {
             Ok(client) => client.negotiate_version().await,
             Err(error) => Err(error),
         };
         match connected {
             Ok(client) => Ok(Self { name, client }),
-            Err(error) => {
-                let reason = error.to_string();
-                Err(EngineError::Unreachable { engine: name, reason })
-            }
+            Err(error) => Err(failed(&name, &error)),
         }
     }
 
     fn failed(&self, error: &Error) -> EngineError {
-        let engine = self.name.clone();
-        match error {
-            Error::DockerResponseServerError { message, .. } => {
-                EngineError::Refused { engine, reason: message.clone() }
-            }
-            Error::DockerStreamError { error } => {
-                EngineError::Refused { engine, reason: error.clone() }
-            }
-            other => EngineError::Unreachable { engine, reason: other.to_string() },
-        }
+        failed(&self.name, error)
     }
 
     fn log_stream(
@@ -92,7 +95,8 @@ impl Engine for Docker {
         if when == Pull::Always || (when == Pull::Missing && self.known(&image).await?.is_none()) {
             self.download(&image, tell).await?;
         }
-        self.known(&image).await?.ok_or(EngineError::NoImage(image))
+        let engine = self.name.clone();
+        self.known(&image).await?.ok_or(EngineError::NoImage { engine, image })
     }
 
     async fn start(&self, spec: &Spec) -> Result<Container, EngineError> {
@@ -233,4 +237,29 @@ impl Engine for Docker {
 
 fn is_status(error: &Error, status: u16) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code, .. } if *status_code == status)
+}
+
+fn failed(engine: &str, error: &Error) -> EngineError {
+    let engine = engine.to_owned();
+    match error {
+        Error::DockerResponseServerError { message, .. } => {
+            EngineError::Refused { engine, reason: message.clone() }
+        }
+        Error::DockerStreamError { error } => {
+            EngineError::Refused { engine, reason: error.clone() }
+        }
+        Error::RequestTimeoutError => {
+            EngineError::Unreachable { engine, reason: format!("no answer within {TIMEOUT} s") }
+        }
+        other => EngineError::Unreachable { engine, reason: root(other) },
+    }
+}
+
+/// What is at the bottom of an error: the layers above say only that there was one.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
 }

@@ -6,7 +6,7 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt as _;
 
-use super::{Docker, is_status};
+use super::{Docker, credentials, is_status};
 use crate::engine::image::Reference;
 use crate::engine::{EngineError, Image};
 use crate::report::Tell;
@@ -19,11 +19,20 @@ impl Docker {
     ) -> Result<(), EngineError> {
         let options = CreateImageOptionsBuilder::default().from_image(image).build();
         let mut layers = Layers::default();
-        let mut stream = Box::pin(self.client.create_image(Some(options), None, None));
+        let wrong = |reason| EngineError::Credentials { engine: self.name.clone(), reason };
+        let client = match credentials::header(image).await.map_err(wrong)? {
+            Some(value) => self.client.clone().with_request_modifier(move |mut request| {
+                request.headers_mut().insert("x-registry-auth", value.clone());
+                request
+            }),
+            None => self.client.clone(),
+        };
+        let mut stream = Box::pin(client.create_image(Some(options), None, None));
         while let Some(info) = stream.next().await {
             match info {
                 Err(error) if is_status(&error, 404) => {
-                    return Err(EngineError::NoImage(format!("{image}: {error}")));
+                    let (engine, image) = (self.name.clone(), format!("{image}: {error}"));
+                    return Err(EngineError::NoImage { engine, image });
                 }
                 info => layers.note(info.map_err(|error| self.failed(&error))?),
             }
@@ -40,11 +49,14 @@ impl Docker {
         };
         let repository = Reference::of(image).repository;
         let digests = found.repo_digests.unwrap_or_default();
-        let own = digests.into_iter().find(|digest| Reference::of(digest).repository == repository);
+        let (id, own) = (
+            found.id,
+            digests.into_iter().find(|digest| Reference::of(digest).repository == repository),
+        );
         // An image built or loaded here has no digest of a registry; its id is as exact.
         let by_digest = own.is_some();
-        let reference = own.or(found.id).unwrap_or_else(|| image.to_owned());
-        Ok(Some(Image { reference, by_digest }))
+        let reference = own.or_else(|| id.clone()).unwrap_or_else(|| image.to_owned());
+        Ok(Some(Image { reference, by_digest, id }))
     }
 }
 

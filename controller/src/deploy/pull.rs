@@ -1,0 +1,77 @@
+//! The step in which every host gets the image, and all get the same one.
+
+use futures_util::future::try_join_all;
+use shunt_config::deploy_file::Pull;
+use shunt_config::store::Txn;
+
+use super::host::Host;
+use super::plan::Job;
+use super::run::Run;
+use super::trouble::Trouble;
+use crate::engine::{EngineError, Image};
+use crate::exit::Failure;
+use crate::report::Report;
+
+impl Run<'_> {
+    pub(super) async fn pull(&mut self, job: &Job) -> Result<String, Trouble> {
+        let images = tokio::select! {
+            images = same_everywhere(self.report, &self.hosts, job) => images?,
+            stop = self.guard.stopped() => return Err(stop.into()),
+        };
+        let Some(first) = images.first() else { return Ok("nowhere".to_owned()) };
+        let reference = first.reference.clone();
+        // An id of one engine alone would tell nobody else what ran; the name given does.
+        let shown = if first.by_digest { reference.clone() } else { job.image.clone() };
+        self.journal.write(|record| record.image = Some(shown), Txn::new()).await?;
+        for (host, image) in self.hosts.iter_mut().zip(images) {
+            host.image = Some(image.reference);
+        }
+        Ok(reference)
+    }
+}
+
+/// Pulls the image on all hosts at once. A tag that was moved meanwhile is another image on some:
+/// then the one of the first host is it.
+async fn same_everywhere(
+    report: &Report,
+    hosts: &[Host],
+    job: &Job,
+) -> Result<Vec<Image>, Trouble> {
+    let when = job.file.run.pull;
+    let all = hosts.iter().map(|host| on(report, hosts, host, &job.image, when));
+    let mut images = try_join_all(all).await?;
+    let Some(first) = images.first().cloned() else { return Ok(images) };
+    for (host, image) in hosts.iter().zip(&mut images).skip(1) {
+        let same = |image: &Image| {
+            image.reference == first.reference || (image.id.is_some() && image.id == first.id)
+        };
+        if !same(image) && first.by_digest && when != Pull::Never {
+            *image = on(report, hosts, host, &first.reference, Pull::Missing).await?;
+        }
+        if !same(image) {
+            let (engine, at) = (host.engine.name(), hosts[0].engine.name());
+            let said = format!(
+                "{} is not the same image on all hosts: {} on {at}, {} on {engine}",
+                job.image, first.reference, image.reference
+            );
+            let hint = "push it to a registry that all hosts pull from";
+            return Err(Failure::usage(said).hint(hint).into());
+        }
+    }
+    Ok(images)
+}
+
+async fn on(
+    report: &Report,
+    hosts: &[Host],
+    host: &Host,
+    image: &str,
+    when: Pull,
+) -> Result<Image, EngineError> {
+    let name = host.engine.name();
+    let mut tell = |key: &str, text: &str| match hosts.len() {
+        1 => report.progress(key, text),
+        _ => report.progress(&format!("{name} {key}"), &format!("{name}: {text}")),
+    };
+    host.engine.pull(image, when, &mut tell).await
+}

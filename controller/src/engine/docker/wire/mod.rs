@@ -1,0 +1,85 @@
+//! Connections to engines on other machines.
+//!
+//! HTTP and the reuse of connections are hyper's client's, the calls bollard's; here is only what
+//! their bytes go through.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker as Client};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{Connect, Connected, Connection};
+use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::TIMEOUT;
+
+pub(super) mod ssh;
+pub(super) mod tls;
+
+/// How long a host may take to let a connection in.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A client whose connections `connector` makes.
+pub(super) fn over<C>(connector: C) -> Result<Client, Error>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let client = legacy::Client::builder(TokioExecutor::new()).build(connector);
+    let transport = move |request: BollardRequest| {
+        let answer = client.request(request);
+        async { Ok(answer.await?) }
+    };
+    // The connector knows where it goes; a name has to stand there for HTTP's sake.
+    Client::connect_with_custom_transport(
+        transport,
+        Some("http://docker"),
+        TIMEOUT,
+        API_DEFAULT_VERSION,
+    )
+}
+
+/// What a connection's bytes go through.
+trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+
+/// A connection to an engine.
+pub(super) struct Wire(Box<dyn Bytes>);
+
+impl Connection for Wire {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
