@@ -87,6 +87,11 @@ impl Run<'_> {
     async fn retire_replaced(&mut self, wait: bool) {
         let record = self.journal.record();
         let Some(token) = record.replaced.clone() else { return };
+        let left = self.sight.keys.draining.get(&token).and_then(|kept| kept.ok()?.finish.as_ref());
+        if !wait && left.is_some() {
+            // Who has just stopped it, or looks for what is wrong, does not wait for it now.
+            return self.report.note("`finish` is left to the next run");
+        }
         let reaper = Reaper {
             store: &self.store,
             held: self.journal.held(),

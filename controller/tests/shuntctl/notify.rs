@@ -9,8 +9,13 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::shop::Shop;
 
@@ -21,33 +26,35 @@ struct Server {
 }
 
 impl Server {
-    async fn start(mut refusals: usize, status: StatusCode) -> Self {
+    async fn start(refusals: usize, status: StatusCode) -> Self {
+        Self::with(refusals, status, None).await
+    }
+
+    async fn with(mut refusals: usize, status: StatusCode, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook/s3cret-path", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
+        let url = match tls {
+            None => format!("http://127.0.0.1:{port}/hook/s3cret-path"),
+            Some(_) => format!("https://localhost:{port}/hook/s3cret-path"),
+        };
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&bodies);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let refused = refusals > 0;
+                let answer = if refusals > 0 { status } else { StatusCode::OK };
                 refusals = refusals.saturating_sub(1);
-                let kept = Arc::clone(&kept);
-                let service = service_fn(move |request: http::Request<Incoming>| {
-                    let kept = Arc::clone(&kept);
-                    async move {
-                        assert_eq!(request.uri(), "/hook/s3cret-path");
-                        let body = request.into_body().collect().await.unwrap().to_bytes();
-                        let answer = if refused { status } else { StatusCode::OK };
-                        if !refused {
-                            kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                let (kept, tls) = (Arc::clone(&kept), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => answer_one(stream, answer, kept).await,
+                        // A client that trusts nobody here goes away.
+                        Some(tls) => {
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            answer_one(stream, answer, kept).await;
                         }
-                        let answer = Response::builder().status(answer);
-                        Ok::<_, Infallible>(answer.body(Full::new(Bytes::new())).unwrap())
                     }
                 });
-                let connection =
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection);
             }
         });
         Self { url, bodies }
@@ -56,6 +63,26 @@ impl Server {
     fn bodies(&self) -> Vec<Value> {
         self.bodies.lock().unwrap().clone()
     }
+}
+
+/// Answers what comes on `stream`, and keeps it if the answer is that it is welcome.
+async fn answer_one<S>(stream: S, answer: StatusCode, kept: Arc<Mutex<Vec<Value>>>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let kept = Arc::clone(&kept);
+        async move {
+            assert_eq!(request.uri(), "/hook/s3cret-path");
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            if answer.is_success() {
+                kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            }
+            let answer = Response::builder().status(answer).body(Full::new(Bytes::new()));
+            Ok::<_, Infallible>(answer.unwrap())
+        }
+    });
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 const NOTIFY: &str = "[deploy]\nhealth_deadline = \"2s\"\n[notify.team]\nurl_from = \"TEAM_URL\"\n\
@@ -145,4 +172,31 @@ async fn pipelines_get_sections_annotations_and_a_table_of_the_steps() {
     run.says(":shunt_start\r\x1b[0Kstart: 1 container(s)").says(":shunt_start\r\x1b[0K\n");
     let run = shop.site.run_with(&[&deploy[..], &["--json"]].concat(), &github).await;
     assert!(run.output.lines().all(|line| line.starts_with('{')), "{}", run.output);
+}
+
+#[tokio::test]
+async fn an_address_with_tls_is_told_if_its_certificate_is_trusted_and_not_otherwise() {
+    let shop =
+        Shop::open(&["1"], "[notify.team]\nurl_from = \"TEAM_URL\"\nevents = [\"done\"]\n").await;
+    let directory = tempfile::tempdir().unwrap();
+    let authority = e2e::Authority::new("test");
+    let trusted = authority.write(directory.path(), "ca");
+    authority.issue(directory.path(), "server", &["localhost"]);
+    let file = |name: &str| directory.path().join(name);
+    let certificate = CertificateDer::from_pem_file(file("server.crt")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_no_client_auth().with_single_cert(vec![certificate], key);
+    let tls = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let team = Server::with(0, StatusCode::OK, Some(tls)).await;
+    let _proxy = shop.obedient("lb1").await;
+    let url = ("TEAM_URL", team.url.as_str());
+    let run = shop.site.run_with(&["deploy", "--tag", "1"], &[url]).await.ended_with(0);
+    run.says("notify.team was not told: TLS: ");
+    assert!(team.bodies().is_empty());
+    let trust = ("SSL_CERT_FILE", trusted.to_str().unwrap());
+    shop.site.run_with(&["deploy", "--tag", "1"], &[url, trust]).await.ended_with(0);
+    assert_eq!(team.bodies().len(), 1);
 }
