@@ -19,9 +19,15 @@ use crate::time::show;
 mod ci;
 mod colour;
 mod hidden;
+mod paint;
+mod text;
 
 use ci::Ci;
 use hidden::Hidden;
+pub use paint::Paint;
+use paint::{OFF, painted};
+use text::json_text;
+pub use text::{plain, table};
 
 /// A pipe is told what a step waits for only if that lasts.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -285,98 +291,4 @@ impl Report {
         // A poisoned lock only means that another thread panicked while it printed.
         self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// A colour, or as near to one as a terminal comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paint {
-    /// To be seen first.
-    Bold,
-    /// To be seen last.
-    Dim,
-    /// Wrong.
-    Red,
-    /// Right.
-    Green,
-}
-
-/// Ends a colour.
-const OFF: char = '\u{FDD0}';
-
-impl Paint {
-    const ALL: [Self; 4] = [Self::Bold, Self::Dim, Self::Red, Self::Green];
-
-    /// What stands for it until it is written: characters that Unicode has set aside for a
-    /// program's own use. So everything that could steer a terminal is escaped in one place, and
-    /// what anyone puts into a key is a colour at worst.
-    fn mark(self) -> char {
-        match self {
-            Self::Bold => '\u{FDD1}',
-            Self::Dim => '\u{FDD2}',
-            Self::Red => '\u{FDD3}',
-            Self::Green => '\u{FDD4}',
-        }
-    }
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::Bold => "\x1b[1m",
-            Self::Dim => "\x1b[2m",
-            Self::Red => "\x1b[31m",
-            Self::Green => "\x1b[32m",
-        }
-    }
-}
-
-/// Whether a terminal would do something at `c` instead of showing it, or show what follows in
-/// another direction.
-fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-/// `text` as one line that steers no terminal: keys and values are written by anyone, and so are a
-/// target's answers.
-pub fn plain(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\t' => c.to_string(),
-        c if steers(c) => c.escape_default().to_string(),
-        c => c.to_string(),
-    };
-    text.chars().map(shown).collect()
-}
-
-/// `line` with its colours as a terminal takes them.
-fn painted(line: &str) -> String {
-    let painted = |line: String, paint: Paint| line.replace(paint.mark(), paint.code());
-    Paint::ALL.into_iter().fold(line.to_owned(), painted).replace(OFF, "\x1b[0m")
-}
-
-/// JSON escapes the first 32 characters by itself, and leaves others that steer a terminal.
-fn json_text(value: &Value) -> String {
-    let escaped = |c: char| match steers(c) {
-        true => format!("\\u{:04x}", u32::from(c)),
-        false => c.to_string(),
-    };
-    value.to_string().chars().map(escaped).collect()
-}
-
-/// Rows under a heading, each column as wide as its widest cell.
-pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
-    let all = || {
-        std::iter::once(heading.iter().map(ToString::to_string).collect())
-            .chain(rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()))
-    };
-    let widths: Vec<usize> = (0..heading.len())
-        .map(|i| {
-            all()
-                .map(|row: Vec<String>| row.get(i).map_or(0, |c| c.chars().count()))
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let line = |row: Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    all().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -20,6 +20,9 @@ use crate::{Port, Process, until};
 /// trusts without TLS.
 pub const REGISTRY: &str = "127.0.0.1:5000";
 
+/// The networks of all engines: what is in them is trusted without TLS.
+const NETWORK: &str = "10.231.0.0/16";
+
 /// A Docker engine, and a registry beside it.
 #[derive(Debug)]
 pub struct Engine {
@@ -46,12 +49,18 @@ pub struct Container {
 impl Engine {
     /// Starts one and waits until it answers.
     pub async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// The same with more flags for `dockerd`.
+    pub async fn with(flags: &str) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
             "a Docker engine can be started by root only: run the tests as root"
         );
         let directory = TempDir::with_prefix("shunt-engine-").unwrap();
-        let namespace = Process::start("dockerd", namespace(directory.path()), directory.path());
+        let namespace =
+            Process::start("dockerd", namespace(directory.path(), flags), directory.path());
         let init = until("the engine's first process runs", async || child(namespace.id())).await;
         let link = Link::up(init).await;
         let engine = Self { namespace, registry: None, link, directory };
@@ -129,6 +138,11 @@ impl Engine {
         self.ready().await;
     }
 
+    /// Pulls the cable out of its machine, or puts it back in.
+    pub async fn plug(&self, state: &str) {
+        ip(&["link", "set", &self.link.name, state]).await;
+    }
+
     /// A command that runs in the engine's network.
     pub fn inside(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
@@ -195,12 +209,13 @@ impl Container {
 }
 
 /// The command whose child is the first process of the namespaces.
-fn namespace(directory: &Path) -> Command {
+fn namespace(directory: &Path, flags: &str) -> Command {
     let path = directory.display();
     std::fs::write(directory.join("daemon.json"), "{}").unwrap();
     let dockerd = format!(
         "dockerd --log-level error --config-file {path}/daemon.json --data-root {path}/data --exec-root {path}/exec \
-         --pidfile {path}/pid --cgroup-parent /{} --host unix://{path}/docker.sock",
+         --pidfile {path}/pid --cgroup-parent /{} --host unix://{path}/docker.sock \
+         --insecure-registry {NETWORK} {flags}",
         cgroup(directory).display()
     );
     let mut command = Command::new("unshare");
@@ -251,6 +266,7 @@ fn kill_and_wait(pid: u32) {
 struct Link {
     ours: Ipv4Addr,
     theirs: Ipv4Addr,
+    name: String,
     /// Stands for the network of four addresses: no other test gets the same.
     _number: Port,
 }
@@ -269,7 +285,10 @@ impl Link {
         tool("nsenter", &[&inside[..], &["address", "add", &address, "dev", "eth0"]].concat())
             .await;
         tool("nsenter", &[&inside[..], &["link", "set", "eth0", "up"]].concat()).await;
-        Self { ours, theirs, _number: number }
+        // The engines of two machines reach the same registry.
+        let route = ["route", "add", NETWORK, "via", &ours.to_string()];
+        tool("nsenter", &[&inside[..], &route].concat()).await;
+        Self { ours, theirs, name, _number: number }
     }
 }
 

@@ -46,7 +46,13 @@ impl std::fmt::Display for Run {
 
 /// Runs `shuntctl` on `store` to its end.
 pub async fn shuntctl(store: &Store, arguments: &[&str]) -> Run {
+    shuntctl_with(store, &[], arguments).await
+}
+
+/// The same with variables in its environment.
+pub async fn shuntctl_with(store: &Store, variables: &[(&str, &str)], arguments: &[&str]) -> Run {
     let mut command = command(store, arguments);
+    command.envs(variables.iter().copied());
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
     Run {
         code: output.status.code().unwrap_or(-1),
@@ -63,7 +69,19 @@ pub fn start_shuntctl(
     directory: &Path,
     pause: Option<&str>,
 ) -> Process {
+    start_shuntctl_with(store, &[], arguments, directory, pause)
+}
+
+/// The same with variables in its environment.
+pub fn start_shuntctl_with(
+    store: &Store,
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+    directory: &Path,
+    pause: Option<&str>,
+) -> Process {
     let mut command = command(store, arguments);
+    command.envs(variables.iter().copied());
     if let Some((when, step)) = pause.and_then(|moment| moment.split_once(' ')) {
         command.env(format!("SHUNTCTL_PAUSE_{}", when.to_uppercase()), step);
     }

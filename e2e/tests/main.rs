@@ -6,6 +6,7 @@
 mod bad_values;
 mod deploys;
 mod dockerfile;
+mod droplets;
 mod early_response;
 mod flips;
 mod httpbin;

@@ -93,18 +93,7 @@ impl Shop {
 
     /// The versions of all containers that run, in order.
     pub(crate) async fn running(&self) -> Vec<String> {
-        let all = self.engine.containers().await;
-        let running = all.iter().filter(|container| container.state == "running");
-        let mut versions = Vec::new();
-        for container in running {
-            let format = "{{range .Config.Env}}{{println .}}{{end}}";
-            let inspect = ["inspect", "--format", format, &container.id];
-            let environment = self.engine.docker(&inspect).await;
-            let version = environment.lines().find_map(|line| line.strip_prefix("VERSION="));
-            versions.push(version.unwrap_or("none").to_owned());
-        }
-        versions.sort();
-        versions
+        versions(&self.engine).await
     }
 
     /// Fails unless all containers run, and are the ones of these versions.
@@ -118,4 +107,20 @@ impl Shop {
     pub(crate) async fn active(&self) -> String {
         self.store.get("apps/web/active").await.unwrap_or_default()
     }
+}
+
+/// The versions of all containers that run on `engine`, in order.
+pub(crate) async fn versions(engine: &Engine) -> Vec<String> {
+    let all = engine.containers().await;
+    let running = all.iter().filter(|container| container.state == "running");
+    let mut versions = Vec::new();
+    for container in running {
+        let format = "{{range .Config.Env}}{{println .}}{{end}}";
+        let inspect = ["inspect", "--format", format, &container.id];
+        let environment = engine.docker(&inspect).await;
+        let version = environment.lines().find_map(|line| line.strip_prefix("VERSION="));
+        versions.push(version.unwrap_or("none").to_owned());
+    }
+    versions.sort();
+    versions
 }

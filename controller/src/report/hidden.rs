@@ -30,7 +30,9 @@ impl Hidden {
         let mut hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for part in whole.filter(|part| part.len() >= LEAST) {
             let json = Value::from(part).to_string();
-            for form in [part, json.trim_matches('"')] {
+            // In the quotes that come with it stands what it is in JSON.
+            let json = json.get(1..json.len() - 1).unwrap_or(part);
+            for form in [part, json] {
                 if !hidden.iter().any(|known| known == form) {
                     hidden.push(form.to_owned());
                 }
