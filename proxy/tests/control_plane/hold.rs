@@ -78,7 +78,7 @@ async fn when_its_time_is_over_requests_go_through_or_are_refused_as_it_says() {
     let gauge = site.proxy.metric(r#"shunt_hold{app="web",mode="hold"}"#).await;
     assert_eq!(gauge.as_deref(), Some("0"));
 
-    let refuse = r#"{"mode":"hold","for":"1s","then":"refuse","message":"in a minute"}"#;
+    let refuse = r#"{"mode":"hold","for":"6s","then":"refuse","message":"in a minute"}"#;
     let token = site.put("apps/web/hold", refuse).await;
     acknowledged(&site, &token, "stops").await;
     let waits = site.meanwhile("/");
@@ -101,10 +101,8 @@ async fn maintenance_is_told_to_all_but_the_health_path_until_it_is_over() {
         site.put("apps/web/hold", r#"{"mode":"maintenance","message":"moving","for":"10m"}"#).await;
     acknowledged(&site, &token, "stops").await;
     let answer = site.get("/").await.unwrap();
-    assert_eq!(
-        (answer.status.as_u16(), &answer.headers["retry-after"]),
-        (503, &"600".parse().unwrap())
-    );
+    let left: u32 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(answer.status == 503 && (60..=600).contains(&left), "{left}");
     assert!(answer.body.contains("moving"), "{}", answer.body);
     assert_eq!(ask::get(site.proxy.address(), "any", "/alive").await.unwrap().status, 200);
     site.told("targets are checked", |status| {
@@ -138,7 +136,7 @@ async fn a_bad_value_is_refused_and_the_last_good_one_stays() {
 #[tokio::test]
 async fn a_restart_goes_on_holding_and_ends_it_in_time_though_the_store_is_away() {
     let mut site = Site::start().await;
-    let token = site.put("apps/web/hold", r#"{"mode":"hold","for":"15s"}"#).await;
+    let token = site.put("apps/web/hold", r#"{"mode":"hold","for":"20s"}"#).await;
     acknowledged(&site, &token, "stops").await;
     site.proxy.kill().await;
     let text = std::fs::read_to_string(site.proxy.file()).unwrap();

@@ -87,7 +87,8 @@ async fn as_many_wait_as_may_and_one_that_leaves_makes_room() {
     hold(&proxy, &release, r#"{"mode":"hold","length":2,"for":"10m"}"#, Stop::Wait);
     let (gone, mut stays) = (join(&proxy, "/gone", 1).await, join(&proxy, "/stays", 2).await);
     let refused = proxy.client().await.get("/refused").await;
-    assert_eq!((refused.status(), refused.header("retry-after")), (503, Some("600")));
+    let left: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(refused.status() == 503 && (60..=600).contains(&left), "{left}");
     drop(gone);
     until("it has left", || proxy.hall.waiting() == 1).await;
     let mut next = join(&proxy, "/next", 2).await;
