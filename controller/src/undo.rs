@@ -53,7 +53,8 @@ pub fn undo(keys: &AppKeys, fleet: &Fleet) -> Result<Undo, Failure> {
             return Err(no_warm_undo(keys, record.version.as_deref()));
         }
         Some(record)
-            if record.stage < Stage::Flipped || (record.unfinished() && record.holds()) =>
+            if matches!(record.stage, Stage::Preparing | Stage::Announced | Stage::Canary)
+                || (record.unfinished() && record.holds()) =>
         {
             if let Some(slot) = tried_beside(keys, record) {
                 return back_by_record(keys, record, slot);

@@ -72,7 +72,8 @@ impl Estate {
     async fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Run {
         let config = self.ssh.config().display().to_string();
         let variables = [&[("SHUNT_SSH_CONFIG", config.as_str())], variables].concat();
-        let all = [arguments, &["--file", &self.file()]].concat();
+        let file = self.file();
+        let all = [arguments, &["--file", &file]].concat();
         shuntctl_with(&self.store, &variables, &all).await
     }
 

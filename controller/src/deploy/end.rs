@@ -122,7 +122,8 @@ impl Run<'_> {
         };
         let record = self.journal.record();
         let replaced = record.replaced.clone().filter(|token| {
-            let left = self.sight.keys.draining.get(token).and_then(|kept| kept.ok()?.finish.as_ref());
+            let left =
+                self.sight.keys.draining.get(token).and_then(|kept| kept.ok()?.finish.as_ref());
             let later = !wait && left.is_some();
             if later {
                 // Who has just stopped it, or looks for what is wrong, does not wait for it now.

@@ -131,13 +131,18 @@ impl Run<'_> {
 
     /// The engines that releases of the app run on.
     async fn engines(&self, keys: &AppKeys) -> Result<Vec<Arc<dyn Engine>>, Trouble> {
-        let slots = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok()?.engine.clone());
-        let draining = keys.draining.values().filter_map(|kept| kept.ok()?.release()?.engine);
-        let names: BTreeSet<_> =
-            slots.chain(draining).chain(self.journal.record().engine.clone()).collect();
+        let slots = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok().cloned());
+        let draining = keys.draining.values().filter_map(|kept| kept.ok()?.release());
+        let own = self.journal.record().engines.clone();
+        let mut known: Vec<shunt_config::Engine> = Vec::new();
+        for engine in slots.chain(draining).flat_map(|release| release.engines).chain(own) {
+            if !known.contains(&engine) {
+                known.push(engine);
+            }
+        }
         let mut engines = Vec::new();
-        for name in names {
-            engines.push(engine::open(Some(&name)).await?);
+        for engine in &known {
+            engines.push(engine::open(engine).await?);
         }
         Ok(engines)
     }

@@ -49,7 +49,7 @@ pub struct Undo {
 impl Undo {
     /// Of `app`, with as long for the proxies.
     pub(super) fn of(app: AppName, timeout: Duration) -> Self {
-        Self { app: Some(app), timeout }
+        Self { app: Some(app), timeout, to: None }
     }
 
     /// Goes back, and waits until every live proxy has.

@@ -17,9 +17,7 @@ use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
-use crate::route::{
-    Division, Epoch, Front, Hall, Key, Line, Release, Share, Site, Stop, Visitors,
-};
+use crate::route::{Division, Epoch, Front, Hall, Key, Line, Release, Share, Site, Stop, Visitors};
 use crate::saved::SavedApp;
 
 mod held;

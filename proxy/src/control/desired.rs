@@ -194,7 +194,7 @@ impl Desired {
     }
 
     fn forget_if_empty(&mut self, app: &AppName) {
-        if self.apps.get(app).is_some_and(Wanted::is_empty) {
+        if self.apps.get(app).is_some_and(|wanted| wanted.is_empty()) {
             self.apps.remove(app);
         }
     }
