@@ -27,7 +27,7 @@ import scale
 from parts import HERE, Parts, need
 
 APPS = 10_000
-FLIPS = 500
+FLIPS = 1000
 
 # Name: what it is about. A scenario of a file of its own has its line here and in `run`.
 SCENARIOS = {
