@@ -62,12 +62,11 @@ pub fn at_hand(
 ) -> (BTreeMap<Variable, Secret>, Vec<Mistake>) {
     let (mut found, mut mistakes) = files(wanted, directory);
     for name in &wanted.from {
-        match own(name) {
-            Some(value) => drop(found.insert(name.clone(), value)),
-            None => {
-                let said = format!("`{name}` is not set here, or not UTF-8 text");
-                mistakes.push(Mistake::new(said).at("run.env_from"));
-            }
+        if let Some(value) = own(name) {
+            found.insert(name.clone(), value);
+        } else {
+            let said = format!("`{name}` is not set here, or not UTF-8 text");
+            mistakes.push(Mistake::new(said).at("run.env_from"));
         }
     }
     (found, mistakes)

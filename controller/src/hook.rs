@@ -107,7 +107,7 @@ impl Hook<'_> {
     ) -> Result<Result<(), HookFailed>, S> {
         let (mut group, mut output) = match self.start() {
             Ok(started) => started,
-            Err(error) => return Ok(Err(self.failed(format!("does not run: {error}"), []))),
+            Err(error) => return Ok(Err(self.failed(&format!("does not run: {error}"), []))),
         };
         let mut show_line = |line: &str| report.hook(self.name, line);
         let ended = tokio::select! {
@@ -128,9 +128,11 @@ impl Hook<'_> {
         output.rest(&mut show_line).await;
         Ok(match ended {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(self.failed(format!("ended with {}", code(status)), output.last)),
-            Ok(Err(error)) => Err(self.failed(format!("is lost: {error}"), output.last)),
-            Err(said) => Err(self.failed(said, output.last)),
+            Ok(Ok(status)) => {
+                Err(self.failed(&format!("ended with {}", code(status)), output.last))
+            }
+            Ok(Err(error)) => Err(self.failed(&format!("is lost: {error}"), output.last)),
+            Err(said) => Err(self.failed(&said, output.last)),
         })
     }
 
@@ -154,7 +156,7 @@ impl Hook<'_> {
         Ok((Group { child, id }, output))
     }
 
-    fn failed(&self, how: String, last: impl IntoIterator<Item = String>) -> HookFailed {
+    fn failed(&self, how: &str, last: impl IntoIterator<Item = String>) -> HookFailed {
         let said = format!("the hook `{}` {how}", self.name);
         HookFailed { said, last: last.into_iter().collect() }
     }

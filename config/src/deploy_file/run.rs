@@ -74,7 +74,9 @@ fn protocol(section: &mut Section<'_>) -> Protocol {
 fn hosts(section: &mut Section<'_>, bind: IpAddr) -> Hosts {
     let written = section.or("hosts", Written::default());
     written.hosts(bind).unwrap_or_else(|mistakes| {
-        mistakes.iter().for_each(|mistake| section.mistake("hosts", &mistake.to_string()));
+        for mistake in mistakes {
+            section.mistake("hosts", &mistake.to_string());
+        }
         Hosts::default()
     })
 }

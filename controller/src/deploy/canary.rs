@@ -47,7 +47,7 @@ impl Run<'_> {
                 return Ok((Ended::Done, format!("promoted at {}", self.place())));
             }
         }
-        Ok((Ended::Done, format!("{} share(s)", steps)))
+        Ok((Ended::Done, format!("{steps} share(s)")))
     }
 
     /// Puts `active` to part number `index`, from 0.

@@ -50,12 +50,12 @@ impl Run<'_> {
             return Err(Trouble::Unhealthy("the new release is not healthy".to_owned(), details));
         }
         let healthy = self.replicas.len() - out_of_reach.len();
-        let mut said = format!("{healthy} healthy, as asked from here");
-        if !out_of_reach.is_empty() {
-            let which = out_of_reach.join(" ");
-            said.push_str(&format!("; left to the proxies, since out of reach from here: {which}"));
+        let said = format!("{healthy} healthy, as asked from here");
+        if out_of_reach.is_empty() {
+            return Ok(said);
         }
-        Ok(said)
+        let which = out_of_reach.join(" ");
+        Ok(format!("{said}; left to the proxies, since out of reach from here: {which}"))
     }
 
     /// Waits until `replica` has passed its check often enough; it fails at once if it ends.

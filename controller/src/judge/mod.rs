@@ -40,11 +40,14 @@ const TIMES: f64 = 2.0;
 const ENOUGH: u64 = 100;
 
 /// The percentiles that are compared.
-const PERCENTILES: [u64; 3] = [50, 75, 95];
+const PERCENTILES: [u8; 3] = [50, 75, 95];
+
+const PERCENTILES_COUNT: u8 = 3;
+const _: () = assert!(PERCENTILES.len() == PERCENTILES_COUNT as usize);
 
 /// How many intervals there are: two for errors, connections and each percentile, and one for the
 /// bound that needs no old release.
-const INTERVALS: f64 = 2.0 * (2 + PERCENTILES.len()) as f64 + 1.0;
+const INTERVALS: u8 = 2 * (2 + PERCENTILES_COUNT) + 1;
 
 /// What either release has counted since the judge began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,11 +110,11 @@ impl Judge {
     fn errors(&self, Sample { new, old, .. }: &Sample) -> Option<Worse> {
         let of = |figure, count: fn(&Tally) -> u64| {
             let (new, old) = ((count(new), new.requests), (count(old), old.requests));
-            self.worse(figure, new, old, self.margin.errors, 1.0)
+            worse(figure, new, old, self.margin.errors, 1.0)
         };
         let (share, max) = ((new.errors, new.requests), self.rules.max_errors.share());
         let bad = interval::lower(share.0, share.1, level()) > max;
-        bad.then(|| Worse { figure: Figure::Errors, new: share, old: None, allowed: max })
+        bad.then_some(Worse { figure: Figure::Errors, new: share, old: None, allowed: max })
             .or_else(|| of(Figure::Errors, |tally| tally.errors))
             .or_else(|| of(Figure::Connects, |tally| tally.connects))
     }
@@ -129,23 +132,8 @@ impl Judge {
             let from = new_from.checked_sub(1).and_then(bound)?;
             let new = (new.slow(new_from), new.requests);
             let old = (sample.old.slow(old_from), sample.old.requests);
-            self.worse(Figure::Slow(from), new, old, self.margin.slow, buckets())
+            worse(Figure::Slow(from), new, old, self.margin.slow, buckets())
         })
-    }
-
-    /// Whether `new`'s share is larger than `old`'s by more than `margin`, where `old` was looked at
-    /// in one of `ways`.
-    fn worse(
-        &self,
-        figure: Figure,
-        new: (u64, u64),
-        old: (u64, u64),
-        margin: f64,
-        ways: f64,
-    ) -> Option<Worse> {
-        let allowed = interval::upper(old.0, old.1, level() / ways) + margin;
-        let worse = interval::lower(new.0, new.1, level()) > allowed;
-        worse.then_some(Worse { figure, new, old: Some(old), allowed })
     }
 
     /// Says what is slow, if `old` has counted enough for it.
@@ -164,20 +152,34 @@ impl Judge {
     }
 }
 
+/// Whether `new`'s share is larger than `old`'s by more than `margin`, where `old` was looked at in one
+/// of `ways`.
+fn worse(
+    figure: Figure,
+    new: (u64, u64),
+    old: (u64, u64),
+    margin: f64,
+    ways: f64,
+) -> Option<Worse> {
+    let allowed = interval::upper(old.0, old.1, level() / ways) + margin;
+    let worse = interval::lower(new.0, new.1, level()) > allowed;
+    worse.then_some(Worse { figure, new, old: Some(old), allowed })
+}
+
 /// The first bucket above the one in which `percentile` of a hundred requests are over.
-fn beyond(tally: &Tally, percentile: u64) -> usize {
+fn beyond(tally: &Tally, percentile: u8) -> usize {
     let mut seen = 0;
     let all: u64 = tally.latency.values().sum();
     let within = |(_, n): &(&usize, &u64)| {
         seen += **n;
-        seen * 100 >= all * percentile
+        seen * 100 >= all * u64::from(percentile)
     };
     tally.latency.iter().find(within).map_or(0, |(index, _)| index + 1)
 }
 
 /// The level of one interval.
 fn level() -> f64 {
-    FALSE_ALARMS / TIMES / INTERVALS
+    FALSE_ALARMS / TIMES / f64::from(INTERVALS)
 }
 
 fn buckets() -> f64 {

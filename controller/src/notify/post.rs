@@ -48,15 +48,15 @@ pub(super) async fn post(url: &Secret, body: String) -> Result<(), Refused> {
         .header(header::USER_AGENT, concat!("shuntctl/", env!("CARGO_PKG_VERSION")))
         .body(Full::new(Bytes::from(body)))
         .map_err(|_| never("the address cannot be sent"))?;
-    let status = match tls {
-        false => ask(stream, request).await.map_err(|e| later("no answer", &e))?,
-        true => {
-            let name = ServerName::try_from(host).map_err(|_| never("no name for TLS"))?;
-            let connector = TlsConnector::from(Arc::new(trust().map_err(Refused::Never)?));
-            let stream = connector.connect(name, stream).await.map_err(|e| later("TLS", &e))?;
-            ask(stream, request).await.map_err(|e| later("no answer", &e))?
-        }
+    let status = if tls {
+        let name = ServerName::try_from(host).map_err(|_| never("no name for TLS"))?;
+        let connector = TlsConnector::from(Arc::new(trust().map_err(Refused::Never)?));
+        let stream = connector.connect(name, stream).await.map_err(|e| later("TLS", &e))?;
+        ask(stream, request).await
+    } else {
+        ask(stream, request).await
     };
+    let status = status.map_err(|e| later("no answer", &e))?;
     match status {
         status if status.is_success() => Ok(()),
         // Too many, or a failure of theirs: it may pass.

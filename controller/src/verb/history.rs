@@ -57,17 +57,16 @@ impl History {
             ]);
         }
         let heading = ["WHEN (UTC)", "VERB", "RELEASE", "OUTCOME", "TOOK", "WHO", "REASON"];
-        match rows.is_empty() {
-            true => context.report.line(&format!("`{app}` has no history yet")),
-            false => {
-                let table = table(&heading, &rows);
-                let below = std::iter::once(None).chain(steps.into_iter().map(Some));
-                for (line, steps) in table.lines().zip(below) {
-                    context.report.line(line);
-                    if let Some(steps) = steps.flatten().filter(|_| self.steps) {
-                        context.report.line(&format!("  {steps}"));
-                    }
-                }
+        if rows.is_empty() {
+            context.report.line(&format!("`{app}` has no history yet"));
+            return Ok(());
+        }
+        let table = table(&heading, &rows);
+        let below = std::iter::once(None).chain(steps.into_iter().map(Some));
+        for (line, steps) in table.lines().zip(below) {
+            context.report.line(line);
+            if let Some(steps) = steps.flatten().filter(|_| self.steps) {
+                context.report.line(&format!("  {steps}"));
             }
         }
         Ok(())
@@ -76,12 +75,10 @@ impl History {
 
 /// How long each step of a deploy took: `pull 1.2 s, start 310 ms, check after 60 s not over`.
 fn step_times(entry: &Entry) -> Option<String> {
-    let time = |time: &StepTime| match time.ended {
-        Some(ended) => format!("{} {}", time.step, show(between(time.began, ended))),
-        None => {
-            let after = show(between(time.began, entry.ended));
-            format!("{} not over after {after}", time.step)
-        }
+    let time = |time: &StepTime| {
+        let took = show(between(time.began, time.ended.unwrap_or(entry.ended)));
+        let over = if time.ended.is_some() { "" } else { "not over after " };
+        format!("{} {over}{took}", time.step)
     };
     let all: Vec<_> = entry.steps.iter().map(time).collect();
     (!all.is_empty()).then(|| all.join(", "))

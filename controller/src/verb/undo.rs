@@ -145,13 +145,11 @@ fn gone(keys: &AppKeys, version: &str) -> Result<Option<String>, Failure> {
     let known = deploys.find(|entry| {
         entry.version.as_deref() == Some(version) && entry.outcome == record::Outcome::Done
     });
-    match known.and_then(|entry| entry.image.clone()) {
-        Some(image) => Ok(Some(image)),
-        None => {
-            let said = format!("the history of `{app}` knows no deploy of {version} that was done");
-            Err(Failure::usage(said).hint("`shuntctl history` shows the ones it knows"))
-        }
-    }
+    let image = known.and_then(|entry| entry.image.clone());
+    image.map(Some).ok_or_else(|| {
+        let said = format!("the history of `{app}` knows no deploy of {version} that was done");
+        Failure::usage(said).hint("`shuntctl history` shows the ones it knows")
+    })
 }
 
 /// An error unless `to` is the release that is asked for.

@@ -42,7 +42,9 @@ async fn what_is_asked_for_is_what_is_put_and_shown() {
     let proxy = Words::of("lb1", &site).await;
     let _proxy = proxy.obeys_but(|_, mut status| {
         let hold = status.hold.as_mut();
-        hold.into_iter().for_each(|hold| hold.waiting = 7);
+        if let Some(hold) = hold {
+            hold.waiting = 7;
+        }
         Some(status)
     });
     let hold = ["hold", "web", "--for", "2m", "--then", "refuse", "--pace", "9", "--length", "99"];

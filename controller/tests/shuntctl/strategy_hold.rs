@@ -91,7 +91,9 @@ async fn a_proxy_that_is_lost_or_not_empty_ends_the_deploy_with_nothing_stopped(
     let _one = one.obeys_but(|keys, mut status| {
         let busy = keys.slot(Slot::Blue).map(|kept| (kept.token.clone(), 3));
         let hold = status.hold.as_mut();
-        hold.into_iter().for_each(|hold| hold.leases.extend(busy.clone()));
+        if let Some(hold) = hold {
+            hold.leases.extend(busy.clone());
+        }
         Some(status)
     });
     shop.deploy("1").await.ended_with(0);

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
+use shunt_config::App;
 use shunt_config::split::{Split, Testers};
 use shunt_config::sticky::Cookie;
-use shunt_config::{App, Slot};
 
 use super::mark::cookies;
 use super::visitors::{NUMBERS, Visitors};
@@ -43,8 +43,8 @@ impl Division {
         }
     }
 
-    /// Whether the request is a tester's; the slot it is to go to, if one is named.
-    pub(super) fn tests(&self, headers: &HeaderMap) -> Option<Option<Slot>> {
+    /// Whose test the request is, if it is a tester's.
+    pub(super) fn tests(&self, headers: &HeaderMap) -> Option<&Testers> {
         let testers = self.testers.as_ref()?;
         let is = |wanted: &Option<String>, shown: &[u8]| {
             wanted.as_ref().is_none_or(|wanted| wanted.as_bytes() == shown)
@@ -59,7 +59,7 @@ impl Division {
                 cookies(headers, &pair.name).into_iter().any(|shown| is(&pair.value, shown))
             })
         };
-        (header || cookie()).then_some(testers.slot)
+        (header || cookie()).then_some(testers)
     }
 
     /// The number of the client at `address`, below ten thousand; `None` if each request goes by
@@ -106,6 +106,8 @@ fn network(address: Ipv6Addr) -> [u8; 8] {
 mod tests {
     use http::header::COOKIE;
 
+    use shunt_config::Slot;
+
     use super::*;
     use crate::route::Key;
 
@@ -131,8 +133,8 @@ mod tests {
             ("cookie", "canary2=1", false),
             ("accept", "yes", false),
         ] {
-            let slot = division.tests(&headers(name, value));
-            assert_eq!(slot, is.then_some(Some(Slot::Green)), "{name}: {value}");
+            let slot = division.tests(&headers(name, value)).and_then(|testers| testers.slot);
+            assert_eq!(slot, is.then_some(Slot::Green), "{name}: {value}");
         }
     }
 

@@ -107,7 +107,7 @@ impl Epoch {
         drawn: &Cell<Option<u16>>,
     ) -> Option<usize> {
         let division = self.division.as_ref();
-        let tested = || self.tested(division?.tests(headers)?);
+        let tested = || self.tested(division?.tests(headers)?.slot);
         let number = || Some(self.holds(division?.number(headers, address, drawn)?));
         tested().or_else(|| self.stays(headers)).or_else(number)
     }

@@ -60,9 +60,15 @@ impl Connector {
         if let Some(file) = std::env::var(CONFIG).ok().filter(|file| !file.is_empty()) {
             add("-F", file);
         }
-        options.into_iter().for_each(|option| add("-o", option));
-        user.into_iter().for_each(|user| add("-l", user.to_owned()));
-        port.into_iter().for_each(|port| add("-p", port.to_string()));
+        for option in options {
+            add("-o", option);
+        }
+        if let Some(user) = user {
+            add("-l", user.to_owned());
+        }
+        if let Some(port) = port {
+            add("-p", port.to_string());
+        }
         all.extend(["--", host, "docker", "system", "dial-stdio"].map(str::to_owned));
         Self { arguments: all.into(), door: Arc::new(Semaphore::new(AT_THE_DOOR)) }
     }
