@@ -57,7 +57,7 @@ async fn a_hook_that_is_stopped_is_ended_with_all_it_has_started_and_may_clean_u
         cleaned.display()
     );
     let command = Command::Shell(line);
-    let timeout = Duration::from_secs(3600);
+    let timeout = Duration::from_hours(1);
     let hook = Hook { name: "verify", command: &command, timeout, variables: Variables::default() };
     let stop = e2e::until("it runs", async || file.exists().then_some("stopped"));
     let stopped = hook.run(&Report::new(false), stop).await;

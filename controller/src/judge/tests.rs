@@ -115,7 +115,7 @@ fn a_release_is_not_called_slow_while_its_caches_are_cold_or_for_what_nobody_not
 #[test]
 fn a_tally_without_requests_is_no_reason_for_anything() {
     let mut judge = Judge::after(Guard::default(), &Tally::default());
-    let at = Duration::from_secs(60);
+    let at = Duration::from_mins(1);
     assert_eq!(judge.look(&Sample { at, ..Sample::default() }), None);
     let new = Tally { requests: 100, errors: 3, ..Tally::default() };
     assert_eq!(
