@@ -8,6 +8,7 @@ mod deploys;
 mod dockerfile;
 mod droplets;
 mod early_response;
+mod engines;
 mod flips;
 mod httpbin;
 mod killed;
