@@ -9,6 +9,7 @@ mod deploys;
 mod dockerfile;
 mod droplets;
 mod early_response;
+mod engines;
 mod flips;
 mod guard;
 mod holds;
