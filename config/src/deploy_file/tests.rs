@@ -299,7 +299,10 @@ fn a_canary_without_steps_that_lead_to_the_flip_is_refused() {
         ("[canary]\n", "canary.steps: missing key"),
         ("[canary]\nsteps = []\n", "1 to 50 steps"),
         ("[canary]\nsteps = [{ percent = 5 }]\n", "step 1: it waits for nothing"),
-        ("[canary]\nsteps = [{ percent = 5, fro = \"1m\" }]\n", "did you mean `for`?"),
+        (
+            "[canary]\nsteps = [{ percent = 5, fro = \"1m\" }]\n",
+            "unknown key, expected one of `percent`, `for`",
+        ),
     ] {
         let text = format!("{SAMPLE}[deploy]\nstrategy = \"canary\"\n{section}");
         let said = DeployFile::parse(FILE_NAME, &text).unwrap_err();
