@@ -232,10 +232,9 @@ impl Output {
     ///
     /// Cancelling loses nothing: what was read is shown before anything is waited for again.
     async fn more(&mut self, each: &mut impl FnMut(&str)) {
-        let mut piece = [0; LINE];
-        match self.pipe.read(&mut piece).await {
-            Ok(0) | Err(_) => self.over = true,
-            Ok(n) => self.part.extend_from_slice(&piece[..n]),
+        self.part.reserve(LINE);
+        if matches!(self.pipe.read_buf(&mut self.part).await, Ok(0) | Err(_)) {
+            self.over = true;
         }
         while let Some(end) = self.part.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.part.drain(..=end).collect();
