@@ -87,7 +87,8 @@ impl Lease {
 
     /// `Set-Cookie` that tells the visitor which number was drawn, if one was.
     pub(super) fn cookie(&self, secure: bool) -> Option<HeaderValue> {
-        self.epoch.epoch.division()?.cookie(self.drawn?, secure)
+        let number = self.drawn?;
+        self.epoch.epoch.division()?.cookie(number, secure)
     }
 
     /// The release claimed.
