@@ -5,10 +5,10 @@
 //!
 //! Each figure is a share of requests (that failed, that found no connection, that were slow), so
 //! each comparison is one of two shares: the lowest that the new release's counts speak for against
-//! the highest that the old one's do ([`interval`]). Every interval gets an equal part of the
-//! [`FALSE_ALARMS`] that one deploy may give.
+//! the highest that the old one's do (`interval`). Every interval gets an equal part of the
+//! `FALSE_ALARMS` that one deploy may give.
 //!
-//! *Slow* is what takes longer than a percentile of the old release ([`PERCENTILES`]) times
+//! *Slow* is what takes longer than a percentile of the old release (`PERCENTILES`) times
 //! [`Guard::slower`]. Where the old one's counts go on meanwhile, these bounds were chosen
 //! before; and because they are chosen by counts that may be counted again, the old release's
 //! interval has to hold for every bucket there is.
