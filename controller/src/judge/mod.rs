@@ -85,7 +85,7 @@ impl Judge {
     /// Compares with what the old release answers at the same time. What it answered `before` says
     /// what is slow.
     pub fn beside(rules: Guard, before: &Tally) -> Self {
-        let margin = Margin { errors: rules.errors.share(), slower: rules.slower, slow: 0.1 };
+        let margin = Margin { errors: rules.errors.share(), slower: rules.slower, slow: 0.05 };
         Self::new(rules, margin, before)
     }
 
@@ -93,7 +93,7 @@ impl Judge {
     /// changed.
     pub fn after(rules: Guard, before: &Tally) -> Self {
         let (errors, slower) = (2.0 * rules.errors.share(), rules.slower * 4.0 / 3.0);
-        Self::new(rules, Margin { errors, slower, slow: 0.2 }, before)
+        Self::new(rules, Margin { errors, slower, slow: 0.1 }, before)
     }
 
     fn new(rules: Guard, margin: Margin, before: &Tally) -> Self {
