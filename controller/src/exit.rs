@@ -23,7 +23,7 @@ pub enum Exit {
     /// What was asked is written, but not every proxy has acknowledged it, or let go of what is to
     /// be stopped, in time.
     Unacknowledged = 5,
-    /// What was begun was taken back: refused by a proxy, `undo`, or a signal.
+    /// What was begun was taken back: refused by a proxy, worse than the old release, `undo`, or a signal.
     Undone = 6,
     /// The store or the engine was not reachable, or was lost on the way.
     Unreachable = 7,
