@@ -4,7 +4,7 @@ use e2e::{Store, until};
 use rustix::process::Signal;
 
 use crate::shop::Shop;
-use crate::site::{HOST, answers, soak};
+use crate::site::{HOST, answers};
 
 /// Of the moments, the ones between which the state of the world differs most.
 const SHORT: [&str; 6] = [
@@ -20,36 +20,17 @@ const SHORT: [&str; 6] = [
 const SETTINGS: &str = "[hooks]\nmigrate = \"true\"\nverify = [\"true\", \"true\"]\n\
     flipped = \"true\"\nfinish = \"true\"\n[workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n";
 
-/// Before and after each step of the plan a controller may be gone.
-async fn moments(shop: &Shop) -> Vec<String> {
-    let dry = shop.run(&["deploy", "--tag", "1", "--dry-run", "--json"]).await.ended_with(0);
-    let steps = dry.output.lines().filter_map(|line| {
-        let value: serde_json::Value = serde_json::from_str(line).unwrap();
-        Some(value["step"].as_str()?.to_owned())
-    });
-    steps.flat_map(|step| [format!("before {step}"), format!("after {step}")]).collect()
-}
-
 #[tokio::test]
 async fn a_deploy_killed_at_any_step_is_named_and_repaired_and_leaves_no_container_behind() {
     let shop = Shop::with(Store::etcd().await, &["lb1"], SETTINGS).await;
     shop.deploy("before").await;
     shop.deploy("0").await;
     let load = shop.load(8);
-    let mut moments = moments(&shop).await;
-    assert!(SHORT.iter().all(|moment| moments.iter().any(|m| m == moment)), "{moments:?}");
-    moments.retain(|moment| soak() || SHORT.contains(&moment.as_str()));
+    let moments = shop.moments(&SHORT).await;
     let mut last = "0".to_owned();
     for (number, moment) in moments.iter().enumerate() {
         let version = format!("{}", number + 1);
-        shop.engine.publish_demo(&version, &[]).await;
-        shop.stopped_at(moment, &version).await.kill().await;
-        // Until its lock is gone nobody can know that it does not run any more.
-        until(&format!("`status` names what is half done, killed {moment}"), async || {
-            let status = shop.run(&["status"]).await.ended_with(0);
-            status.output.contains("shuntctl resume").then_some(())
-        })
-        .await;
+        shop.killed_at(moment, &version).await;
         // Either verb repairs it.
         let serving = shop.proxies[0].release(HOST).await;
         assert!(serving == version || serving == last, "killed {moment}: {serving} serves");

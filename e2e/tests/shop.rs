@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use demo::load::{Load, Work};
 use e2e::shuntctl::Run;
-use e2e::{Engine, Port, Process, Proxy, Store, shuntctl, start_shuntctl};
+use e2e::{Engine, Port, Process, Proxy, Store, shuntctl, start_shuntctl, until};
 use tempfile::TempDir;
 
-use crate::site::HOST;
+use crate::site::{HOST, soak};
 
 /// The app `web`, nothing of it deployed yet.
 pub(crate) struct Shop {
@@ -81,6 +81,33 @@ impl Shop {
         let mut deploy = self.begin(&["deploy", "--tag", version], Some(moment));
         deploy.said(&format!("paused {moment}")).await;
         deploy
+    }
+
+    /// The moments before and after each step of a deploy's plan, which all of `short` have to be among;
+    /// only those, unless the long versions are asked for.
+    pub(crate) async fn moments(&self, short: &[&str]) -> Vec<String> {
+        let dry = self.run(&["deploy", "--tag", "1", "--dry-run", "--json"]).await.ended_with(0);
+        let steps = dry.output.lines().filter_map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            Some(value["step"].as_str()?.to_owned())
+        });
+        let moments = steps.flat_map(|step| [format!("before {step}"), format!("after {step}")]);
+        let mut moments: Vec<String> = moments.collect();
+        assert!(short.iter().all(|moment| moments.iter().any(|m| m == moment)), "{moments:?}");
+        moments.retain(|moment| soak() || short.contains(&moment.as_str()));
+        moments
+    }
+
+    /// Publishes release `version` of the demo app and begins to deploy it; the controller is killed at
+    /// `moment`. Until its lock is gone nobody can know that it does not run any more.
+    pub(crate) async fn killed_at(&self, moment: &str, version: &str) {
+        self.engine.publish_demo(version, &[]).await;
+        self.stopped_at(moment, version).await.kill().await;
+        until(&format!("`status` names what is half done, killed {moment}"), async || {
+            let status = self.run(&["status"]).await.ended_with(0);
+            status.output.contains("shuntctl resume").then_some(())
+        })
+        .await;
     }
 
     /// Publishes release `version` of the demo app and deploys it; fails unless that goes well.

@@ -42,12 +42,9 @@ const ENOUGH: u64 = 100;
 /// The percentiles that are compared.
 const PERCENTILES: [u8; 3] = [50, 75, 95];
 
-const PERCENTILES_COUNT: u8 = 3;
-const _: () = assert!(PERCENTILES.len() == PERCENTILES_COUNT as usize);
-
 /// How many intervals there are: two for errors, connections and each percentile, and one for the
 /// bound that needs no old release.
-const INTERVALS: u8 = 2 * (2 + PERCENTILES_COUNT) + 1;
+const INTERVALS: usize = 2 * (2 + PERCENTILES.len()) + 1;
 
 /// What either release has counted since the judge began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +129,7 @@ impl Judge {
             let from = new_from.checked_sub(1).and_then(bound)?;
             let new = (new.slow(new_from), new.requests);
             let old = (sample.old.slow(old_from), sample.old.requests);
-            worse(Figure::Slow(from), new, old, self.margin.slow, buckets())
+            worse(Figure::Slow(from), new, old, self.margin.slow, float(BUCKETS))
         })
     }
 
@@ -179,13 +176,12 @@ fn beyond(tally: &Tally, percentile: u8) -> usize {
 
 /// The level of one interval.
 fn level() -> f64 {
-    FALSE_ALARMS / TIMES / f64::from(INTERVALS)
+    FALSE_ALARMS / TIMES / float(INTERVALS)
 }
 
-fn buckets() -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "there are 82")]
-    let buckets = BUCKETS as f64;
-    buckets
+#[expect(clippy::cast_precision_loss, reason = "a few dozen are counted")]
+fn float(n: usize) -> f64 {
+    n as f64
 }
 
 #[cfg(test)]
