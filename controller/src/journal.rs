@@ -14,8 +14,8 @@ use shunt_config::store::{Condition, Op, Outcome, Store, StoreError, Txn};
 use shunt_config::{AppName, Token};
 
 use crate::app_keys::AppKeys;
-use crate::guard::Stop;
 use crate::lock::Held;
+use crate::stop::Stop;
 
 /// The tokens of what a write put, by key.
 pub type Tokens = BTreeMap<String, Token>;

@@ -10,7 +10,7 @@
 //! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
-//! - [`deploy`], [`journal`], [`guard`]: the steps, their record, and what stops them from outside
+//! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside
 //! - [`hook`]: commands of the operator's own
 //! - [`canary`](mod@canary): what a part of a canary waits for
 //! - [`judge`]: whether a release is worse than the one before
@@ -36,7 +36,6 @@ pub mod environment;
 pub mod exit;
 pub mod fleet;
 pub mod flip;
-pub mod guard;
 pub mod history;
 pub mod hold;
 pub mod hook;
@@ -51,6 +50,7 @@ pub mod prove;
 pub mod report;
 pub mod retire;
 pub mod sight;
+pub mod stop;
 pub mod summary;
 pub mod time;
 pub mod undo;

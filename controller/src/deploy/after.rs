@@ -13,9 +13,9 @@ use super::trouble::Trouble;
 use crate::ack::Expected;
 use crate::announce::displace;
 use crate::flip::{Drained, Taken, acknowledged, drained, flip, join, leases};
-use crate::guard::Stop;
 use crate::report::Ended;
 use crate::retire::{Reaper, Retired};
+use crate::stop::Stop;
 use crate::undo::{as_previous, is_previous};
 
 impl Run<'_> {
@@ -79,7 +79,7 @@ impl Run<'_> {
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let taken = tokio::select! {
             taken = acknowledged(&mut self.sight, &expected, limit, &mut tell) => taken,
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         match taken {
             Taken::Applied { by, lost } => Ok((by, lost)),
@@ -100,7 +100,7 @@ impl Run<'_> {
         let tokens = [previous.token];
         let left = tokio::select! {
             left = drained(&mut self.sight, &tokens, limit, false, &mut tell) => left,
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         Ok(match left {
             Drained::Empty { lost } if lost.is_empty() => {
@@ -152,7 +152,7 @@ impl Run<'_> {
             Reaper { store: &self.store, held: self.journal.held(), limits, wait: true, report };
         let retired = tokio::select! {
             retired = reaper.retire(&mut self.sight, token, &mut tell) => retired?,
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         let ended = match retired {
             Retired::Gone { .. } => Ended::Done,

@@ -12,8 +12,8 @@ use super::run::Run;
 use super::trouble::Trouble;
 use crate::announce::announce;
 use crate::app_keys::{AppKeys, Kept};
-use crate::guard::Stop;
 use crate::prove::{Proved, proved};
+use crate::stop::Stop;
 
 impl Run<'_> {
     pub(super) async fn announce(&mut self, job: &Job) -> Result<String, Trouble> {
@@ -90,7 +90,7 @@ impl Run<'_> {
         let proof = tokio::select! {
             proof = proved(&mut self.sight, slot, &token, &release, limit, &mut tell) => proof,
             said = ended(&self.replicas) => Proved::Unhealthy(said, Vec::new()),
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         match proof {
             Proved::Healthy(by) => Ok(format!("{} target(s), by {by}", release.targets.len())),

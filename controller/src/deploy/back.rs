@@ -14,9 +14,9 @@ use super::run::Run;
 use super::trouble::Trouble;
 use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
-use crate::guard::Stop;
 use crate::journal::WriteError;
 use crate::retire::{Cleared, Reaper, Retired, remove};
+use crate::stop::Stop;
 
 /// A write that loses against another one is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;

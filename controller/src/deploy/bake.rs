@@ -12,10 +12,10 @@ use crate::ack::Expected;
 use crate::app_keys::AppKeys;
 use crate::fleet::Fleet;
 use crate::flip::superseded;
-use crate::guard::Stop;
 use crate::judge::{Finding, Sample, Watch};
 use crate::report::{Ended, Report};
 use crate::sight::{Look, Waited};
+use crate::stop::Stop;
 use crate::time::{age, show};
 
 /// Why a release is not watched to the end.
@@ -94,7 +94,7 @@ impl Run<'_> {
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let waited = tokio::select! {
             waited = self.sight.wait(limit, &mut tell, look) => waited,
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         match waited {
             Ok(Waited::Done(()) | Waited::TimedOut(_)) => {

@@ -19,9 +19,9 @@ use crate::app_keys::AppKeys;
 use crate::canary::{Left, answers, place};
 use crate::fleet::Fleet;
 use crate::flip::{flip, superseded};
-use crate::guard::Stop;
 use crate::report::Ended;
 use crate::sight::{Look, Waited};
+use crate::stop::Stop;
 
 /// A wait without an end is looked at again this often.
 const LONG: Duration = Duration::from_hours(1);
@@ -132,7 +132,7 @@ impl Run<'_> {
             let limit = Left::of(canary, 0).and_then(|left| left.time()).unwrap_or(LONG);
             let waited = tokio::select! {
                 waited = self.sight.wait(limit, &mut tell, &mut look) => waited,
-                stop = self.guard.stopped() => return Err(stop.into()),
+                stop = self.lookout.stopped() => return Err(stop.into()),
             };
             match waited {
                 Ok(Waited::Done(over)) => break over,

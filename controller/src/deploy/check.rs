@@ -31,7 +31,7 @@ impl Run<'_> {
         let all = self.replicas.iter().map(|replica| self.healthy(replica, job, deadline));
         let results = tokio::select! {
             results = join_all(all) => results,
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         let (mut details, mut out_of_reach) = (Vec::new(), Vec::new());
         for (replica, result) in self.replicas.iter().zip(results) {

@@ -8,8 +8,8 @@ use super::end::resume;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::exit::Failure;
-use crate::guard::Stop;
 use crate::history;
+use crate::stop::Stop;
 use crate::time::{age, later, show};
 
 impl Run<'_> {

@@ -8,9 +8,9 @@ use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
-use crate::guard::Stop;
 use crate::report::Ended;
 use crate::retire::{Reaper, remove};
+use crate::stop::Stop;
 
 impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.

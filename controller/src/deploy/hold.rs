@@ -15,10 +15,10 @@ use crate::app_keys::{AppKeys, Kept};
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::flip::{Taken, applied, join, leases};
-use crate::guard::Stop;
 use crate::hold::{Asked, acknowledged};
 use crate::report::Ended;
 use crate::sight::{Look, Waited};
+use crate::stop::Stop;
 
 /// What a proxy adds to the time that tunnels have: for their clients' farewell.
 const FAREWELL: Duration = Duration::from_secs(6);
@@ -129,7 +129,7 @@ impl Run<'_> {
         };
         let waited = tokio::select! {
             waited = self.sight.wait(limit, &mut tell, look) => waited?,
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         match waited {
             Waited::Done(by) => Ok(by),

@@ -31,7 +31,7 @@ impl Run<'_> {
         let variables = self.variables(name);
         let timeout = self.journal.record().hooks.timeout;
         let hook = Hook { name, command, timeout, variables };
-        let ran = hook.run(self.report, self.guard.stopped()).await;
+        let ran = hook.run(self.report, self.lookout.stopped()).await;
         ran?.map_err(Trouble::Hook)
     }
 
@@ -41,7 +41,7 @@ impl Run<'_> {
         let Some(command) = &hooks.flipped else { return };
         let variables = self.variables("flipped");
         let hook = Hook { name: "flipped", command, timeout: hooks.timeout, variables };
-        if let Ok(Err(failed)) = hook.run(self.report, self.guard.stopped()).await {
+        if let Ok(Err(failed)) = hook.run(self.report, self.lookout.stopped()).await {
             self.report.note(&format!("{}; the flip stands", failed.said));
         }
     }

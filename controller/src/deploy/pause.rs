@@ -8,11 +8,11 @@
 use shunt_config::record::Step;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::guard::Guard;
 use crate::report::Report;
+use crate::stop::Lookout;
 
 /// Stands still if this is the chosen moment.
-pub(super) async fn pause(when: &str, step: Step, guard: &Guard, report: &Report) {
+pub(super) async fn pause(when: &str, step: Step, lookout: &Lookout, report: &Report) {
     let variable = format!("SHUNTCTL_PAUSE_{}", when.to_uppercase());
     if std::env::var(variable).ok().as_deref() != Some(step.as_str()) {
         return;
@@ -21,6 +21,6 @@ pub(super) async fn pause(when: &str, step: Step, guard: &Guard, report: &Report
     report.note(&format!("paused {when} {step}"));
     tokio::select! {
         _ = go_on.recv() => {}
-        _ = guard.stopped() => {}
+        _ = lookout.stopped() => {}
     }
 }

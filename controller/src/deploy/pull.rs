@@ -16,7 +16,7 @@ impl Run<'_> {
     pub(super) async fn pull(&mut self, job: &Job) -> Result<String, Trouble> {
         let images = tokio::select! {
             images = same_everywhere(self.report, &self.hosts, job) => images?,
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         let Some(first) = images.first() else { return Ok("nowhere".to_owned()) };
         let reference = first.reference.clone();

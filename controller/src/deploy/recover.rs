@@ -9,9 +9,9 @@ use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
-use crate::guard::Stop;
 use crate::lock::Held;
 use crate::report::Report;
+use crate::stop::Stop;
 
 /// Finishes or undoes the deploy that `keys` show half done, and lets go of the lock: before its
 /// flip it is undone, after it the rest of it is done. What became of it, in words.

@@ -15,11 +15,11 @@ use super::plan::{Job, what};
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
 use crate::exit::Failure;
-use crate::guard::Guard;
 use crate::journal::Journal;
 use crate::lock::Held;
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
+use crate::stop::Lookout;
 
 /// A deploy that is being done.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Run<'a> {
     pub(super) store: Arc<dyn Store>,
     pub(super) app: AppName,
     pub(super) journal: Journal,
-    pub(super) guard: Guard,
+    pub(super) lookout: Lookout,
     pub(super) sight: Sight,
     /// Where containers are started; nowhere in a deploy that is only finished or undone.
     pub(super) hosts: Vec<Host>,
@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Failure> {
         let app = keys.name.clone();
         let sight = Sight::open(store, &app).await?;
-        let guard = Guard::new(store, &app, &record.id, held.clone())?;
+        let lookout = Lookout::new(store, &app, &record.id, held.clone())?;
         let exposure = Exposure::of(&record);
         let journal = Journal::begin(Arc::clone(store), held.clone(), keys, record);
         Ok(Self {
@@ -63,7 +63,7 @@ impl<'a> Run<'a> {
             store: Arc::clone(store),
             app,
             journal,
-            guard,
+            lookout,
             sight,
             hosts: Vec::new(),
             replicas: Vec::new(),
@@ -132,12 +132,12 @@ impl<'a> Run<'a> {
         let previous = record.previous.as_ref();
         let what = job.map(|job| what(step, job, record.slot, previous)).unwrap_or_default();
         self.report.begin(step.as_str(), &what);
-        if let Some(stop) = self.guard.seen() {
+        if let Some(stop) = self.lookout.seen() {
             return Err(stop.into());
         }
         let time = StepTime { step, began: Timestamp::now(), ended: None };
         self.journal.write(|record| record.steps.push(time), Txn::new()).await?;
-        pause("before", step, &self.guard, self.report).await;
+        pause("before", step, &self.lookout, self.report).await;
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
         };
         self.journal.write(mark, Txn::new()).await?;
         self.report.end(ended, said);
-        pause("after", step, &self.guard, self.report).await;
+        pause("after", step, &self.lookout, self.report).await;
         Ok(())
     }
 }

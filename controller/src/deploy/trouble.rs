@@ -8,10 +8,10 @@ use shunt_config::store::StoreError;
 use crate::engine::EngineError;
 use crate::exit::{Exit, Failure};
 use crate::flip::join;
-use crate::guard::Stop;
 use crate::hook::HookFailed;
 use crate::journal::WriteError;
 use crate::judge::Finding;
+use crate::stop::Stop;
 
 /// Why a step of a deploy failed. What that means depends on how far the deploy had come.
 #[derive(Clone, Debug)]

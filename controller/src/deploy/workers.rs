@@ -84,7 +84,7 @@ impl Run<'_> {
         let settled = join_all(new.iter().map(|worker| self.settled(worker)));
         let settled = tokio::select! {
             settled = settled => settled,
-            stop = self.guard.stopped() => return Err(stop.into()),
+            stop = self.lookout.stopped() => return Err(stop.into()),
         };
         let details: Vec<String> = settled.into_iter().filter_map(Result::err).flatten().collect();
         if !details.is_empty() {

@@ -11,12 +11,12 @@ use shunt_config::record::{Before, Deploy, Hooks, Limits, Stage, Step};
 use shunt_config::store::Txn;
 use shunt_controller::app_keys::AppKeys;
 use shunt_controller::fleet::Fleet;
-use shunt_controller::guard::Stop;
 use shunt_controller::history::new_id;
 use shunt_controller::journal::{Journal, WriteError};
 use shunt_controller::lock::{self, who};
 use shunt_controller::report::Report;
 use shunt_controller::sight::{Look, Sight, Waited};
+use shunt_controller::stop::Stop;
 
 use crate::site::Site;
 

@@ -47,10 +47,10 @@ impl Docker {
                 Client::connect_with_unix(&path, TIMEOUT, API_DEFAULT_VERSION)
             }
             EngineUrl::Ssh { user, host, port } => {
-                wire::over(wire::ssh::Connector::new(user.as_deref(), host, *port))
+                wire::over(wire::ssh::Ssh::new(user.as_deref(), host, *port))
             }
             EngineUrl::Tcp { host, port } => {
-                match wire::tls::Connector::new(host, *port, engine.files.as_ref()) {
+                match wire::tls::Tls::new(host, *port, engine.files.as_ref()) {
                     Ok(connector) => wire::over(connector),
                     Err(reason) => return Err(EngineError::Unreachable { engine: name, reason }),
                 }

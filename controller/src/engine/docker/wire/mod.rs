@@ -3,6 +3,7 @@
 //! HTTP and the reuse of connections are hyper's client's, the calls bollard's; here is only what
 //! their bytes go through.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,10 +11,12 @@ use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker as Client};
+use http::Uri;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::{Connect, Connected, Connection};
-use hyper_util::rt::TokioExecutor;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tower_service::Service;
 
 use super::TIMEOUT;
 
@@ -23,12 +26,15 @@ pub(super) mod tls;
 /// How long a host may take to let a connection in.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// What makes connections to one engine.
+pub(super) trait Connect: Clone + Send + Sync + 'static {
+    /// Makes one.
+    fn connect(self) -> impl Future<Output = io::Result<Wire>> + Send;
+}
+
 /// A client whose connections `connector` makes.
-pub(super) fn over<C>(connector: C) -> Result<Client, Error>
-where
-    C: Connect + Clone + Send + Sync + 'static,
-{
-    let client = legacy::Client::builder(TokioExecutor::new()).build(connector);
+pub(super) fn over(connector: impl Connect) -> Result<Client, Error> {
+    let client = legacy::Client::builder(TokioExecutor::new()).build(Connector(connector));
     let transport = move |request: BollardRequest| {
         let answer = client.request(request);
         async { Ok(answer.await?) }
@@ -40,6 +46,25 @@ where
         TIMEOUT,
         API_DEFAULT_VERSION,
     )
+}
+
+/// A [`Connect`] as hyper's client wants it.
+#[derive(Clone)]
+struct Connector<C>(C);
+
+impl<C: Connect> Service<Uri> for Connector<C> {
+    type Response = TokioIo<Wire>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Wire>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let connected = self.0.clone().connect();
+        Box::pin(async { Ok(TokioIo::new(connected.await?)) })
+    }
 }
 
 /// What a connection's bytes go through.

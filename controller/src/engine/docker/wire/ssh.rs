@@ -9,15 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::Uri;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
-use tower_service::Service;
 
-use super::{CONNECT, Wire};
+use super::{CONNECT, Connect, Wire};
 
 /// Where another configuration than the user's own is named.
 const CONFIG: &str = "SHUNT_SSH_CONFIG";
@@ -36,12 +33,12 @@ const SAID: u64 = 16 * 1024;
 
 /// Makes connections to one engine.
 #[derive(Clone)]
-pub(in super::super) struct Connector {
+pub(in super::super) struct Ssh {
     arguments: Arc<[String]>,
     door: Arc<Semaphore>,
 }
 
-impl Connector {
+impl Ssh {
     /// Connections to the engine of `host`, as `ssh` knows it.
     pub(in super::super) fn new(user: Option<&str>, host: &str, port: Option<u16>) -> Self {
         let options = [
@@ -72,7 +69,9 @@ impl Connector {
         all.extend(["--", host, "docker", "system", "dial-stdio"].map(str::to_owned));
         Self { arguments: all.into(), door: Arc::new(Semaphore::new(AT_THE_DOOR)) }
     }
+}
 
+impl Connect for Ssh {
     async fn connect(self) -> io::Result<Wire> {
         let place = self.door.acquire_owned().await.map_err(io::Error::other)?;
         let mut command = Command::new("ssh");
@@ -89,27 +88,12 @@ impl Connector {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("`ssh` has no input or output"));
         };
-        Ok(Wire(Box::new(Ssh { stdin, stdout, state: State::Open(Some(child)) })))
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Wire>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Wire>>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let connected = self.clone().connect();
-        Box::pin(async { Ok(TokioIo::new(connected.await?)) })
+        Ok(Wire(Box::new(Talk { stdin, stdout, state: State::Open(Some(child)) })))
     }
 }
 
 /// A child `ssh`, which is killed when this is dropped.
-struct Ssh {
+struct Talk {
     stdin: ChildStdin,
     stdout: ChildStdout,
     state: State,
@@ -121,7 +105,7 @@ enum State {
     Ending(Pin<Box<dyn Future<Output = io::Result<()>> + Send>>),
 }
 
-impl AsyncRead for Ssh {
+impl AsyncRead for Talk {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -144,7 +128,7 @@ impl AsyncRead for Ssh {
     }
 }
 
-impl AsyncWrite for Ssh {
+impl AsyncWrite for Talk {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,15 +1,10 @@
 //! Through TLS, on which both sides prove themselves.
 
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Uri;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, crypto};
@@ -18,9 +13,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tower_service::Service;
 
-use super::{CONNECT, Wire};
+use super::{CONNECT, Connect, Wire};
 
 /// A host that is gone is noticed after a quarter of a minute.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
@@ -30,14 +24,14 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 
 /// Makes connections to one engine.
 #[derive(Clone)]
-pub(in super::super) struct Connector {
+pub(in super::super) struct Tls {
     host: String,
     port: u16,
     name: ServerName<'static>,
-    tls: TlsConnector,
+    connector: TlsConnector,
 }
 
-impl Connector {
+impl Tls {
     /// Connections to `host`, proved by `files`, or by those in the directory that the variable
     /// `DOCKER_CERT_PATH` names.
     pub(in super::super) fn new(
@@ -54,29 +48,19 @@ impl Connector {
              used: name `ca`, `certificate` and `key`, or set DOCKER_CERT_PATH; or use `ssh://`",
         )?;
         let name = ServerName::try_from(host.to_owned()).map_err(|e| format!("{host}: {e}"))?;
-        let tls = TlsConnector::from(Arc::new(config(files)?));
-        Ok(Self { host: host.to_owned(), port, name, tls })
-    }
-
-    async fn connect(self) -> io::Result<Wire> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
-        Ok(Wire(Box::new(self.tls.connect(self.name, stream).await?)))
+        let connector = TlsConnector::from(Arc::new(config(files)?));
+        Ok(Self { host: host.to_owned(), port, name, connector })
     }
 }
 
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Wire>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Wire>>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let connected = timeout(CONNECT, self.clone().connect());
-        Box::pin(async { Ok(TokioIo::new(connected.await??)) })
+impl Connect for Tls {
+    async fn connect(self) -> io::Result<Wire> {
+        let connected = async {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
+            self.connector.connect(self.name, stream).await
+        };
+        Ok(Wire(Box::new(timeout(CONNECT, connected).await??)))
     }
 }
 

@@ -28,12 +28,12 @@ pub enum Stop {
 
 /// Watches for what may stop a deploy from outside, until it is dropped.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Lookout {
     stop: watch::Receiver<Option<Stop>>,
     task: JoinHandle<()>,
 }
 
-impl Guard {
+impl Lookout {
     /// Begins to watch over the deploy `id` of `app`, which holds `held`.
     pub fn new(
         store: &Arc<dyn Store>,
@@ -58,7 +58,7 @@ impl Guard {
     /// May be cancelled and called again.
     pub async fn stopped(&self) -> Stop {
         let mut stop = self.stop.clone();
-        // The sender goes only when the task does: with this guard.
+        // The sender goes only when the task does: with this.
         let seen = stop.wait_for(Option::is_some).await.ok().and_then(|stop| stop.clone());
         match seen {
             Some(stop) => stop,
@@ -72,7 +72,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for Lookout {
     fn drop(&mut self) {
         self.task.abort();
     }
