@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shunt_config::health::Check;
 use shunt_config::hold::Then;
 use shunt_config::{Active, Health, Release, Slot, Token};
 use tokio::time::{Instant, sleep};
@@ -16,7 +17,7 @@ use crate::app_keys::{AppKeys, Kept};
 use crate::engine::{self, Container, Engine, EngineError, label};
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
-use crate::probe::probe;
+use crate::probe::{Down, probe};
 use crate::sight::{Look, Waited};
 
 /// How often a target is looked at while its health is waited for.
@@ -58,7 +59,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits until what is active is healthy, as asked from here, and every live proxy has proved it.
+    /// Waits until what is active is healthy, as asked from here if it can be, and every live proxy has proved it.
     pub(super) async fn served_again(&mut self) -> Result<(), Trouble> {
         let deadline = Instant::now() + self.journal.record().limits.health;
         let keys = self.journal.refresh().await?;
@@ -68,19 +69,15 @@ impl Run<'_> {
         let defaults = keys.app.as_ref().and_then(Kept::ok);
         let defaults = defaults.map_or_else(Health::default, |app| app.health.clone());
         // A proxy finds out by its own checks only, and may not have noticed that it was away.
+        let mut unseen = Duration::ZERO;
         for (_, release) in &active {
             let check = release.health.over(&defaults);
-            for target in &release.targets {
-                while let Err(said) = probe(&target.address, release.protocol, &check).await {
-                    if Instant::now() >= deadline {
-                        return Err(not_again(&format!("{}: {said}", target.address)));
-                    }
-                    let address = target.address.to_string();
-                    self.report.progress(&address, &format!("{address}: {said}"));
-                    sleep(LOOK).await;
-                }
+            if !self.answers_again(release, &check, deadline).await? {
+                unseen = unseen.max(check.interval * check.fall + check.timeout);
             }
         }
+        // What is out of reach from here is the proxies' to say, once they would have noticed.
+        sleep(unseen.min(deadline.saturating_duration_since(Instant::now()))).await;
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let look = |_: &AppKeys, fleet: &Fleet| {
@@ -99,6 +96,31 @@ impl Run<'_> {
             Ok(Waited::TimedOut(waits)) => Err(not_again(&waits)),
             Err(never) => match never {},
         }
+    }
+
+    /// Waits until each target of `release` is healthy, as asked from here; `false` if it runs on other
+    /// machines and one of them cannot be reached from here.
+    async fn answers_again(
+        &self,
+        release: &Release,
+        check: &Check,
+        deadline: Instant,
+    ) -> Result<bool, Trouble> {
+        let elsewhere = release.engines.iter().any(|engine| engine.url.host().is_some());
+        for target in &release.targets {
+            let address = target.address.to_string();
+            while let Err(down) = probe(&target.address, release.protocol, check).await {
+                if elsewhere && matches!(down, Down::OutOfReach(_)) {
+                    return Ok(false);
+                }
+                if Instant::now() >= deadline {
+                    return Err(not_again(&format!("{address}: {down}")));
+                }
+                self.report.progress(&address, &format!("{address}: {down}"));
+                sleep(LOOK).await;
+            }
+        }
+        Ok(true)
     }
 
     /// Stops what runs of the app and is not this deploy's; how many containers.
