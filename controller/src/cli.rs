@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use serde_json::json;
 use shunt_config::duration;
 use shunt_config::store::StoreConfig;
 
@@ -14,6 +15,8 @@ use crate::env_name::EnvName;
 use crate::exit::{Exit, Failure};
 use crate::report::Report;
 use crate::verb;
+
+mod mistake;
 
 const ABOUT: &str = "\
 Deploys web applications behind shunt-proxy without losing a request: starts the new release next
@@ -40,6 +43,9 @@ Start here:
   shuntctl announce web green 10.0.0.12:9001 && shuntctl flip web   # with your own script
   shuntctl undo web";
 
+/// What a verb's help shows its flags above.
+const EVERY: &str = "Options of every verb";
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "shuntctl", version, about = ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
@@ -54,16 +60,31 @@ pub struct Cli {
 struct Global {
     /// The store: etcd endpoints, separated by commas, or the directory store's path. By default
     /// the one in the deploy file
-    #[arg(long, global = true, env = "SHUNT_STORE", value_name = "URL|/PATH")]
+    #[arg(
+        long,
+        global = true,
+        env = "SHUNT_STORE",
+        hide_env_values = true,
+        value_name = "URL|/PATH"
+    )]
+    #[arg(help_heading = EVERY)]
     store: Option<StoreConfig>,
     /// The deploy file [default: shunt.toml]
-    #[arg(short, long, global = true, value_name = "PATH")]
+    #[arg(short, long, global = true, value_name = "PATH", help_heading = EVERY)]
     file: Option<PathBuf>,
     /// The environment: `staging` lays shunt.staging.toml over shunt.toml
-    #[arg(short, long, global = true, env = "SHUNT_ENV", value_name = "NAME")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "SHUNT_ENV",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
+    #[arg(help_heading = EVERY)]
     env: Option<EnvName>,
     /// Writes JSON, one object per line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY)]
     json: bool,
 }
 
@@ -76,68 +97,56 @@ enum Verb {
     Init(verb::init::Init),
     /// Checks the deploy file; names all its mistakes in one run
     #[command(
-        after_help = "Examples:\n  shuntctl check\n  shuntctl check --env staging      # shunt.staging.toml over shunt.toml"
+        after_help = "It needs no store, no engine and no secret: files that are named in it are read, nothing is run.\n\nExamples:\n  shuntctl check\n  shuntctl check --env staging      # shunt.staging.toml over shunt.toml"
     )]
     Check,
     /// Starts the new release beside the old one, proves it, flips, drains, keeps the old one warm
-    #[command(
-        after_help = "Examples:\n  shuntctl deploy --tag 1.1\n  shuntctl deploy --tag 1.1 --env staging\n  shuntctl deploy --tag 1.1 --dry-run"
-    )]
+    #[command(after_help = verb::deploy::HELP)]
     Deploy(verb::deploy::Deploy),
     /// Finishes or undoes a deploy whose controller is gone, and clears away what it left
-    #[command(after_help = "Example:\n  shuntctl resume web")]
+    #[command(after_help = verb::resume::HELP)]
     Resume(verb::resume::Resume),
     /// Stops the releases that get no requests: the warm one, and what could not be stopped before
-    #[command(after_help = "Examples:\n  shuntctl retire web\n  shuntctl retire web --timeout 15m")]
+    #[command(after_help = verb::retire::HELP)]
     Retire(verb::retire::Retire),
     /// Shows the output of a release's containers
-    #[command(
-        after_help = "Examples:\n  shuntctl logs web\n  shuntctl logs web green -n 20 --follow"
-    )]
+    #[command(after_help = verb::logs::HELP)]
     Logs(verb::logs::Logs),
     /// Removes an app: from the proxies, then its containers, then its keys
-    #[command(after_help = "Example:\n  shuntctl remove web --yes")]
+    #[command(after_help = verb::remove::HELP)]
     Remove(verb::remove::Remove),
     /// Puts a release that you run yourself into a slot, and waits until the proxies have proved it
-    #[command(after_help = "Example:\n  shuntctl announce web green 10.0.0.11:9001 10.0.0.12:9001")]
+    #[command(after_help = verb::announce::HELP)]
     Announce(verb::announce::Announce),
     /// Sends new requests to the other slot, and waits until every live proxy does
-    #[command(
-        after_help = "Examples:\n  shuntctl flip web\n  shuntctl flip web blue --wait drained --timeout 5m\n  shuntctl flip web blue:90,green:10"
-    )]
+    #[command(after_help = verb::flip::HELP)]
     Flip(verb::flip::Flip),
     /// Lets new requests wait in the proxies, at most for a while, and waits until all of them do
-    #[command(
-        after_help = "Examples:\n  shuntctl hold web --for 30s\n  shuntctl hold web --for 2m --then refuse"
-    )]
+    #[command(after_help = verb::hold::HOLD_HELP)]
     Hold(verb::hold::Hold),
     /// Lets requests through again that were held: those that wait, one after the other
-    #[command(after_help = "Example:\n  shuntctl release web")]
+    #[command(after_help = verb::hold::RELEASE_HELP)]
     Release(verb::hold::Release),
     /// Answers an app's requests with 503 and a message, or no longer
-    #[command(
-        after_help = "Examples:\n  shuntctl maintenance web on --message \"back at nine\" --allow 10.0.0.0/8\n  shuntctl maintenance web off"
-    )]
+    #[command(after_help = verb::hold::MAINTENANCE_HELP)]
     Maintenance(verb::hold::Maintenance),
     /// Goes back to the previous release; it still runs, so this takes well under a second
-    #[command(after_help = "Examples:\n  shuntctl undo web\n  shuntctl undo web --to 1.0")]
+    #[command(after_help = verb::undo::HELP)]
     Undo(verb::undo::Undo),
     /// Ends the share that a canary waits at: the next one begins, or the flip
-    #[command(after_help = "Examples:\n  shuntctl promote web\n  shuntctl promote web --full")]
+    #[command(after_help = verb::promote::HELP)]
     Promote(verb::promote::Promote),
     /// Ends a canary: all requests go back to the old release, and the new one is removed
-    #[command(after_help = "Example:\n  shuntctl abort web")]
+    #[command(after_help = verb::abort::HELP)]
     Abort(verb::abort::Abort),
     /// Shows what is served, by whom, and what is half done
-    #[command(after_help = "Examples:\n  shuntctl status\n  shuntctl status web --watch")]
+    #[command(after_help = verb::status::HELP)]
     Status(verb::status::Status),
     /// Lists the apps in the store
-    #[command(after_help = "Example:\n  shuntctl list --json")]
+    #[command(after_help = "Examples:\n  shuntctl list\n  shuntctl list --json | jq -r .app")]
     List,
     /// Lists finished deploys, flips and undos, the last first
-    #[command(
-        after_help = "Examples:\n  shuntctl history web --limit 10\n  shuntctl history web --steps"
-    )]
+    #[command(after_help = verb::history::HELP)]
     History(verb::history::History),
     /// Lists the proxies, or forgets one that will not come back
     #[command(
@@ -146,7 +155,9 @@ enum Verb {
     )]
     Proxy(verb::proxy::Proxy),
     /// Deploys, breaks, undoes and flips a small app under load, on this machine alone
-    #[command(after_help = "Example:\n  shuntctl demo")]
+    #[command(
+        after_help = "It needs no store, no Docker and no file, only `shunt-proxy` beside it or in PATH, and leaves nothing.\n\nExample:\n  shuntctl demo"
+    )]
     Demo,
     /// One release of the demo, as the process that it is
     #[command(hide = true)]
@@ -168,6 +179,12 @@ enum Verb {
 }
 
 impl Cli {
+    /// The command line of this process. A mistake in it, or the help that is asked for, is shown,
+    /// and the exit code returned.
+    pub fn of_process() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| mistake::tell(&error, std::env::args_os()))
+    }
+
     /// Does what was asked, and says how it went.
     pub async fn run(self) -> Exit {
         let Global { store, file, env, json } = self.global;
@@ -200,6 +217,12 @@ impl Cli {
                 let mut command = <Self as clap::CommandFactory>::command();
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command, "shuntctl", &mut script);
+                if json {
+                    let script = String::from_utf8_lossy(&script);
+                    let value = json!({ "shell": shell.to_string(), "script": script });
+                    context.report.value(&value);
+                    return Exit::Ok;
+                }
                 // A reader that has seen enough, such as `head`, is no failure.
                 let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
                 return Exit::Ok;

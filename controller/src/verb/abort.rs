@@ -12,13 +12,20 @@ use crate::context::Context;
 use crate::exit::Failure;
 use crate::verb::undo::Undo;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+From any machine, and without its controller. Without a canary it does nothing; `undo` goes back then.
+
+Example:
+  shuntctl abort web";
+
 /// Flags of `abort`.
 #[derive(Debug, Args)]
 pub struct Abort {
     /// The app [default: the deploy file's]
     app: Option<AppName>,
     /// How long the proxies may take to acknowledge
-    #[arg(long, value_parser = time, default_value = "75s")]
+    #[arg(long, value_parser = time, default_value = "75s", value_name = "TIME")]
     timeout: Duration,
 }
 

@@ -20,6 +20,15 @@ use crate::report::Ended;
 use crate::retire::forget_drained;
 use crate::sight::Sight;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+The release gets no request until `flip`. What is in the slot goes to `draining/`; whoever started
+it stops it, when `status` does not show it there any more.
+
+Examples:
+  shuntctl announce web green 10.0.0.11:9001 10.0.0.12:9001 --release 1.1
+  shuntctl announce web green '{\"targets\":[\"10.0.0.12:9001\"],\"health\":{\"path\":\"/up\"}}'";
+
 /// Flags of `announce`.
 #[derive(Debug, Args)]
 pub struct Announce {
@@ -34,7 +43,7 @@ pub struct Announce {
     #[arg(long, value_name = "NAME")]
     release: Option<String>,
     /// How long the proxies may take to prove the targets
-    #[arg(long, value_parser = time, default_value = "60s")]
+    #[arg(long, value_parser = time, default_value = "60s", value_name = "TIME")]
     timeout: Duration,
     /// Does not wait until the proxies have proved the targets
     #[arg(long)]

@@ -25,6 +25,17 @@ use crate::retire::Reaper;
 use crate::sight::Sight;
 use crate::summary::Summary;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+The image is the deploy file's, with `--tag`. Until the flip no request goes to the new release, and
+a failure takes all back; after it the old one stays warm, and `shuntctl undo` is one write. Ctrl-C
+undoes what can be undone.
+
+Examples:
+  shuntctl deploy --tag 1.1 --dry-run      # what there is, and what would be done
+  shuntctl deploy --tag 1.1
+  shuntctl deploy --tag 1.1 --env staging";
+
 /// Flags of `deploy`.
 #[derive(Debug, Args)]
 pub struct Deploy {
@@ -38,7 +49,7 @@ pub struct Deploy {
     #[arg(long)]
     dry_run: bool,
     /// How long to wait for another run to let go of the app's lock [default: not at all]
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = time, value_name = "TIME")]
     lock_wait: Option<Duration>,
     /// What the release is called, where its image does not say it.
     #[arg(skip)]
@@ -134,18 +145,26 @@ async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Fai
         rows.push(vec![format!("{}", i + 1), step.to_string(), what]);
     }
     context.report.line(&table(&["", "STEP", "WHAT"], &rows));
+    let remark = |text: &str| {
+        context.report.value(&json!({ "remark": text }));
+        context.report.line(text);
+    };
     if plan.app.is_some() {
-        context.report.line("the app's settings change with the flip");
+        remark("the app's settings change with the flip");
     }
     if keys.record().is_some_and(shunt_config::record::Deploy::unfinished) {
-        context.report.line("before that, the deploy that is half done is finished or undone");
+        remark("before that, the deploy that is half done is finished or undone");
     }
+    let would_fail = |why: &str| {
+        context.report.value(&json!({ "would_fail": why }));
+        context.report.line(&format!("it would fail: {why}"));
+    };
     if let Err(failure) = someone_serves(&fleet) {
-        context.report.line(&format!("it would fail: {failure}"));
+        would_fail(&failure.to_string());
     }
     let wanted = &job.file.run.settings.environment;
     for mistake in environment::at_hand(wanted, context.directory()).1 {
-        context.report.line(&format!("it would fail: {mistake}"));
+        would_fail(&mistake.to_string());
     }
     Ok(())
 }

@@ -22,6 +22,17 @@ use crate::sight::Sight;
 use crate::verb::announce::changed_meanwhile;
 use crate::workers;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+A split sends each slot its part of the visitors, in percent: `blue:90,green:10`. What this puts is
+`active`; where a proxy refuses it, it stays, and `shuntctl undo` goes back. Nothing is stopped, not
+even with `--wait drained`, which waits for lost proxies as well.
+
+Examples:
+  shuntctl flip web
+  shuntctl flip web blue --wait drained --timeout 5m
+  shuntctl flip web blue:90,green:10";
+
 /// Flags of `flip`.
 #[derive(Debug, Args)]
 pub struct Flip {
@@ -30,20 +41,20 @@ pub struct Flip {
     /// Where new requests go: blue, green, or a split such as `blue:90,green:10` [default: the
     /// other slot]
     to: Option<Active>,
-    /// What to wait for
+    /// `applied`: until every live proxy serves it; `drained`: and no known proxy has a request on
+    /// the release that it replaces
     #[arg(long, value_enum, default_value_t = WaitFor::Applied)]
     wait: WaitFor,
-    /// For how long
-    #[arg(long, value_parser = time, default_value = "75s")]
+    /// For how long to wait for each
+    #[arg(long, value_parser = time, default_value = "75s", value_name = "TIME")]
     timeout: Duration,
 }
 
-/// What to wait for.
+/// What to wait for. (Their meaning is in the flag's help: where values have a help of their own, clap
+/// shows the whole of it in its long form.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WaitFor {
-    /// Every live proxy serves it
+enum WaitFor {
     Applied,
-    /// And no known proxy has a request on the release it replaces
     Drained,
 }
 

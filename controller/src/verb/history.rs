@@ -12,13 +12,22 @@ use crate::report::table;
 use crate::time::{between, show};
 use crate::verb::status::no_app;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+RELEASE is the version, or what `active` became. An entry that is not over, or was killed while it
+waited, is `unacknowledged`.
+
+Examples:
+  shuntctl history web --limit 10
+  shuntctl history web --steps";
+
 /// Flags of `history`.
 #[derive(Debug, Args)]
 pub struct History {
     /// The app [default: the deploy file's]
     app: Option<AppName>,
     /// How many, at most
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
     /// Shows the steps of each deploy, and how long they took
     #[arg(long)]

@@ -22,6 +22,30 @@ use crate::sight::Sight;
 use crate::verb::announce::changed_meanwhile;
 use crate::verb::status::no_app;
 
+/// What the help of `hold` ends with.
+pub(crate) const HOLD_HELP: &str = "\
+A request that waits is not lost: it goes through at `shuntctl release`, or when the time is over.
+Those that find no place, or wait too long with `--then refuse`, get 503 with Retry-After.
+
+Examples:
+  shuntctl hold web --for 30s
+  shuntctl hold web --for 2m --then refuse";
+
+/// What the help of `release` ends with.
+pub(crate) const RELEASE_HELP: &str = "\
+What a running deploy holds it does not release, nor does it end a maintenance.
+
+Example:
+  shuntctl release web";
+
+/// What the help of `maintenance` ends with.
+pub(crate) const MAINTENANCE_HELP: &str = "\
+Requests that are under way are finished, and health checks go on. Nothing is deployed or stopped.
+
+Examples:
+  shuntctl maintenance web on --message \"back at nine\" --allow 10.0.0.0/8
+  shuntctl maintenance web off";
+
 /// Flags of `hold`.
 #[derive(Debug, Args)]
 pub struct Hold {
@@ -76,7 +100,7 @@ pub struct Maintenance {
 #[derive(Debug, Args)]
 struct Wait {
     /// How long the proxies may take to acknowledge
-    #[arg(long, value_parser = time, default_value = "30s")]
+    #[arg(long, value_parser = time, default_value = "30s", value_name = "TIME")]
     timeout: Duration,
 }
 

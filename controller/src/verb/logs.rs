@@ -13,6 +13,14 @@ use crate::context::Context;
 use crate::engine::{self, Container, Engine, EngineError, label};
 use crate::exit::Failure;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+Without `--follow` it ends with what there is. Only releases that `deploy` has started have any.
+
+Examples:
+  shuntctl logs web
+  shuntctl logs web green -n 20 --follow";
+
 /// Flags of `logs`.
 #[derive(Debug, Args)]
 pub struct Logs {
@@ -21,7 +29,7 @@ pub struct Logs {
     /// The slot [default: the active one]
     slot: Option<Slot>,
     /// How many of the last lines of each container
-    #[arg(short = 'n', long, default_value_t = 100)]
+    #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
     lines: usize,
     /// Goes on with what is written from now on
     #[arg(long)]

@@ -18,6 +18,14 @@ use crate::report::Ended;
 /// Another writer at the same moment is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+The controller that runs the canary goes on; from which machine it is told does not matter.
+
+Examples:
+  shuntctl promote web
+  shuntctl promote web --full";
+
 /// Flags of `promote`.
 #[derive(Debug, Args)]
 pub struct Promote {

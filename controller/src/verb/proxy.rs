@@ -12,12 +12,24 @@ use crate::fleet::Fleet;
 use crate::report::table;
 use crate::time::{age, show};
 
+/// What the help of `forget` ends with.
+const FORGET: &str = "\
+Be sure that it does not serve any more: what it may still send requests to is stopped from then on.
+One that is live is refused; one that starts again is known again.
+
+Example:
+  shuntctl proxy forget lb2";
+
 /// What to do with proxies.
 #[derive(Debug, Subcommand)]
 pub enum Proxy {
     /// Lists the proxies known to the store
+    #[command(
+        after_help = "Examples:\n  shuntctl proxy list\n  shuntctl proxy list --json | jq -r .proxy"
+    )]
     List,
     /// Forgets a proxy that will not come back: nothing waits for it any more
+    #[command(after_help = FORGET)]
     Forget {
         /// The proxy
         name: ProxyName,

@@ -25,6 +25,13 @@ use crate::report::{Ended, Report};
 use crate::retire::{self, Reaper};
 use crate::sight::{Look, Sight, Waited};
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+Where it stops on the way, run it again: it goes on. Its last history entry stays in the store.
+
+Example:
+  shuntctl remove web --yes";
+
 /// Flags of `remove`.
 #[derive(Debug, Args)]
 pub struct Remove {
@@ -34,7 +41,7 @@ pub struct Remove {
     #[arg(long)]
     yes: bool,
     /// How long the proxies may take to drop it
-    #[arg(long, value_parser = time, default_value = "60s")]
+    #[arg(long, value_parser = time, default_value = "60s", value_name = "TIME")]
     timeout: Duration,
 }
 

@@ -15,13 +15,22 @@ use crate::keeping::{engines_of, limits, release, sweep, take_in_order};
 use crate::retire::Reaper;
 use crate::sight::Sight;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+A deploy that was killed before its flip is undone, after it the rest of it is done. Where nothing
+is half done it removes what older deploys had to leave, and says so.
+
+Examples:
+  shuntctl resume web
+  shuntctl resume web --forget ssh://root@10.0.0.11   # this host is gone for good";
+
 /// Flags of `resume`.
 #[derive(Debug, Args)]
 pub struct Resume {
     /// The app [default: the deploy file's]
     app: Option<AppName>,
     /// How long to wait for the lock: it outlives a killed holder by up to 10 s
-    #[arg(long, value_parser = time, default_value = "15s")]
+    #[arg(long, value_parser = time, default_value = "15s", value_name = "TIME")]
     lock_wait: Duration,
     /// An engine that will not come back: what may run there is given up
     #[arg(long, value_name = "URL")]

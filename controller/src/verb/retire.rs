@@ -23,6 +23,16 @@ use crate::sight::Sight;
 /// How often a proxy that is lost is looked for again, at least.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+After it `undo` has nothing warm to go back to; `undo --to VERSION` deploys it again. A release that
+a proxy may still send requests to stays, and why is said. What was announced by hand is forgotten
+here, and stopped by whoever started it.
+
+Examples:
+  shuntctl retire web
+  shuntctl retire web --timeout 15m";
+
 /// Flags of `retire`.
 #[derive(Debug, Args)]
 pub struct Retire {
@@ -30,7 +40,7 @@ pub struct Retire {
     app: Option<AppName>,
     /// How long to wait for proxies that are lost, beyond the time requests have to be over
     /// [default: not at all]
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = time, value_name = "TIME")]
     timeout: Option<Duration>,
 }
 

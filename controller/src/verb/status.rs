@@ -15,6 +15,15 @@ use crate::sight::Sight;
 use crate::summary::Summary;
 use crate::verb::list::tell_strays;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+STATE is `applied` where a proxy serves what the keys ask for, else `waiting`, `refused` or `lost`.
+
+Examples:
+  shuntctl status
+  shuntctl status web --watch
+  shuntctl status web --json | jq -r '.problems[]'";
+
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct Status {

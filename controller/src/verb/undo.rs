@@ -33,13 +33,25 @@ use crate::workers;
 /// Another writer at the same moment is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;
 
+/// What its help ends with.
+pub(crate) const HELP: &str = "\
+What is undone, the first of these that there is:
+  1. a deploy that runs: before its flip it is told to stop, after it all is put back
+  2. a flip by hand that came after the last deploy: `active` is what it was before
+  3. the last deploy, while its old release is warm; a second `undo` swaps the two again
+It needs no free lock. What it cannot go back to it names, and changes nothing.
+
+Examples:
+  shuntctl undo web
+  shuntctl undo web --to 1.0";
+
 /// Flags of `undo`.
 #[derive(Debug, Args)]
 pub struct Undo {
     /// The app [default: the deploy file's]
     app: Option<AppName>,
     /// How long the proxies may take to acknowledge
-    #[arg(long, value_parser = time, default_value = "75s")]
+    #[arg(long, value_parser = time, default_value = "75s", value_name = "TIME")]
     timeout: Duration,
     /// To this version: by one write if it is still warm, else by deploying its image again
     #[arg(long, value_name = "VERSION")]
