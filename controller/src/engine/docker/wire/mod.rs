@@ -6,7 +6,6 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker as Client};
@@ -16,12 +15,10 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::TIMEOUT;
+use crate::engine::CONNECT;
 
 pub(super) mod ssh;
 pub(super) mod tls;
-
-/// How long a host may take to let a connection in.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// A client whose connections `connector` makes.
 pub(super) fn over<C>(connector: C) -> Result<Client, Error>
