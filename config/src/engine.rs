@@ -1,4 +1,4 @@
-//! Which Docker engine, and how it is reached.
+//! Which engine runs containers or units, and how it is reached.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::strict::Mistake;
 /// Where Docker engines that speak TLS listen.
 const TLS_PORT: u16 = 2376;
 
-/// A Docker engine: where it is, and the files that connections to it need.
+/// An engine, Docker or systemd: where it is, and the files that connections to it need.
 ///
 /// Written as its URL, or as a table where it has files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +45,17 @@ pub enum EngineUrl {
         /// The port; by default the one `ssh` takes.
         port: Option<u16>,
     },
+    /// `systemd://local`: units of this machine.
+    Systemd,
+    /// `systemd+ssh://root@10.0.0.11`: units of another machine, through `ssh`.
+    SystemdSsh {
+        /// The user; by default the one `ssh` takes.
+        user: Option<String>,
+        /// Host name, address, or a `Host` of the ssh configuration.
+        host: String,
+        /// The port; by default the one `ssh` takes.
+        port: Option<u16>,
+    },
 }
 
 /// The files of a TLS connection that both sides prove themselves on. Absolute, PEM.
@@ -63,9 +74,16 @@ impl EngineUrl {
     /// The host it is on, where it has one.
     pub fn host(&self) -> Option<&str> {
         match self {
-            Self::Unix(_) => None,
-            Self::Tcp { host, .. } | Self::Ssh { host, .. } => Some(host),
+            Self::Unix(_) | Self::Systemd => None,
+            Self::Tcp { host, .. } | Self::Ssh { host, .. } | Self::SystemdSsh { host, .. } => {
+                Some(host)
+            }
         }
+    }
+
+    /// Whether it runs units, not containers.
+    pub fn is_systemd(&self) -> bool {
+        matches!(self, Self::Systemd | Self::SystemdSsh { .. })
     }
 }
 
@@ -74,7 +92,7 @@ impl FromStr for EngineUrl {
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
         let shown: String = text.chars().take(100).collect();
-        let wrong = |why: &str| Mistake::new(format!("`{shown}` is no Docker engine: {why}"));
+        let wrong = |why: &str| Mistake::new(format!("`{shown}` is no engine: {why}"));
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(wrong("write `unix:///…`, `ssh://user@host` or `tcp://host:2376`"));
         };
@@ -82,6 +100,12 @@ impl FromStr for EngineUrl {
             return match rest.starts_with('/') && !rest.contains('\0') {
                 true => Ok(Self::Unix(rest.into())),
                 false => Err(wrong("the path of a socket is absolute")),
+            };
+        }
+        if scheme == "systemd" {
+            return match rest {
+                "local" => Ok(Self::Systemd),
+                _ => Err(wrong("write `systemd://local` or `systemd+ssh://user@host`")),
             };
         }
         let (user, place) = match rest.rsplit_once('@') {
@@ -96,8 +120,13 @@ impl FromStr for EngineUrl {
         match (scheme, user) {
             ("tcp", None) => Ok(Self::Tcp { host, port: port.unwrap_or(TLS_PORT) }),
             ("tcp", Some(_)) => Err(wrong("it knows its users by their certificates")),
-            ("ssh", Some(user)) if !is_user(user) => Err(wrong("what is before `@` is no user")),
+            ("ssh" | "systemd+ssh", Some(user)) if !is_user(user) => {
+                Err(wrong("what is before `@` is no user"))
+            }
             ("ssh", user) => Ok(Self::Ssh { user: user.map(str::to_owned), host, port }),
+            ("systemd+ssh", user) => {
+                Ok(Self::SystemdSsh { user: user.map(str::to_owned), host, port })
+            }
             _ => Err(wrong("it is reached by `unix://`, `ssh://` or `tcp://` with TLS")),
         }
     }
@@ -127,6 +156,19 @@ fn host_and_port(place: &str) -> Option<(String, Option<u16>)> {
     (host.contains(':') || is_host(host)).then(|| (host.to_ascii_lowercase(), port))
 }
 
+/// Whether `text` names an instance of a template unit: `web-blue@9001.service`. Nothing that a shell, a
+/// path or an option could be made of, though systemd itself allows some of it.
+pub fn is_unit(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b":_.-".contains(&b);
+    let name = text.strip_suffix(".service").and_then(|name| name.split_once('@'));
+    // systemd's own limit: UNIT_NAME_MAX.
+    text.len() < 256
+        && name.is_some_and(|(prefix, instance)| {
+            let sound = |part: &str| !part.is_empty() && part.bytes().all(plain);
+            sound(prefix) && sound(instance) && !prefix.starts_with(['-', '.'])
+        })
+}
+
 /// Nothing that `ssh` could take for one of its options.
 fn is_user(user: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
@@ -142,8 +184,9 @@ impl fmt::Display for EngineUrl {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp { host, port } => write!(f, "tcp://{}:{port}", bracketed(host)),
-            Self::Ssh { user, host, port } => {
-                f.write_str("ssh://")?;
+            Self::Systemd => f.write_str("systemd://local"),
+            Self::Ssh { user, host, port } | Self::SystemdSsh { user, host, port } => {
+                f.write_str(if self.is_systemd() { "systemd+ssh://" } else { "ssh://" })?;
                 user.iter().try_for_each(|user| write!(f, "{user}@"))?;
                 f.write_str(&bracketed(host))?;
                 port.iter().try_for_each(|port| write!(f, ":{port}"))

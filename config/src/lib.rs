@@ -8,7 +8,7 @@
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`split`], [`queue`],
 //!   [`eject`], [`https`], [`headers`], [`protocol`]: parts of those values
 //! - [`command`], [`secret`]: what is run, and what is not shown
-//! - [`engine`]: where containers run
+//! - [`engine`]: where containers or units run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
 //! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run

@@ -6,7 +6,7 @@ use shunt_config::key::AppKey;
 pub use shunt_config::record::History;
 use shunt_config::record::{HISTORY_KEPT, Outcome, Previous, Served, StepTime};
 use shunt_config::store::{self, Condition, Store, Txn};
-use shunt_config::{Active, AppName, Release};
+use shunt_config::{Active, AppName, Release, Slot};
 
 use crate::app_keys::{AppKeys, Kept};
 use crate::exit::{Exit, Failure};
@@ -34,6 +34,7 @@ pub fn entry(verb: &str, outcome: Outcome) -> History {
         image: None,
         outcome,
         reason: None,
+        gave_way: None,
         left: Vec::new(),
         steps: Vec::<StepTime>::new(),
     }
@@ -152,6 +153,21 @@ pub fn remembered(keys: &AppKeys) -> Option<Served> {
 pub fn last_deploy(keys: &AppKeys) -> Option<&History> {
     let mut entries = keys.history.values().rev().filter_map(Kept::ok);
     entries.find(|entry| entry.verb == "deploy" && entry.outcome == Outcome::Done)
+}
+
+/// The release of `slot` that a deploy has stopped to have its ports, and what that deploy's is called;
+/// `None` if one has gone through since.
+pub fn gave_way(keys: &AppKeys, slot: Slot) -> Option<(&Previous, Option<&str>)> {
+    let deploys = keys.history.values().rev().filter_map(Kept::ok);
+    for entry in deploys.filter(|entry| entry.verb == "deploy") {
+        if let Some(old) = entry.gave_way.as_ref().filter(|old| old.slot == slot) {
+            return Some((old, entry.version.as_deref()));
+        }
+        if entry.outcome == Outcome::Done {
+            return None;
+        }
+    }
+    None
 }
 
 /// Whether any entry tells that what is in a slot was active.

@@ -118,8 +118,8 @@ pub async fn sweep(
     }
     let cleared = reaper.sweep_orphans(engines, &app).await?;
     if cleared.removed > 0 {
-        let n = cleared.removed;
-        report.note(&format!("{n} container(s) that no key speaks of removed"));
+        let removed = engine::count(cleared.removed, engines);
+        report.note(&format!("{removed} that no key speaks of removed"));
     }
     for why in &cleared.kept {
         report.note(&format!("containers that no key speaks of are kept: {why}"));

@@ -117,6 +117,9 @@ fn refuse_a_stranger(keys: &AppKeys, fleet: &Fleet, slot: Slot) -> Result<(), Fa
         {
             return Err(no_warm_undo(keys, last.version.as_deref()));
         }
+        if let Some((old, by)) = history::gave_way(keys, slot) {
+            return Err(gave_way(keys, old, by));
+        }
         let said = format!("`{app}` has nothing to go back to: `{slot}` is empty");
         let hint = "its release was retired; deploy the version you want again";
         return Err(Failure::usage(said).hint(hint));
@@ -148,6 +151,20 @@ fn no_warm_undo(keys: &AppKeys, version: Option<&str>) -> Failure {
     );
     Failure::usage(said)
         .hint(format!("deploy the version you want: `shuntctl undo {app} --to VERSION`"))
+}
+
+/// What ran on fixed ports was stopped for whatever was to run there next.
+fn gave_way(keys: &AppKeys, old: &Previous, by: Option<&str>) -> Failure {
+    let (app, by) = (&keys.name, by.unwrap_or("the next release"));
+    let version = old.version.as_deref().unwrap_or("the release before");
+    let said = format!(
+        "`{app}` cannot go back to {version}: it was stopped before {by} could start, since both have \
+         the same ports"
+    );
+    Failure::usage(said).hint(match &old.version {
+        Some(version) => format!("deploy it again: `shuntctl undo {app} --to {version}`"),
+        None => "deploy the version you want again".to_owned(),
+    })
 }
 
 fn back_by_record(keys: &AppKeys, record: &Deploy, slot: Slot) -> Result<Undo, Failure> {

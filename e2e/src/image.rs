@@ -71,7 +71,7 @@ impl Engine {
 }
 
 /// The demo app as one file that needs nothing else.
-fn static_demo() -> PathBuf {
+pub fn static_demo() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);

@@ -12,8 +12,7 @@ pub mod authority;
 pub mod cache;
 pub mod engine;
 pub mod etcd;
-
-mod image;
+pub mod image;
 pub mod port;
 pub mod process;
 pub mod proxy;

@@ -65,6 +65,16 @@ impl SshUser {
 impl Engine {
     /// Starts an SSH server on its machine, on which `user` may log in as root.
     pub async fn start_sshd(&self, user: &SshUser) -> Sshd {
+        self.sshd(user, "").await
+    }
+
+    /// The same, but who logs in is root of the system in `container`.
+    pub async fn start_sshd_into(&self, user: &SshUser, container: &str) -> Sshd {
+        let enter = format!("docker exec --interactive {container} /bin/sh -c");
+        self.sshd(user, &format!("ForceCommand {enter} \"$SSH_ORIGINAL_COMMAND\"\n")).await
+    }
+
+    async fn sshd(&self, user: &SshUser, more: &str) -> Sshd {
         let directory = TempDir::with_prefix("shunt-sshd-").unwrap();
         key(&directory.path().join("host")).await;
         let config = directory.path().join("sshd_config");
@@ -73,7 +83,7 @@ impl Engine {
         let text = format!(
             "ListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\n\
              PasswordAuthentication no\nPermitRootLogin prohibit-password\nUsePAM yes\n\
-             PidFile none\nSetEnv DOCKER_HOST={}\n",
+             PidFile none\nSetEnv DOCKER_HOST={}\n{more}",
             directory.path().join("host").display(),
             user.directory.path().join("id.pub").display(),
             self.host(),

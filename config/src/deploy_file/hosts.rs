@@ -10,7 +10,7 @@ use crate::engine::{Engine, EngineTable, EngineUrl};
 use crate::slot::Slot;
 use crate::strict::Mistake;
 
-/// The machines each slot's containers run on; none for the engine `DOCKER_HOST` names, or the
+/// The machines each slot's containers or units run on; none for the engine `DOCKER_HOST` names, or the
 /// local one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
@@ -62,6 +62,38 @@ impl Host {
     }
 }
 
+/// Whose the hosts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Docker,
+    Systemd,
+}
+
+impl Kind {
+    /// The engine of this kind that `engine` is written for.
+    fn of(self, engine: Engine) -> Result<Engine, Mistake> {
+        let wrong = match (self, &engine.url) {
+            (Self::Docker, EngineUrl::Systemd) => {
+                "`local` is for `engine = \"systemd\"`; Docker is at `unix:///var/run/docker.sock`"
+                    .to_owned()
+            }
+            (Self::Docker, EngineUrl::SystemdSsh { .. }) => {
+                "units are for `engine = \"systemd\"`, with `ssh://…`".to_owned()
+            }
+            (Self::Docker, _) | (Self::Systemd, EngineUrl::Systemd) => return Ok(engine),
+            (Self::Systemd, EngineUrl::Ssh { user, host, port })
+            | (Self::Systemd, EngineUrl::SystemdSsh { user, host, port }) => {
+                let (user, host, port) = (user.clone(), host.clone(), *port);
+                return Ok(EngineUrl::SystemdSsh { user, host, port }.into());
+            }
+            (Self::Systemd, EngineUrl::Unix(_) | EngineUrl::Tcp { .. }) => {
+                format!("`{engine}` has no systemd: write `local` or `ssh://user@host`")
+            }
+        };
+        Err(Mistake::new(wrong))
+    }
+}
+
 /// The hosts as they are written, their addresses left open.
 #[derive(Debug, Default)]
 pub(super) struct Written {
@@ -77,12 +109,16 @@ struct WrittenHost {
 
 impl Written {
     /// The hosts, where those of this machine publish on `bind`; all mistakes.
-    pub(super) fn hosts(self, bind: IpAddr) -> Result<Hosts, Vec<Mistake>> {
+    pub(super) fn hosts(mut self, bind: IpAddr, kind: Kind) -> Result<Hosts, Vec<Mistake>> {
+        if kind == Kind::Systemd && self.blue.is_empty() {
+            let local = WrittenHost { engine: EngineUrl::Systemd.into(), address: None };
+            (self.blue, self.green) = (vec![local.clone()], vec![local]);
+        }
         let mut mistakes = Vec::new();
         let mut read = |written: Vec<WrittenHost>| {
             let mut hosts: Vec<Host> = Vec::new();
             for WrittenHost { engine, address } in written {
-                match Host::new(engine, address, bind) {
+                match kind.of(engine).and_then(|engine| Host::new(engine, address, bind)) {
                     // Two targets must never have the same address and port.
                     Ok(new) if hosts.iter().any(|host| host.address == new.address) => {
                         let (engine, address) = (&new.engine, new.address);
@@ -153,6 +189,7 @@ impl<'de> Deserialize<'de> for WrittenHost {
             }
 
             fn visit_str<E: de::Error>(self, url: &str) -> Result<WrittenHost, E> {
+                let url = if url == "local" { "systemd://local" } else { url };
                 let url: EngineUrl = url.parse().map_err(E::custom)?;
                 Ok(WrittenHost { engine: url.into(), address: None })
             }

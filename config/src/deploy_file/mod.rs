@@ -9,6 +9,7 @@ mod pull;
 mod run;
 mod settings;
 mod strategy;
+mod units;
 mod volume;
 mod workers;
 
@@ -26,6 +27,7 @@ pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
 pub use self::settings::{HostAddress, Log, Restart, Settings};
 pub use self::strategy::Strategy;
+pub use self::units::Units;
 pub use self::volume::Volume;
 pub use self::workers::Worker;
 
@@ -50,8 +52,8 @@ pub const FILE_NAME: &str = "shunt.toml";
 pub struct DeployFile {
     /// The app.
     pub app: AppName,
-    /// The image to run, as written: with or without tag or digest.
-    pub image: String,
+    /// The image to run, as written: with or without tag or digest. `None` where it has units.
+    pub image: Option<String>,
     /// The app's settings in the store; `None` leaves those that are there alone.
     pub route: Option<App>,
     /// How its containers run.
@@ -91,12 +93,18 @@ impl DeployFile {
     pub fn layered(files: &[(&str, &str)]) -> Result<Self, Vec<Mistake>> {
         document::read_over(files, |root| {
             let app = root.required("app");
-            let image = image(root);
             let run = root.required_section("run").map(run::read);
+            let units =
+                run.as_ref().is_some_and(|run| run.as_ref().is_some_and(|run| run.units.is_some()));
+            let image = if units { no_image(root) } else { image(root).map(Some) };
             let made = run.as_ref().and_then(|run| Some(run.as_ref()?.settings.clone()));
             let made = made.unwrap_or_default();
             let workers = root.section("workers").map(|all| workers::read(all, &made));
-            let (health, ready) = health(root);
+            if units && workers.as_ref().is_some_and(|workers| !workers.is_empty()) {
+                let said = "units have none: a hook `flipped` may start units of your own";
+                root.mistake("workers", said);
+            }
+            let (health, ready) = health(root, units);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
             let guard: Option<Guard> = root.optional("guard");
@@ -146,11 +154,27 @@ fn image(root: &mut Section<'_>) -> Option<String> {
     Some(image)
 }
 
-fn health(root: &mut Section<'_>) -> (Health, Option<Command>) {
+/// What runs as a unit has no image.
+fn no_image(root: &mut Section<'_>) -> Option<Option<String>> {
+    if root.has("image") {
+        let _: Option<toml::Value> = root.optional("image");
+        let said = "units run no image: leave it away; `deploy --tag 1.1` names the release, which the \
+                    unit is told as SHUNT_VERSION";
+        root.mistake("image", said);
+    }
+    Some(None)
+}
+
+fn health(root: &mut Section<'_>, units: bool) -> (Health, Option<Command>) {
     let Some(mut section) = root.section("health") else {
         return (Health::default(), None);
     };
     let command = section.optional("command");
+    if units && command.is_some() {
+        let said = "it is run in a container, and units have none: a unit with `Type=notify` says when it \
+                    is ready, a hook `verify` looks from outside";
+        section.mistake("command", said);
+    }
     let health: Health = section.rest().unwrap_or_default();
     if let Err(mistake) = health.validate() {
         section.mistake_here(&mistake.to_string());

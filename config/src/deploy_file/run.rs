@@ -1,11 +1,14 @@
-//! `[run]`: how an app's containers run.
+//! `[run]`: how an app's containers run, or its units.
 
 use std::net::IpAddr;
 
-use super::hosts::{Hosts, Written};
+use serde::Deserialize;
+
+use super::hosts::{Hosts, Kind, Written};
 use super::port_range::PortRange;
 use super::pull::Pull;
 use super::settings::{self, Settings};
+use super::units::{self, Units};
 use crate::document::Section;
 use crate::protocol::Protocol;
 
@@ -15,11 +18,11 @@ pub const MAX_REPLICAS: u16 = 64;
 /// How an app's containers run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// What the app listens on inside its container.
+    /// What the app listens on inside its container; 0 where it has units.
     pub port: u16,
     /// The machines they run on.
     pub hosts: Hosts,
-    /// How many containers, spread over the hosts of a slot.
+    /// How many containers, spread over the hosts of a slot; how many units, in the slot that has more.
     pub replicas: u16,
     /// The address of this machine that ports are published on and targets announced with.
     pub bind: IpAddr,
@@ -31,16 +34,34 @@ pub struct Run {
     pub protocol: Protocol,
     /// How each is made.
     pub settings: Settings,
+    /// What runs in the place of containers, where its engine is systemd.
+    pub units: Option<Units>,
+}
+
+/// Whose it is to run a release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EngineKind {
+    #[default]
+    Docker,
+    Systemd,
 }
 
 /// Reads the section.
 pub(super) fn read(mut section: Section<'_>) -> Option<Run> {
+    match section.or("engine", EngineKind::default()) {
+        EngineKind::Docker => containers(section),
+        EngineKind::Systemd => units::read(section),
+    }
+}
+
+fn containers(mut section: Section<'_>) -> Option<Run> {
     let port = section.required::<u16>("port");
     if port == Some(0) {
         section.mistake("port", "a port is a number from 1 to 65535");
     }
     let bind = bind(&mut section);
-    let hosts = hosts(&mut section, bind);
+    let hosts = hosts(&mut section, bind, Kind::Docker);
     let replicas = replicas(&mut section, hosts.most());
     let port_range: PortRange = section.or("port_range", PortRange::default());
     // Twice the replicas run while a deploy replaces them, three times with a warm release.
@@ -58,22 +79,23 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Run> {
         port: port?,
         replicas,
         port_range,
+        units: None,
     })
 }
 
-fn protocol(section: &mut Section<'_>) -> Protocol {
+pub(super) fn protocol(section: &mut Section<'_>) -> Protocol {
     let protocol = section.or("protocol", Protocol::default());
     if protocol.is_tls() {
-        let said = "containers on a machine of yours speak `http/1.1` or `h2c`; targets that speak \
+        let said = "what runs on a machine of yours speaks `http/1.1` or `h2c`; targets that speak \
                     TLS are announced with `shuntctl announce`";
         section.mistake("protocol", said);
     }
     protocol
 }
 
-fn hosts(section: &mut Section<'_>, bind: IpAddr) -> Hosts {
+pub(super) fn hosts(section: &mut Section<'_>, bind: IpAddr, kind: Kind) -> Hosts {
     let written = section.or("hosts", Written::default());
-    written.hosts(bind).unwrap_or_else(|mistakes| {
+    written.hosts(bind, kind).unwrap_or_else(|mistakes| {
         for mistake in mistakes {
             section.mistake("hosts", &mistake.to_string());
         }
@@ -94,7 +116,7 @@ fn replicas(section: &mut Section<'_>, hosts: usize) -> u16 {
     replicas
 }
 
-fn bind(section: &mut Section<'_>) -> IpAddr {
+pub(super) fn bind(section: &mut Section<'_>) -> IpAddr {
     let bind = section.or("bind", IpAddr::from([127, 0, 0, 1]));
     if bind.is_unspecified() || bind.is_multicast() {
         let said = format!(

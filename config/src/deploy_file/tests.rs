@@ -310,3 +310,71 @@ fn a_canary_without_steps_that_lead_to_the_flip_is_refused() {
         assert!(said.iter().any(|said| said.contains(words)), "{section}: {said:#?}");
     }
 }
+
+const UNITS: &str = "app = \"web\"\n[run]\nengine = \"systemd\"\n\
+                     ports = { blue = [9001, 9002], green = [9101, 9102] }\n";
+
+#[test]
+fn units_have_ports_of_their_own_in_each_slot_and_run_here_if_nothing_else_is_said() {
+    let file = DeployFile::parse(FILE_NAME, UNITS).unwrap();
+    let (app, run) = (&file.app, &file.run);
+    let units = run.units.as_ref().unwrap();
+    assert_eq!((file.image.as_ref(), run.replicas), (None, 2));
+    assert_eq!(units.ports(Slot::Green), [9101, 9102]);
+    assert_eq!(units.unit(app, Slot::Blue, 9001), "web-blue@9001.service");
+    let host = &run.hosts.of(Slot::Blue)[0];
+    assert_eq!((host.engine.to_string().as_str(), host.address), ("systemd://local", run.bind));
+
+    // Another template, and the same ports where the slots are on different machines.
+    let text = "app = \"web\"\n[run]\nengine = \"systemd\"\nunit = \"bdd_assistant_{slot}@{port}.service\"\n\
+                ports = [9001]\nenv = { RAILS_ENV = \"production\" }\n\
+                hosts = { blue = [\"ssh://root@10.0.0.11\"], green = [\"ssh://root@10.0.0.12:2222\"] }\n";
+    let run = DeployFile::parse(FILE_NAME, text).unwrap().run;
+    let units = run.units.as_ref().unwrap();
+    assert_eq!(units.unit(app, Slot::Green, 9001), "bdd_assistant_green@9001.service");
+    let green = &run.hosts.of(Slot::Green)[0];
+    assert_eq!(green.engine.to_string(), "systemd+ssh://root@10.0.0.12:2222");
+    assert_eq!(green.address.to_string(), "10.0.0.12");
+}
+
+#[test]
+fn what_has_no_meaning_for_units_is_refused_by_name_with_the_way_out() {
+    let with = |more: &str| DeployFile::parse(FILE_NAME, &format!("{UNITS}{more}"));
+    for (more, words) in [
+        ("port = 8080", "run.port: a unit has none: its ports are in `ports`"),
+        ("replicas = 2", "one for each of its `ports`"),
+        ("memory = \"1GiB\"", "`MemoryMax=`"),
+        ("volumes = [\"a:/b\"]", "`BindPaths=`"),
+        ("restart = \"always\"", "`Restart=`"),
+        ("unit = \"web.service\"", "`NAME@{port}.service`"),
+        ("unit = \"web-{slot}@{port}\"", "ends in `.service`"),
+        ("unit = \"$(x)@{port}.service\"", "letters, digits"),
+        ("hosts = [\"unix:///var/run/docker.sock\"]", "write `local` or `ssh://user@host`"),
+        ("[workers.jobs]\ncommand = [\"x\"]", "a hook `flipped`"),
+        ("[health]\ncommand = \"bin/ready\"", "`Type=notify`"),
+    ] {
+        let said = with(more).unwrap_err();
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        assert!(said.len() == 1 && said[0].contains(words), "{more}: {said:#?}");
+    }
+    for (ports, words) in [
+        ("[9001]", "both slots have 9001 on 127.0.0.1"),
+        ("{ blue = [], green = [1] }", "`blue` has no port"),
+        ("{ blue = [0], green = [1] }", "1 to 65535"),
+        ("{ blue = [2, 2], green = [1] }", "2 is named twice for `blue`"),
+        ("{ blue = [2] }", "missing key `green`"),
+        ("{ blue = [70000], green = [1] }", "0 to 65535"),
+    ] {
+        let text = format!("app = \"web\"\n[run]\nengine = \"systemd\"\nports = {ports}\n");
+        let said = format!("{:?}", DeployFile::parse(FILE_NAME, &text).unwrap_err());
+        assert!(said.contains(words), "{ports}: {said}");
+    }
+    let image = format!("image = \"web\"\n{UNITS}");
+    let said = format!("{:?}", DeployFile::parse(FILE_NAME, &image).unwrap_err());
+    assert!(said.contains("SHUNT_VERSION"), "{said}");
+    let said = DeployFile::parse(FILE_NAME, &SAMPLE.replace("replicas = 2", "hosts = [\"local\"]"));
+    assert!(format!("{said:?}").contains("`engine = \\\"systemd\\\"`"), "{said:?}");
+    let said =
+        DeployFile::parse(FILE_NAME, &SAMPLE.replace("replicas", "engine = \"podman\"\nreplicas"));
+    assert!(format!("{said:?}").contains("`podman`"), "{said:?}");
+}

@@ -10,6 +10,9 @@ fn urls_read_back_as_they_were_written() {
         "ssh://app1",
         "ssh://deploy@app1.internal:2222",
         "ssh://[fd00::1]",
+        "systemd://local",
+        "systemd+ssh://root@10.0.0.11",
+        "systemd+ssh://app1:2222",
     ] {
         assert_eq!(url.parse::<EngineUrl>().unwrap().to_string(), url);
     }
@@ -29,6 +32,9 @@ fn what_is_no_engine_is_refused_with_a_reason() {
         ("ssh://-oProxyCommand=x", "`host:port`"),
         ("ssh://-l@app1", "no user"),
         ("ssh://a b@app1", "no user"),
+        ("systemd://", "systemd://local"),
+        ("systemd://10.0.0.11", "systemd+ssh://"),
+        ("systemd+ssh://-l@app1", "no user"),
     ] {
         let said = url.parse::<EngineUrl>().unwrap_err().to_string();
         assert!(said.contains(why), "{url}: {said}");
@@ -53,5 +59,35 @@ fn an_engine_is_its_url_or_a_table_with_its_files() {
     ] {
         let said = crate::strict::json::<Engine>(text).unwrap_err().to_string();
         assert!(said.contains(why), "{text}: {said}");
+    }
+}
+
+#[test]
+fn a_unit_is_named_without_anything_that_means_more_to_a_shell_or_in_a_path() {
+    for unit in ["web-blue@9001.service", "bdd_assistant_blue@9001.service", "a:b.c@x-1.service"] {
+        assert!(is_unit(unit), "{unit}");
+    }
+    let long = format!("{}@9001.service", "a".repeat(250));
+    for text in [
+        "web.service",
+        "web@9001",
+        "web@9001.socket",
+        "@9001.service",
+        "web@.service",
+        "-web@9001.service",
+        ".web@9001.service",
+        "we b@9001.service",
+        "web@9001;x.service",
+        "web@$(x).service",
+        "web@`x`.service",
+        "web@../x.service",
+        "web@a@b.service",
+        "web@\u{e4}.service",
+        "web@*.service",
+        "web@'.service",
+        "web@\n.service",
+        long.as_str(),
+    ] {
+        assert!(!is_unit(text), "{text}");
     }
 }

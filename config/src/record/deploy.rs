@@ -78,6 +78,9 @@ pub struct Deploy {
     /// The announcement that was in the slot before, now under `draining/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Token>,
+    /// The release that was stopped before the new one could start, since both have the same ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_way: Option<Previous>,
     /// The shares that the new release gets before it gets all, if the plan says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
@@ -240,6 +243,7 @@ mod tests {
             before: Before::default(),
             previous: None,
             replaced: None,
+            gave_way: None,
             canary: None,
             undo: None,
             warm_until: Some(Timestamp::UNIX_EPOCH),

@@ -82,6 +82,9 @@ pub struct History {
     /// Why, where it was not done as asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The release that was stopped before this one could start, since both have the same ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_way: Option<Previous>,
     /// Engines that did not answer when its containers were to be removed: some may run there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<Engine>,

@@ -118,11 +118,19 @@ impl Run<'_> {
     }
 
     pub(super) async fn retire(&mut self) -> Result<(Ended, String), Trouble> {
+        if self.journal.record().stage == Stage::Preparing {
+            return self.make_way().await;
+        }
         let replaced = self.journal.record().replaced.clone();
         let tokens: Vec<_> = replaced.into_iter().chain(self.condemn_stopped().await?).collect();
         let mut done = (Ended::Skipped, "nothing was in the slot before".to_owned());
         for token in &tokens {
-            done = self.retire_one(token).await?;
+            let retired = self.retire_one(token).await?;
+            let ended = match retired {
+                Retired::Gone { .. } => Ended::Done,
+                Retired::Kept(_) => Ended::Skipped,
+            };
+            done = (ended, retired.text());
         }
         Ok(done)
     }
@@ -144,20 +152,21 @@ impl Run<'_> {
         Ok(Some(kept.token.clone()))
     }
 
-    async fn retire_one(&mut self, token: &Token) -> Result<(Ended, String), Trouble> {
+    pub(super) async fn retire_one(&mut self, token: &Token) -> Result<Retired, Trouble> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let limits = self.journal.record().limits;
         let reaper =
             Reaper { store: &self.store, held: self.journal.held(), limits, wait: true, report };
-        let retired = tokio::select! {
-            retired = reaper.retire(&mut self.sight, token, &mut tell) => retired?,
-            stop = self.lookout.stopped() => return Err(stop.into()),
-        };
-        let ended = match retired {
-            Retired::Gone { .. } => Ended::Done,
-            Retired::Kept(_) => Ended::Skipped,
-        };
-        Ok((ended, retired.text()))
+        tokio::select! {
+            retired = reaper.retire(&mut self.sight, token, &mut tell) => Ok(retired?),
+            stop = self.lookout.stopped() => Err(stop.into()),
+        }
+    }
+
+    /// Retires releases for this deploy, and waits for requests to be over.
+    pub(super) fn reaper(&self) -> Reaper<'_> {
+        let (held, limits) = (self.journal.held(), self.journal.record().limits);
+        Reaper { store: &self.store, held, limits, wait: true, report: self.report }
     }
 }

@@ -75,7 +75,7 @@ impl Run<'_> {
         while Instant::now() < deadline {
             let state = replica.engine.state(&replica.container.id).await;
             let state = state.map_err(Unhealthy::Engine)?;
-            if let Some(how) = over(&state) {
+            if let Some(how) = over(&state, replica.engine.noun()) {
                 return Err(Unhealthy::Said(format!("{how}; last answer: {last}")));
             }
             let asked = async {
@@ -132,14 +132,15 @@ enum Unhealthy {
 
 /// How `replica` ended, if it has.
 async fn gone(replica: &Replica) -> Result<Option<String>, EngineError> {
-    Ok(over(&replica.engine.state(&replica.container.id).await?))
+    let state = replica.engine.state(&replica.container.id).await?;
+    Ok(over(&state, replica.engine.noun()))
 }
 
-fn over(state: &State) -> Option<String> {
+fn over(state: &State, noun: &str) -> Option<String> {
     match state {
         State::Running | State::Failing(_) => None,
-        State::Ended(how) => Some(format!("the container {how}")),
-        State::Gone => Some("the container was removed by someone".to_owned()),
+        State::Ended(how) => Some(format!("the {noun} {how}")),
+        State::Gone => Some(format!("the {noun} was removed by someone")),
     }
 }
 

@@ -73,6 +73,7 @@ impl Run<'_> {
             image: record.image.clone(),
             outcome,
             reason,
+            gave_way: record.gave_way.clone(),
             left: self.left.clone(),
             steps: record.steps.clone(),
         }

@@ -20,6 +20,7 @@ mod run;
 mod start;
 mod stop;
 mod trouble;
+mod units;
 mod workers;
 
 pub use host::Host;

@@ -2,7 +2,7 @@
 
 use shunt_config::deploy_file::{self, DeployFile, Host, Strategy, Variable, Worker};
 use shunt_config::key::AppKey;
-use shunt_config::record::{Before, Canary, Deploy, Part, Previous, Stage, Step};
+use shunt_config::record::{Before, Canary, Deploy, Draining, Part, Previous, Stage, Step};
 use shunt_config::secret::Secret;
 use shunt_config::split::Testers;
 use shunt_config::{App, Slot};
@@ -21,8 +21,8 @@ use crate::undo::as_previous;
 pub struct Job {
     /// The deploy file.
     pub file: DeployFile,
-    /// The image, as it is asked of the engine.
-    pub image: String,
+    /// The image, as it is asked of the engine; `None` where units run.
+    pub image: Option<String>,
     /// What people call the release.
     pub version: Option<String>,
     /// The variables of its containers.
@@ -31,14 +31,48 @@ pub struct Job {
 
 impl Job {
     /// The job that `file` describes, with another image or tag if one is given.
-    pub fn new(file: DeployFile, image: Option<String>, tag: Option<&str>) -> Self {
-        let image = image.unwrap_or_else(|| file.image.clone());
+    pub fn new(
+        file: DeployFile,
+        image: Option<String>,
+        tag: Option<&str>,
+    ) -> Result<Self, Failure> {
+        if file.run.units.is_some() {
+            return Self::of_units(file, image, tag);
+        }
+        let image = image.or_else(|| file.image.clone()).unwrap_or_default();
         let image = match tag {
             Some(tag) => Reference::of(&image).with_tag(tag),
             None => image,
         };
         let version = Reference::of(&image).version();
-        Self { file, image, version, environment: Vec::new() }
+        Ok(Self { file, image: Some(image), version, environment: Vec::new() })
+    }
+
+    fn of_units(
+        file: DeployFile,
+        image: Option<String>,
+        tag: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let way =
+            "name the release: `shuntctl deploy --tag 1.1`; the units are told as SHUNT_VERSION";
+        if let Some(image) = image {
+            return Err(Failure::usage(format!("units run no image, such as {image}")).hint(way));
+        }
+        let Some(tag) = tag else {
+            return Err(Failure::usage("which release the units are to run is not said").hint(way));
+        };
+        // It may end up in paths and commands of the units.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
+        if tag.is_empty()
+            || tag.len() > 128
+            || tag.starts_with(['.', '-'])
+            || !tag.bytes().all(plain)
+        {
+            let shown = shunt_config::strict::short(tag);
+            let said = format!("`{shown}` names no release of units");
+            return Err(Failure::usage(said).hint("it has letters, digits and `._+-`"));
+        }
+        Ok(Self { file, image: None, version: Some(tag.to_owned()), environment: Vec::new() })
     }
 }
 
@@ -77,7 +111,12 @@ impl Plan {
         }
         let mut old = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
         let workers = !job.file.workers.is_empty() || old.any(|old| !old.workers.is_empty());
-        let steps = steps(job, workers, previous.is_some(), keys.slot(slot).is_some());
+        let replaced = keys.slot(slot).is_some();
+        let mut steps = steps(job, workers, previous.is_some(), replaced);
+        if job.file.run.units.is_some() {
+            let left = |kept: &Kept<Draining>| kept.ok().is_some_and(|old| old.slot == slot);
+            steps = with_units(&steps, replaced || keys.draining.values().any(left));
+        }
         let before = Before {
             active: keys.active.as_ref().map(Kept::text),
             app: keys.app.as_ref().map(Kept::text),
@@ -96,7 +135,7 @@ impl Plan {
             began: jiff::Timestamp::now(),
             slot: self.slot,
             version: job.version.clone(),
-            image: Some(job.image.clone()),
+            image: job.image.clone(),
             engines: hosts.iter().map(|host| host.engine.clone()).collect(),
             limits: job.file.limits,
             hooks: job.file.hooks.clone(),
@@ -107,6 +146,7 @@ impl Plan {
             before: self.before,
             previous: self.previous,
             replaced: None,
+            gave_way: None,
             canary: canary.then(|| Canary::new(job.file.canary.clone())),
             undo: None,
             warm_until: None,
@@ -132,6 +172,24 @@ fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> 
         _ => true,
     };
     strategy.steps().iter().copied().filter(wanted).collect()
+}
+
+/// The same where units run. They have their ports in common with those of the release that was in the
+/// slot before: if one is `there`, it is stopped before they start.
+fn with_units(steps: &[Step], there: bool) -> Vec<Step> {
+    let holds = steps.contains(&Step::Hold);
+    let mut all = Vec::new();
+    for step in steps {
+        // Requests do not wait for it, and what fails before it leaves `undo` as it is.
+        if there && *step == (if holds { Step::Hold } else { Step::Start }) {
+            all.push(Step::Retire);
+        }
+        let late = *step == Step::Retire && !holds;
+        if *step != Step::Pull && !late {
+            all.push(*step);
+        }
+    }
+    all
 }
 
 /// An error unless requests can be held, and the old release be stopped.
@@ -227,14 +285,24 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         previous.and_then(|previous| previous.version.as_deref()).unwrap_or("the old release");
     let hooks = &job.file.hooks;
     match step {
-        Step::Pull => job.image.clone(),
+        Step::Pull => job.image.clone().unwrap_or_default(),
         Step::Migrate => hooks.migrate.as_ref().map(ToString::to_string).unwrap_or_default(),
         Step::Verify => {
             let all: Vec<_> = hooks.verify.iter().map(ToString::to_string).collect();
             all.join("; ")
         }
-        Step::Start => format!("{n} container(s) on {}, ports {range}", places(run, slot)),
-        Step::Check => format!("health of {n} container(s), from here"),
+        Step::Start => match &run.units {
+            None => format!("{n} container(s) on {}, ports {range}", places(run, slot)),
+            Some(units) => {
+                let name = |port: &u16| units.unit(&job.file.app, slot, *port);
+                let names: Vec<_> = units.ports(slot).iter().map(name).collect();
+                format!("{} on {}", names.join(" "), places(run, slot))
+            }
+        },
+        Step::Check => match &run.units {
+            None => format!("health of {n} container(s), from here"),
+            Some(_) => "health of each unit, from here".to_owned(),
+        },
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Canary => shares(&job.file.canary),
         Step::Flip => format!("`active` to `{slot}`"),
@@ -248,6 +316,11 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
             format!("its figures against those of {old}, for {bake}; ends with this process")
         }
         Step::Workers => workers(&job.file.workers),
+        Step::Retire if run.units.is_some() && job.file.strategy != Strategy::Hold => {
+            "the release that was in the slot before, whose ports are needed: no `undo` goes back to it \
+             from here on"
+                .to_owned()
+        }
         Step::Retire if job.file.strategy == Strategy::Hold => old.to_owned(),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }

@@ -21,7 +21,7 @@ impl Run<'_> {
         let Some(first) = images.first() else { return Ok("nowhere".to_owned()) };
         let reference = first.reference.clone();
         // An id of one engine alone would tell nobody else what ran; the name given does.
-        let shown = if first.by_digest { reference.clone() } else { job.image.clone() };
+        let shown = if first.by_digest { reference.clone() } else { wanted(job).to_owned() };
         self.journal.write(|record| record.image = Some(shown), Txn::new()).await?;
         for (host, image) in self.hosts.iter_mut().zip(images) {
             host.image = Some(image.reference);
@@ -38,7 +38,7 @@ async fn same_everywhere(
     job: &Job,
 ) -> Result<Vec<Image>, Trouble> {
     let when = job.file.run.pull;
-    let all = hosts.iter().map(|host| on(report, hosts, host, &job.image, when));
+    let all = hosts.iter().map(|host| on(report, hosts, host, wanted(job), when));
     let mut images = try_join_all(all).await?;
     let Some(first) = images.first().cloned() else { return Ok(images) };
     for (host, image) in hosts.iter().zip(&mut images).skip(1) {
@@ -52,13 +52,19 @@ async fn same_everywhere(
             let (engine, at) = (host.engine.name(), hosts[0].engine.name());
             let said = format!(
                 "{} is not the same image on all hosts: {} on {at}, {} on {engine}",
-                job.image, first.reference, image.reference
+                wanted(job),
+                first.reference,
+                image.reference
             );
             let hint = "push it to a registry that all hosts pull from";
             return Err(Failure::usage(said).hint(hint).into());
         }
     }
     Ok(images)
+}
+
+fn wanted(job: &Job) -> &str {
+    job.image.as_deref().unwrap_or_default()
 }
 
 async fn on(

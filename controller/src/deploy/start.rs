@@ -1,4 +1,4 @@
-//! The step in which containers are started, spread over the hosts.
+//! The step in which containers are started, spread over the hosts, or units on each.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::host::{Host, Replica};
 use super::plan::Job;
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::engine::{Container, EngineError, Labels, Publish, Spec, label};
+use crate::engine::{self, Container, EngineError, Labels, Publish, Spec, label};
 use crate::exit::{Exit, Failure};
 use crate::port::Ports;
 
@@ -20,6 +20,9 @@ impl Run<'_> {
         // clears away what was started.
         let run = &*self;
         let all = run.hosts.iter().enumerate().map(|(nth, host)| async move {
+            if let Some(units) = &job.file.run.units {
+                return run.start_units(host, nth, job, units).await;
+            }
             let own = move |replica: &u16| usize::from(*replica) % n == nth;
             let started = run.start_on(host, job, (0..job.file.run.replicas).filter(own)).await?;
             run.make_workers(host, job, own).await?;
@@ -28,7 +31,8 @@ impl Run<'_> {
         let started: Result<Vec<_>, Trouble> = join_all(all).await.into_iter().collect();
         self.replicas = started?.concat();
         let addresses: Vec<_> = self.replicas.iter().map(|r| r.address.to_string()).collect();
-        Ok(format!("{} container(s): {}", addresses.len(), addresses.join(" ")))
+        let started = engine::count(addresses.len(), &self.journal.record().engines);
+        Ok(format!("{started}: {}", addresses.join(" ")))
     }
 
     /// Starts the replicas of these numbers on `host`.
@@ -82,7 +86,7 @@ impl Run<'_> {
             };
             let spec = Spec {
                 name: format!("{}-{slot}-{id}-{number}", self.app),
-                image: host.image.clone().unwrap_or_else(|| job.image.clone()),
+                image: host.image.clone().or_else(|| job.image.clone()).unwrap_or_default(),
                 labels: label::of_replica(&self.app, store, slot, id, number, port),
                 publish: Some(Publish {
                     port: job.file.run.port,

@@ -59,7 +59,7 @@ impl Run<'_> {
         let (id, slot, store) = (&record.id, record.slot, &self.sight.keys.store);
         let spec = Spec {
             name: format!("{}-{slot}-{id}-{}-{replica}", self.app, worker.name),
-            image: host.image.clone().unwrap_or_else(|| job.image.clone()),
+            image: host.image.clone().or_else(|| job.image.clone()).unwrap_or_default(),
             labels: label::of_worker(&self.app, store, slot, id, worker, replica),
             publish: None,
             settings: workers::settings(worker),

@@ -1,7 +1,8 @@
-//! Where containers run.
+//! Where containers run, or units in their place.
 //!
 //! Containers are found by their labels alone, never by slot or name: a label says which deploy
-//! started them, and a deploy's id is given once.
+//! started them, and a deploy's id is given once. Where it speaks of containers, a unit of systemd is
+//! one: its labels are in a file of its own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,11 @@ use crate::report::Tell;
 mod docker;
 pub mod image;
 pub mod label;
+mod ssh;
+mod systemd;
+
+/// How long a host may take to let a connection in.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Containers' labels.
 pub type Labels = BTreeMap<String, String>;
@@ -35,6 +41,11 @@ pub type Each<'a> = dyn FnMut(&str) + Send + 'a;
 pub trait Engine: fmt::Debug + Send + Sync {
     /// How the engine is named: `unix:///var/run/docker.sock`.
     fn name(&self) -> &str;
+
+    /// What it runs, in a word.
+    fn noun(&self) -> &'static str {
+        "container"
+    }
 
     /// Sees to it that `image` is there, and tells by what it is known from now on.
     ///
@@ -189,7 +200,17 @@ pub enum EngineError {
 
 /// Opens `engine`, and looks whether it answers.
 pub async fn open(engine: &shunt_config::Engine) -> Result<Arc<dyn Engine>, EngineError> {
-    Ok(Arc::new(docker::Docker::open(engine).await?))
+    Ok(match engine.url.is_systemd() {
+        true => Arc::new(systemd::Systemd::open(&engine.url).await?),
+        false => Arc::new(docker::Docker::open(engine).await?),
+    })
+}
+
+/// So many of what `engines` run, in words.
+pub fn count<'a>(n: usize, engines: impl IntoIterator<Item = &'a shunt_config::Engine>) -> String {
+    let mut engines = engines.into_iter().peekable();
+    let units = engines.peek().is_some() && engines.all(|engine| engine.url.is_systemd());
+    format!("{n} {}(s)", if units { "unit" } else { "container" })
 }
 
 /// The hosts that `slot`'s containers run on: those of the deploy file, else the engine that

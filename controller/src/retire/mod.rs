@@ -10,6 +10,7 @@ use shunt_config::{AppName, ProxyName, Release, Slot, Token};
 
 use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
+use crate::engine;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::flip::leases;
@@ -51,8 +52,8 @@ pub struct Reaper<'a> {
 pub enum Retired {
     /// It is gone.
     Gone {
-        /// How many containers were stopped.
-        containers: usize,
+        /// How many containers or units were stopped, in words.
+        stopped: String,
         /// Requests that were cut off, per proxy, because their time was over.
         cut: BTreeMap<ProxyName, Option<u64>>,
     },
@@ -63,29 +64,32 @@ pub enum Retired {
 impl Retired {
     /// There was nothing to stop.
     pub fn nothing() -> Self {
-        Self::Gone { containers: 0, cut: BTreeMap::new() }
+        Self::Gone { stopped: "0 container(s)".to_owned(), cut: BTreeMap::new() }
     }
 
     /// In words.
     pub fn text(&self) -> String {
         match self {
-            Self::Gone { containers, cut } if cut.is_empty() => {
-                format!("{containers} container(s) stopped, no request cut")
+            Self::Gone { stopped, cut } if cut.is_empty() => {
+                format!("{stopped} stopped, no request cut")
             }
-            Self::Gone { containers, cut } => {
-                format!("{containers} container(s) stopped, cut off: {}", leases(cut))
-            }
+            Self::Gone { stopped, cut } => format!("{stopped} stopped, cut off: {}", leases(cut)),
             Self::Kept(why) => format!("kept: {why}"),
         }
     }
 }
 
 impl Reaper<'_> {
+    /// Why nobody can tell what the proxies serve, if that is so: then nothing is stopped.
+    pub async fn doubt(&self, keys: &AppKeys) -> Result<Option<String>, Failure> {
+        Ok(doubt(keys, &self.fleet(&keys.name).await?))
+    }
+
     /// Takes the standby release out of `slot`, so that nothing can be flipped or undone to it any
     /// more; its containers still run. Why it has to stay there, where it has to.
     pub async fn condemn(&self, keys: &AppKeys, slot: Slot) -> Result<Option<String>, Failure> {
         let Some(kept) = keys.slot(slot) else { return Ok(None) };
-        if let Some(why) = doubt(keys, &self.fleet(&keys.name).await?) {
+        if let Some(why) = self.doubt(keys).await? {
             return Ok(Some(why));
         }
         if keys.active().is_none_or(|active| active.share(slot) > 0) {
@@ -138,7 +142,7 @@ impl Reaper<'_> {
         };
         let retired = self.stop(&app, token, draining, against).await?;
         Ok(match retired {
-            Retired::Gone { containers, .. } => Retired::Gone { containers, cut: left },
+            Retired::Gone { stopped, .. } => Retired::Gone { stopped, cut: left },
             kept @ Retired::Kept(_) => kept,
         })
     }
@@ -166,7 +170,7 @@ impl Reaper<'_> {
     ) -> Result<Retired, Failure> {
         let release = draining.release();
         let deploy = release.as_ref().and_then(|release| release.deploy.as_deref());
-        let mut containers = 0;
+        let mut stopped = engine::count(0, []);
         if let (Some(deploy), Some(release)) = (deploy, &release) {
             let (keys, fleet) = (self.keys(app).await?, self.fleet(app).await?);
             self.held.still_in(&keys)?;
@@ -175,19 +179,17 @@ impl Reaper<'_> {
                 return Ok(Retired::Kept(why));
             }
             let cleared = remove(&release.engines, app, deploy, self.limits.stop).await;
-            containers = cleared.removed;
+            stopped = engine::count(cleared.removed, &release.engines);
             if let Some(why) = cleared.left() {
                 // It stays written down, so that the next run tries again.
-                return Ok(Retired::Kept(format!(
-                    "{containers} container(s) stopped, not all: {why}"
-                )));
+                return Ok(Retired::Kept(format!("{stopped} stopped, not all: {why}")));
             }
         }
         if let Some(why) = self.finish(app, draining).await? {
             return Ok(Retired::Kept(why));
         }
         self.forget(app, token).await?;
-        Ok(Retired::Gone { containers, cut: BTreeMap::new() })
+        Ok(Retired::Gone { stopped, cut: BTreeMap::new() })
     }
 
     async fn forget(&self, app: &AppName, token: &Token) -> Result<(), Failure> {

@@ -39,8 +39,9 @@ pub fn run(context: &Context) -> Result<(), Failure> {
         let value = json!({ "file": shown, "env": name, "app": file.app, "sound": true });
         context.report.value(&value);
         let with = name.map_or_else(String::new, |name| format!(" with `{name}`"));
-        let (app, image) = (&file.app, &file.image);
-        context.report.line(&format!("{shown}{with} is sound: app `{app}`, image {image}"));
+        let (app, image) = (&file.app, file.image.as_ref());
+        let runs = image.map_or_else(|| "units".to_owned(), |image| format!("image {image}"));
+        context.report.line(&format!("{shown}{with} is sound: app `{app}`, {runs}"));
     }
     match said.is_empty() {
         true => Ok(()),

@@ -39,7 +39,7 @@ Examples:
 /// Flags of `deploy`.
 #[derive(Debug, Args)]
 pub struct Deploy {
-    /// The tag of the deploy file's image
+    /// The tag of the deploy file's image; with units, what the release is called
     #[arg(long)]
     tag: Option<String>,
     /// The image, instead of the deploy file's
@@ -57,11 +57,11 @@ pub struct Deploy {
 }
 
 impl Deploy {
-    /// A deploy of an image that was deployed before as `version`.
-    pub(super) fn again(image: String, version: String) -> Self {
+    /// A deploy of what was deployed before as `version`: an image, or units that know it by its name.
+    pub(super) fn again(image: Option<String>, version: String) -> Self {
         Self {
-            tag: None,
-            image: Some(image),
+            tag: image.is_none().then(|| version.clone()),
+            image,
             dry_run: false,
             lock_wait: None,
             version: Some(version),
@@ -70,7 +70,7 @@ impl Deploy {
 
     /// Deploys.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let mut job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref());
+        let mut job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref())?;
         if self.version.is_some() {
             job.version.clone_from(&self.version);
         }

@@ -59,11 +59,31 @@ mod tests {
     fn the_file_it_writes_is_sound_as_it_is_and_with_every_comment_taken_off() {
         let init = Init { app: "api".parse().unwrap(), image: "acme/api".to_owned() };
         let file = DeployFile::parse("shunt.toml", &init.text()).unwrap();
-        assert_eq!((file.app.as_str(), file.image.as_str()), ("api", "acme/api"));
+        assert_eq!((file.app.as_str(), file.image.as_deref()), ("api", Some("acme/api")));
         let uncommented: Vec<&str> =
             TEMPLATE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
         let all = DeployFile::parse("shunt.toml", &uncommented.join("\n")).unwrap();
         assert_eq!(all.limits, file.limits, "the values shown are the defaults");
         assert!(all.store.is_some());
+    }
+
+    #[test]
+    fn what_it_says_of_units_is_a_sound_file_without_an_image() {
+        let units: Vec<&str> =
+            TEMPLATE.lines().filter_map(|line| line.strip_prefix("#  ")).collect();
+        let text = format!("app = \"web\"\n[run]\n{}", units.join("\n"));
+        let file = DeployFile::parse("shunt.toml", &text).unwrap();
+        let default = text.replace("{app}-{slot}@{port}.service", "web-{slot}@{port}.service");
+        let other = DeployFile::parse("shunt.toml", &default).unwrap();
+        let unit = |file: &DeployFile| {
+            let units = file.run.units.as_ref().unwrap();
+            units.unit(
+                &file.app,
+                shunt_config::Slot::Green,
+                units.ports(shunt_config::Slot::Green)[1],
+            )
+        };
+        assert_eq!(unit(&file), "web-green@9102.service");
+        assert_eq!(unit(&file), unit(&other));
     }
 }

@@ -53,7 +53,7 @@ pub struct Undo {
     /// How long the proxies may take to acknowledge
     #[arg(long, value_parser = time, default_value = "75s", value_name = "TIME")]
     timeout: Duration,
-    /// To this version: by one write if it is still warm, else by deploying its image again
+    /// To this version: by one write if it is still warm, else by deploying it again
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
 }
@@ -71,9 +71,11 @@ impl Undo {
         let store = context.store()?;
         if let Some(version) = &self.to {
             let keys = AppKeys::read(&*store, &app).await?;
-            if let Some(image) = gone(&keys, version)? {
+            if let Gone::Known(image) = gone(&keys, version)? {
+                let what =
+                    image.as_ref().map_or("it".to_owned(), |image| format!("its image {image}"));
                 let said = format!(
-                    "{version} is gone: its image {image} is deployed again, as the deploy file says now"
+                    "{version} is gone: {what} is deployed again, as the deploy file says now"
                 );
                 report.note(&said);
                 return Box::pin(Deploy::again(image, version.clone()).run(context)).await;
@@ -138,9 +140,15 @@ impl Undo {
     }
 }
 
-/// The image of `version`, if that is in no slot any more; `None` if it is in the one that `undo` may
-/// go back to.
-fn gone(keys: &AppKeys, version: &str) -> Result<Option<String>, Failure> {
+/// Whether a release is in no slot any more.
+enum Gone {
+    /// It is, and was deployed before; its image, unless units ran it.
+    Known(Option<String>),
+    /// It is in the slot that `undo` may go back to.
+    Not,
+}
+
+fn gone(keys: &AppKeys, version: &str) -> Result<Gone, Failure> {
     let app = &keys.name;
     let called = |slot: &Slot| keys.slot(*slot).and_then(Kept::ok)?.version.as_deref();
     let there = Slot::BOTH.into_iter().find(|slot| called(slot) == Some(version));
@@ -149,7 +157,7 @@ fn gone(keys: &AppKeys, version: &str) -> Result<Option<String>, Failure> {
             Some(active) if active == slot => {
                 Err(Failure::usage(format!("{version} serves `{app}` already")))
             }
-            _ => Ok(None),
+            _ => Ok(Gone::Not),
         };
     }
     let deploys = keys.history.values().rev().filter_map(Kept::ok);
@@ -157,8 +165,7 @@ fn gone(keys: &AppKeys, version: &str) -> Result<Option<String>, Failure> {
     let known = deploys.find(|entry| {
         entry.version.as_deref() == Some(version) && entry.outcome == record::Outcome::Done
     });
-    let image = known.and_then(|entry| entry.image.clone());
-    image.map(Some).ok_or_else(|| {
+    known.map(|entry| Gone::Known(entry.image.clone())).ok_or_else(|| {
         let said = format!("the history of `{app}` knows no deploy of {version} that was done");
         Failure::usage(said).hint("`shuntctl history` shows the ones it knows")
     })

@@ -40,6 +40,7 @@ fn record() -> Deploy {
         canary: None,
         undo: None,
         warm_until: None,
+        gave_way: None,
         earlier: None,
         hooks: Hooks::default(),
     }

@@ -55,6 +55,10 @@ impl Docker {
                     Err(reason) => return Err(EngineError::Unreachable { engine: name, reason }),
                 }
             }
+            EngineUrl::Systemd | EngineUrl::SystemdSsh { .. } => {
+                let reason = "Docker is not what it runs".to_owned();
+                return Err(EngineError::Unreachable { engine: name, reason });
+            }
         };
         let connected = match client {
             Ok(client) => client.negotiate_version().await,

@@ -7,7 +7,6 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker as Client};
@@ -19,12 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower_service::Service;
 
 use super::TIMEOUT;
+use crate::engine::CONNECT;
 
 pub(super) mod ssh;
 pub(super) mod tls;
-
-/// How long a host may take to let a connection in.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// What makes connections to one engine.
 pub(super) trait Connect: Clone + Send + Sync + 'static {

@@ -14,13 +14,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::{CONNECT, Connect, Wire};
-
-/// Where another configuration than the user's own is named.
-const CONFIG: &str = "SHUNT_SSH_CONFIG";
-
-/// How many connections may be at the door at a time: sshd turns some away when there are ten.
-const AT_THE_DOOR: usize = 8;
+use super::{Connect, Wire};
+use crate::engine::ssh::{self, AT_THE_DOOR};
 
 /// How long one is counted as being there.
 const LETTING_IN: Duration = Duration::from_secs(1);
@@ -41,32 +36,8 @@ pub(in super::super) struct Ssh {
 impl Ssh {
     /// Connections to the engine of `host`, as `ssh` knows it.
     pub(in super::super) fn new(user: Option<&str>, host: &str, port: Option<u16>) -> Self {
-        let options = [
-            // Nobody is there to be asked for a passphrase, or whether a host is the right one.
-            "BatchMode=yes".to_owned(),
-            "StrictHostKeyChecking=yes".to_owned(),
-            format!("ConnectTimeout={}", CONNECT.as_secs()),
-            // A host that is gone is noticed after a quarter of a minute.
-            "ServerAliveInterval=5".to_owned(),
-            "ServerAliveCountMax=2".to_owned(),
-            // The others' connections must not end with the one that happened to be first.
-            "ControlMaster=no".to_owned(),
-        ];
-        let mut all = vec!["-T".to_owned()];
-        let mut add = |flag: &str, value: String| all.extend([flag.to_owned(), value]);
-        if let Some(file) = std::env::var(CONFIG).ok().filter(|file| !file.is_empty()) {
-            add("-F", file);
-        }
-        for option in options {
-            add("-o", option);
-        }
-        if let Some(user) = user {
-            add("-l", user.to_owned());
-        }
-        if let Some(port) = port {
-            add("-p", port.to_string());
-        }
-        all.extend(["--", host, "docker", "system", "dial-stdio"].map(str::to_owned));
+        let command = ["docker", "system", "dial-stdio"];
+        let all = ssh::arguments(user, host, port, &command);
         Self { arguments: all.into(), door: Arc::new(Semaphore::new(AT_THE_DOOR)) }
     }
 }
@@ -168,37 +139,16 @@ async fn ended(child: Option<Child>) -> io::Result<()> {
 
 /// What ended it, and the way out.
 fn reason(said: &str, status: ExitStatus) -> String {
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines.last().map_or_else(|| format!("`ssh` ended: {status}"), ToString::to_string);
     let ways = [
-        (
-            "IDENTIFICATION HAS CHANGED",
-            "it shows another host key than `known_hosts` has; if that is as it should be, \
-             `ssh-keygen -R HOST` forgets the old one",
-        ),
-        (
-            "Host key verification failed",
-            "its host key is not known here: add it to `known_hosts`, by `ssh` once by hand or \
-             `ssh-keyscan`, after comparing it with the host's own",
-        ),
         (
             "docker daemon socket",
             "this user may not use Docker there: add it to the group `docker`, or log in as another",
-        ),
-        (
-            "permission denied",
-            "no key that it accepts: load one with `ssh-add`, or name it as `IdentityFile` in the \
-             ssh configuration",
         ),
         ("not found", "the command `docker` has to be installed there, too"),
         ("docker daemon", "is Docker running there?"),
         ("docker.sock", "is Docker running there?"),
     ];
-    let has = |words: &str| said.to_lowercase().contains(&words.to_lowercase());
-    match ways.into_iter().find(|(words, _)| has(words)) {
-        Some((_, way)) => format!("{last} ({way})"),
-        None => last,
-    }
+    ssh::reason(said, status, &ways)
 }
 
 #[cfg(test)]
