@@ -16,7 +16,7 @@
 //! - [`status`]: what a proxy says of itself; [`latency`]: the buckets it counts in
 //! - [`record`]: what `shuntctl` writes down of its deploys
 //! - [`deploy_file`]: the file `shunt.toml`; [`guard`]: what it says of figures that undo a deploy
-//! - [`proxy_file`]: the file `proxy.toml`
+//! - [`proxy_file`]: the file `proxy.toml`; [`serve_file`]: the file `serve.toml`
 //! - [`store`]: the two stores behind one trait
 
 pub mod active;
@@ -47,6 +47,7 @@ pub mod queue;
 pub mod record;
 pub mod release;
 pub mod secret;
+pub mod serve_file;
 pub mod size;
 pub mod slot;
 pub mod split;

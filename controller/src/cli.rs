@@ -109,6 +109,14 @@ enum Verb {
     /// Stops the releases that get no requests: the warm one, and what could not be stopped before
     #[command(after_help = verb::retire::HELP)]
     Retire(verb::retire::Retire),
+    /// Starts containers again that are gone, though their release serves
+    #[command(after_help = "Examples:\n  shuntctl mend web\n  shuntctl mend web --dry-run")]
+    Mend(verb::mend::Mend),
+    /// Runs as a daemon: webhooks, an HTTP API, a queue for each app, and what is due by itself
+    #[command(
+        after_help = "Examples:\n  shuntctl serve --check\n  shuntctl serve --config /etc/shunt/serve.toml"
+    )]
+    Serve(verb::serve::Serve),
     /// Shows the output of a release's containers
     #[command(after_help = verb::logs::HELP)]
     Logs(verb::logs::Logs),
@@ -185,6 +193,14 @@ impl Cli {
         Self::try_parse().map_err(|error| mistake::tell(&error, std::env::args_os()))
     }
 
+    /// How much is logged unless `SHUNT_LOG` says otherwise: a daemon's log is all there is to see of it.
+    pub fn log_level(&self) -> &'static str {
+        match self.verb {
+            Verb::Serve(_) => "error,shunt_controller=info",
+            _ => "error",
+        }
+    }
+
     /// Does what was asked, and says how it went.
     pub async fn run(self) -> Exit {
         let Global { store, file, env, json } = self.global;
@@ -195,6 +211,8 @@ impl Cli {
             Verb::Deploy(deploy) => Box::pin(deploy.run(&context)).await,
             Verb::Resume(resume) => Box::pin(resume.run(&context)).await,
             Verb::Retire(retire) => Box::pin(retire.run(&context)).await,
+            Verb::Mend(mend) => Box::pin(mend.run(&context)).await,
+            Verb::Serve(serve) => Box::pin(serve.run(&context)).await,
             Verb::Logs(logs) => logs.run(&context).await,
             Verb::Remove(remove) => Box::pin(remove.run(&context)).await,
             Verb::Announce(announce) => announce.run(&context).await,

@@ -130,13 +130,17 @@ pub async fn sweep(
     reaper.strike_out(&app, &cleared).await
 }
 
-/// The slot of a warm release past its time. Not one that someone has flipped back to, or put
-/// another release into: what `undo` was kept for is not there any more.
+/// The slot of a warm release past its time.
 fn cold(keys: &AppKeys) -> Option<Slot> {
+    warm(keys).filter(|(_, until)| *until <= Timestamp::now()).map(|(slot, _)| slot)
+}
+
+/// The slot of the warm release, and until when it is kept. Not one that someone has flipped back to, or
+/// put another release into: what `undo` was kept for is not there any more.
+pub fn warm(keys: &AppKeys) -> Option<(Slot, Timestamp)> {
     let record = keys.record().filter(|record| record.stage == Stage::Warm)?;
     let previous = record.previous.as_ref()?;
-    let over = record.warm_until.is_some_and(|until| until <= Timestamp::now());
     let there = keys.slot(previous.slot).is_some_and(|kept| is_previous(kept, previous));
     let idle = keys.active()?.share(previous.slot) == 0;
-    (over && there && idle).then_some(previous.slot)
+    Some((previous.slot, record.warm_until?)).filter(|_| there && idle)
 }

@@ -19,6 +19,7 @@
 //! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
 //!   and whether they answer
 //! - [`notify`]: who else is told
+//! - [`serve`]: the controller as a daemon; [`vanished`]: containers of what serves that are gone
 //! - [`history`]: what was deployed
 //! - [`demo`]: all of it under load, with a proxy and releases of its own
 
@@ -49,10 +50,12 @@ pub mod probe;
 pub mod prove;
 pub mod report;
 pub mod retire;
+pub mod serve;
 pub mod sight;
 pub mod stop;
 pub mod summary;
 pub mod time;
 pub mod undo;
+pub mod vanished;
 pub mod verb;
 pub mod workers;

@@ -54,11 +54,14 @@ pub enum NotifyEvent {
     Failed,
     /// It was undone.
     Undone,
+    /// Containers of the release that serves are gone, and nobody has asked for that.
+    Vanished,
 }
 
 impl NotifyEvent {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Started, Self::Done, Self::Failed, Self::Undone];
+    pub const ALL: [Self; 5] =
+        [Self::Started, Self::Done, Self::Failed, Self::Undone, Self::Vanished];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -67,6 +70,7 @@ impl NotifyEvent {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Undone => "undone",
+            Self::Vanished => "vanished",
         }
     }
 
@@ -74,7 +78,7 @@ impl NotifyEvent {
     pub fn severity(self) -> Severity {
         match self {
             Self::Started | Self::Done => Severity::Info,
-            Self::Undone => Severity::Warning,
+            Self::Undone | Self::Vanished => Severity::Warning,
             Self::Failed => Severity::Error,
         }
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::strict::Mistake;
+use crate::strict::{self, Mistake};
 
 /// Which store, as both programs' files and flags say it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,11 +115,13 @@ impl StoreConfig {
 impl FromStr for StoreConfig {
     type Err = Mistake;
 
-    /// From what a flag or variable says: `http://10.0.0.2:2379,http://10.0.0.3:2379` or `/path`.
+    /// From what a flag or variable says: `http://10.0.0.2:2379,http://10.0.0.3:2379`, `/path`, or
+    /// an object with the keys of `[store]`.
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        let config = match text.starts_with('/') {
-            true => Self::directory(text),
-            false => Self::etcd(text.split(',').map(|part| part.trim().to_owned())),
+        let config = match text.get(..1) {
+            Some("/") => Self::directory(text),
+            Some("{") => strict::object(text)?,
+            _ => Self::etcd(text.split(',').map(|part| part.trim().to_owned())),
         };
         match config.mistakes().into_iter().next() {
             Some(mistake) => Err(mistake),
@@ -136,6 +138,16 @@ mod tests {
         let mut config = StoreConfig::etcd(["http://10.0.0.2:2379".to_owned()]);
         change(&mut config);
         config.mistakes().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_variable_can_say_all_that_a_file_can() {
+        let mut config = StoreConfig::etcd(["https://etcd:2379".to_owned()]);
+        config.ca = Some("/etc/shunt/ca.pem".into());
+        (config.user, config.password_file) = (Some("root".into()), Some("/etc/shunt/etcd".into()));
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(text.parse::<StoreConfig>().unwrap(), config);
+        assert!("{\"etdc\":[]}".parse::<StoreConfig>().unwrap_err().to_string().contains("etcd"));
     }
 
     #[test]

@@ -116,6 +116,7 @@ impl<'a> Notifier<'a> {
             NotifyEvent::Done => format!("is deployed, after {}", show(took)),
             NotifyEvent::Failed => "was not deployed".to_owned(),
             NotifyEvent::Undone => "was undone".to_owned(),
+            NotifyEvent::Vanished => "serves, and containers of it are gone".to_owned(),
         };
         let reason_text = reason.map_or_else(String::new, |reason| format!(": {reason}"));
         let (app, user, host) = (&subject.app, &who.user, &who.host);

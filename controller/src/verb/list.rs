@@ -1,6 +1,6 @@
 //! `shuntctl list`
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shunt_config::{Mistake, Slot};
 
 use crate::app_keys::{AppKeys, Kept, apps, strays};
@@ -15,23 +15,31 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
     let apps = apps(&view);
     let mut rows = Vec::new();
     for keys in &apps {
-        let version = |slot: Slot| version(keys, slot);
-        let hosts = hosts(keys);
-        let active = keys.active.as_ref().map(Kept::text).unwrap_or_default();
-        context.report.value(&json!({
-            "app": keys.name, "hosts": hosts, "active": active.trim(),
-            "blue": version(Slot::Blue), "green": version(Slot::Green),
-        }));
-        let shown = |slot| version(slot).unwrap_or_else(|| "-".to_owned());
+        let (hosts, active) = (hosts(keys), active(keys));
+        context.report.value(&value(keys));
+        let shown = |slot| version(keys, slot).unwrap_or_else(|| "-".to_owned());
         let name = keys.name.to_string();
         let (blue, green) = (shown(Slot::Blue), shown(Slot::Green));
-        rows.push(vec![name, active.trim().to_owned(), blue, green, hosts.join(" ")]);
+        rows.push(vec![name, active, blue, green, hosts.join(" ")]);
     }
     let heading = ["APP", "ACTIVE", "BLUE", "GREEN", "HOSTS"];
     let text = if rows.is_empty() { "no apps".to_owned() } else { table(&heading, &rows) };
     context.report.line(&text);
     tell_strays(context, &strays(&view, &apps));
     Ok(())
+}
+
+/// An app in a line, for scripts.
+pub(crate) fn value(keys: &AppKeys) -> Value {
+    json!({
+        "app": keys.name, "hosts": hosts(keys), "active": active(keys),
+        "blue": version(keys, Slot::Blue), "green": version(keys, Slot::Green),
+    })
+}
+
+fn active(keys: &AppKeys) -> String {
+    let text = keys.active.as_ref().map(Kept::text).unwrap_or_default();
+    text.trim().to_owned()
 }
 
 /// Names the keys that belong to no app: proxies pass them over as well.
