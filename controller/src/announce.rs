@@ -36,7 +36,9 @@ pub fn announce(
 pub fn displace(txn: Txn, keys: &AppKeys, slot: Slot) -> Result<Txn, Failure> {
     let Some(old) = keys.slot(slot) else { return Ok(txn) };
     let (since, lost) = (Timestamp::now(), [].into());
-    let draining = Draining { slot, value: old.text(), since, lost, finish: finish(keys, old) };
+    let (sessions, ended) = (None, None);
+    let (value, finish) = (old.text(), finish(keys, old));
+    let draining = Draining { slot, value, since, sessions, ended, lost, finish };
     let value = serde_json::to_vec(&draining).map_err(|e| Failure::usage(e.to_string()))?;
     Ok(txn.put(AppKey::Draining(old.token.clone()).of(&keys.name), value))
 }

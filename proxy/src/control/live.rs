@@ -85,6 +85,14 @@ impl Live {
         live
     }
 
+    /// Takes over the visitors of `other`, an announcement of the same containers.
+    pub fn take_visitors_of(&mut self, other: &Release) {
+        if let (Some(release), Some(sessions)) = (Arc::get_mut(&mut self.release), &other.sessions)
+        {
+            release.sessions = Some(Arc::clone(sessions));
+        }
+    }
+
     /// Takes over what changed `settings` mean for it. Returns the release it was before, if the
     /// data plane must use another now.
     pub fn adapt(
@@ -114,6 +122,10 @@ impl Live {
         }
         let line = &self.release.line;
         let changed = self.release.with_limits(limits).spread(spread, line, &context.cookie_key);
+        if let (None, Some(sessions)) = (&self.release.sessions, &changed.sessions) {
+            // Of those who were here before there were sessions.
+            sessions.may_return();
+        }
         Some(std::mem::replace(&mut self.release, Arc::new(changed)))
     }
 
