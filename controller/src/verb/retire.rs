@@ -32,6 +32,9 @@ pub struct Retire {
     /// [default: not at all]
     #[arg(long, value_parser = time)]
     timeout: Option<Duration>,
+    /// Ends the sessions of visitors who stay on replaced releases: they go to the one that serves
+    #[arg(long)]
+    end_sessions: bool,
 }
 
 impl Retire {
@@ -44,7 +47,7 @@ impl Retire {
         let (held, keys, _) = taken;
         report.begin("retire", &format!("releases of `{app}` that get no requests"));
         let patience = self.timeout.unwrap_or_default();
-        match retire_all(context, &store, &held, &keys, patience).await {
+        match retire_all(context, &store, &held, &keys, patience, self.end_sessions).await {
             Ok(said) => {
                 held.release().await?;
                 report.end(Ended::Done, &said);
@@ -62,6 +65,7 @@ async fn retire_all(
     held: &Held,
     keys: &AppKeys,
     patience: Duration,
+    end_sessions: bool,
 ) -> Result<String, Failure> {
     let reaper =
         Reaper { store, held, limits: limits(context, keys), wait: true, report: &context.report };
@@ -70,6 +74,9 @@ async fn retire_all(
         if let Some(why) = reaper.condemn(keys, slot).await? {
             return Err(not_yet(&why));
         }
+    }
+    if end_sessions {
+        reaper.end_all_stays(&reaper.keys(&keys.name).await?).await?;
     }
     retire_draining(&context.report, &reaper, &keys.name, patience).await
 }
