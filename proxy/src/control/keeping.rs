@@ -141,9 +141,9 @@ impl Keeping {
         self.next
     }
 
-    /// What a restart goes on with.
+    /// What a restart goes on with: what has served, and those whose time is over by that.
     pub fn saved(&self) -> Vec<Kept> {
-        self.kept.clone()
+        self.kept.iter().filter(|kept| kept.until.is_some()).cloned().collect()
     }
 }
 
@@ -324,6 +324,7 @@ mod tests {
     fn a_restart_goes_on_with_what_was_saved_and_no_sessions_keep_nothing() {
         let mut site = Site::new(HOUR);
         site.announce(Slot::Green, "g1");
+        assert!(site.keeping.saved().is_empty(), "nothing was proved of it yet");
         site.flip(Slot::Green);
         let saved = serde_json::to_string(&site.keeping.saved()).unwrap();
         let saved: Vec<Kept> = serde_json::from_str(&saved).unwrap();

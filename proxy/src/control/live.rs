@@ -51,6 +51,9 @@ struct Watched {
     state: TargetState,
     /// The last answer; `None` until there is one.
     last: Option<String>,
+    /// Whether a check has passed. What an earlier life has proved may serve on without, and may not be
+    /// flipped to.
+    passed: bool,
     checker: AbortHandle,
 }
 
@@ -139,6 +142,7 @@ impl Live {
         let changed = watched.state != report.state || watched.last.is_none();
         watched.state = report.state;
         watched.last = Some(report.last.clone());
+        watched.passed |= report.passed;
         if changed {
             self.log(report);
         }
@@ -158,7 +162,7 @@ impl Live {
     /// Whether every target passed since it was announced and none fails now, or what is missing.
     pub fn proof(&self) -> Result<(), String> {
         let targets = self.release.targets.iter().zip(&self.watched);
-        let proved = |w: &Watched| w.state == TargetState::Healthy && w.last.is_some();
+        let proved = |w: &Watched| w.state == TargetState::Healthy && w.passed;
         let open: Vec<_> = targets.filter(|(_, watched)| !proved(watched)).collect();
         let Some((target, watched)) = open.first() else { return Ok(()) };
         let last = watched.last.as_deref().unwrap_or("not checked yet");
@@ -214,7 +218,7 @@ impl Live {
                 state: state(index),
             };
             let checker = checker.spawn(checks.reports.clone(), checks.limits.clone());
-            Watched { state: state(index), last: None, checker }
+            Watched { state: state(index), last: None, passed: false, checker }
         };
         self.release.targets.iter().enumerate().map(begin).collect()
     }

@@ -183,3 +183,18 @@ async fn more_releases_than_may_be_kept_cost_the_oldest_their_visitors_and_nothi
     assert_eq!(site.get("/").await.unwrap().body, "two");
     assert_eq!(is_at(&site, &first).await, "one", "its own is the youngest");
 }
+
+#[tokio::test]
+async fn a_kept_release_that_fails_after_a_restart_is_not_flipped_to_until_it_passes() {
+    let mut site = Site::with("", SESSIONS).await;
+    flip(&site, "green").await;
+    site.proxy.stop().await;
+    site.one.set_up(503);
+    site.put("apps/web/active", "blue").await;
+    site.proxy.run();
+    site.proxy.ready().await;
+    site.told("the flip waits", |status| status["pending"]["reason"].as_str().map(drop)).await;
+    assert_eq!(site.get("/").await.unwrap().body, "two");
+    site.one.set_up(200);
+    site.answers("one").await;
+}
