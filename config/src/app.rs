@@ -14,8 +14,9 @@ pub use crate::host::{HostPattern, PathPrefix};
 use crate::https::{Hsts, Https};
 use crate::limits::Limits;
 use crate::queue::Queue;
+use crate::sessions::Sessions;
 use crate::split::{Split, Testers};
-use crate::sticky::Sticky;
+use crate::sticky::{Cookie, Sticky};
 use crate::strict::{self, Mistake};
 use crate::timeouts::Timeouts;
 
@@ -64,6 +65,9 @@ pub struct App {
     /// Whether a visitor stays with a target or slot.
     #[serde(default)]
     pub sticky: Sticky,
+    /// Whether it stays on its release after a flip.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sessions: Sessions,
     /// What decides where a request goes while `active` names both slots; by default each by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
@@ -141,9 +145,22 @@ impl App {
         self.health.validate()
     }
 
+    /// With whom a visitor stays. Where `sessions` are kept and `sticky` does not say, it is the
+    /// target: a session is in the memory of one of them as a rule, and where it is not, the others
+    /// do as well.
+    pub fn stays_with(&self) -> Sticky {
+        match (&self.sticky, self.sessions) {
+            (Sticky::None, Sessions::Drain(_)) => Sticky::Target(Cookie::default()),
+            (sticky, _) => sticky.clone(),
+        }
+    }
+
     /// What is out of range among the app's own keys.
     fn mistakes(&self) -> Vec<(&'static str, Mistake)> {
         let mut found = Vec::new();
+        if let Err(mistake) = self.sessions.validate() {
+            found.push(("sessions", mistake));
+        }
         if let Some(host) = &self.canonical_host
             && !self.hosts.iter().any(|pattern| pattern.matches(host))
         {
@@ -181,6 +198,7 @@ mod tests {
             "allow":["10.0.0.0/8"],"deny":["10.0.0.7"],"limits":{"body":"10MiB"},
             "balance":{"consistent_hash":"cookie:session"},
             "sticky":{"to":"target","max_age":"1h"},
+            "sessions":{"idle":"10m","deadline":"2h"},
             "split":"cookie","testers":{"header":"X-Canary: yes"},
             "max_requests":64,"queue":{"length":10,"timeout":"2s"},
             "eject":{"failures":3,"for":"5s"},"slow_start":"30s","timeouts":{"tunnel":"2h"}}"#;
@@ -192,7 +210,10 @@ mod tests {
         // What is not asked for takes no room in what is kept on disk.
         let bare = App::parse(br#"{"hosts":["a"]}"#).unwrap();
         let written = serde_json::to_string(&bare).unwrap();
-        assert!(["queue", "limits", "split"].iter().all(|key| !written.contains(key)), "{written}");
+        assert!(
+            ["queue", "limits", "split", "sessions"].iter().all(|key| !written.contains(key)),
+            "{written}"
+        );
     }
 
     #[test]
@@ -213,6 +234,7 @@ mod tests {
             (r#"{"hosts":["a"],"headers":{"request":{"set":{"Host":"b"}}}}"#, "canonical_host"),
             (r#"{"hosts":["a"],"limits":{"headers":0}}"#, "`limits.headers`"),
             (r#"{"hosts":["a"],"sticky":"visitor"}"#, "expected one of"),
+            (r#"{"hosts":["a"],"sessions":{"idle":"9h"}}"#, "`sessions`: `idle` (9h) is longer"),
             (r#"{"hosts":["a"],"split":"visitor"}"#, "expected one of"),
             (r#"{"hosts":["a"],"testers":{}}"#, "neither `header` nor `cookie`"),
             (r#"{"hosts":["a"],"max_requests":100001}"#, "`max_requests`: 100001 is not within"),

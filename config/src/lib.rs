@@ -5,8 +5,8 @@
 //!
 //! - [`name`], [`slot`], [`address`], [`token`]: the small words
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
-//! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`split`], [`queue`],
-//!   [`eject`], [`https`], [`headers`], [`protocol`]: parts of those values
+//! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`sessions`],
+//!   [`split`], [`queue`], [`eject`], [`https`], [`headers`], [`protocol`]: parts of those values
 //! - [`command`], [`secret`]: what is run, and what is not shown
 //! - [`engine`]: where containers or units run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
@@ -48,6 +48,7 @@ pub mod record;
 pub mod release;
 pub mod secret;
 pub mod serve_file;
+pub mod sessions;
 pub mod size;
 pub mod slot;
 pub mod split;

@@ -10,6 +10,7 @@ use crate::health::Health;
 use crate::protocol::{Protocol, ProxyProtocol, TargetTls};
 use crate::strict::{self, Mistake};
 use crate::timeouts::Timeouts;
+use crate::token::Token;
 
 /// Targets of one release at most; more is a slip, and each one is probed by every proxy.
 pub const MAX_TARGETS: usize = 256;
@@ -77,6 +78,12 @@ impl Release {
         // Proxies keep thousands; most have one, and room for four was made.
         release.targets.shrink_to_fit();
         Ok(release)
+    }
+
+    /// Where the sessions of its visitors are: in the containers of one deploy, which are the same
+    /// however often they are announced, or else in what stands behind the announcement `token`.
+    pub fn home<'a>(&'a self, token: &'a Token) -> &'a str {
+        self.deploy.as_deref().unwrap_or(token.as_str())
     }
 
     /// Checks what the types alone do not.

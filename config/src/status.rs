@@ -53,6 +53,10 @@ pub struct AppStatus {
     /// release that is neither here nor in `serving` is drained.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub draining: BTreeMap<Token, u64>,
+    /// Releases that new visitors no longer go to, and that their own stay on. One that is not here
+    /// gets no new request whatever cookie it brings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sessions: BTreeMap<Token, Stays>,
     /// What stops the app's requests, from the moment that it took effect: no request could claim a
     /// release from then on. Gone with the last request that waited for its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +83,27 @@ pub struct Serving {
     pub share: u8,
     /// What people call it.
     pub version: Option<String>,
+}
+
+/// Who stays on a release that new visitors no longer go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stays {
+    /// The slot it is in, or was.
+    pub slot: Slot,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Visitors that this process has seen with its cookie and who are not idle. At least so many: of
+    /// more than a few thousand some may be taken for one.
+    pub visitors: u32,
+    /// Requests and tunnels of theirs that are not over.
+    pub requests: u64,
+    /// Until when others may come back who were given its cookie and have not shown it to this
+    /// process; `None` if nobody can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_until: Option<jiff::Timestamp>,
+    /// When the last of them has to go, by this proxy's clock.
+    pub until: jiff::Timestamp,
 }
 
 /// What stops an app's requests.

@@ -12,11 +12,12 @@ use crate::undo::is_previous;
 
 /// Puts `release` into `slot` in one transaction that compares `active` and the slot as they stand
 /// in `keys`. What was in the slot goes to `draining/`, since it may still have requests or
-/// containers; its token is returned.
+/// containers; its token is returned. Its visitors may stay on it until `stays`.
 pub fn announce(
     keys: &AppKeys,
     slot: Slot,
     release: &Release,
+    stays: Option<Timestamp>,
 ) -> Result<(Txn, Option<Token>), Failure> {
     let value = serde_json::to_vec(release).map_err(|e| Failure::usage(e.to_string()))?;
     let txn = Txn::new()
@@ -25,18 +26,31 @@ pub fn announce(
         .put(AppKey::Slot(slot).of(&keys.name), value);
     match keys.slot(slot) {
         Some(old) => {
-            let txn = displace(txn, keys, slot)?;
+            let txn = displace(txn, keys, slot, stays)?;
             Ok((txn, Some(old.token.clone())))
         }
         None => Ok((txn, None)),
     }
 }
 
-/// Adds to `txn` that what is in `slot` is kept under `draining/`.
-pub fn displace(txn: Txn, keys: &AppKeys, slot: Slot) -> Result<Txn, Failure> {
+/// Adds to `txn` that what is in `slot` is kept under `draining/`, where its visitors may stay on it
+/// until `stays`.
+pub fn displace(
+    txn: Txn,
+    keys: &AppKeys,
+    slot: Slot,
+    stays: Option<Timestamp>,
+) -> Result<Txn, Failure> {
     let Some(old) = keys.slot(slot) else { return Ok(txn) };
-    let (since, lost) = (Timestamp::now(), [].into());
-    let draining = Draining { slot, value: old.text(), since, lost, finish: finish(keys, old) };
+    let draining = Draining {
+        slot,
+        value: old.text(),
+        since: Timestamp::now(),
+        sessions: stays,
+        ended: None,
+        lost: [].into(),
+        finish: finish(keys, old),
+    };
     let value = serde_json::to_vec(&draining).map_err(|e| Failure::usage(e.to_string()))?;
     Ok(txn.put(AppKey::Draining(old.token.clone()).of(&keys.name), value))
 }

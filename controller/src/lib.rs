@@ -14,7 +14,7 @@
 //! - [`hook`]: commands of the operator's own
 //! - [`canary`](mod@canary): what a part of a canary waits for
 //! - [`judge`]: whether a release is worse than the one before
-//! - [`retire`]: what is stopped for good, and when
+//! - [`retire`]: what is stopped for good, and when; [`stay`]: visitors who are still there
 //! - [`workers`]: containers that get no requests
 //! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
 //!   and whether they answer
@@ -52,6 +52,7 @@ pub mod report;
 pub mod retire;
 pub mod serve;
 pub mod sight;
+pub mod stay;
 pub mod stop;
 pub mod summary;
 pub mod time;

@@ -89,3 +89,34 @@ async fn the_head_of_a_request_comes_back_line_by_line() {
     assert_eq!(head["headers"][0], serde_json::json!(["a", "1"]));
     assert_eq!(head["headers"][1], serde_json::json!(["a", "2"]));
 }
+
+#[tokio::test]
+async fn a_session_is_in_the_memory_of_its_instance_and_so_is_its_websocket() {
+    let app = App::new("1").start(LOOPBACK).await.unwrap();
+    let first = ask(&app, "GET /session").await;
+    assert!(first.ends_with("visit 1\n"), "{first}");
+    let (_, cookie) = first.split_once("set-cookie: ").unwrap();
+    let (cookie, _) = cookie.split_once(';').unwrap();
+    let with = format!("HTTP/1.1\r\ncookie: theme=dark; {cookie}\r\nx: ");
+    let again = ask(&app, &format!("GET /session {with}")).await;
+    assert!(again.ends_with("visit 2\n"), "{again}");
+    let other = App::new("2").start(LOOPBACK).await.unwrap();
+    for path in ["/session", "/socket"] {
+        let lost = ask(&other, &format!("GET {path} {with}")).await;
+        assert!(lost.starts_with("HTTP/1.1 401 "), "{lost}");
+    }
+
+    let mut stream = TcpStream::connect(app.address()).await.unwrap();
+    let request = format!(
+        "GET /socket HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\nconnection: Upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let head = read_to(&mut stream, "\r\n\r\n").await;
+    assert!(head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{head}");
+    // Masked with zeros.
+    stream.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"\x81\x0drelease 1: hi");
+}

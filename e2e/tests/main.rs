@@ -18,6 +18,7 @@ mod killed;
 mod machine;
 mod outages;
 mod parts;
+mod sessions;
 mod shop;
 mod site;
 mod systemd;

@@ -83,6 +83,7 @@ fn stored() -> Vec<(&'static str, Value, Parse)> {
     let app = json!({"hosts": ["a"], "hsts": {"max_age": "1h"}, "limits": {"body": "1MiB"},
         "headers": {"request": changes, "response": changes}, "queue": {"length": 1},
         "balance": {"consistent_hash": "client_address"}, "sticky": {"to": "slot"},
+        "sessions": {"idle": "1h"},
         "eject": {"failures": 1}, "health": health, "timeouts": timeouts});
     let release = json!({"protocol": "https", "tls": {"server_name": "a"}, "health": health,
         "targets": [{"address": "10.0.0.11:9001", "weight": 2}], "timeouts": timeouts});

@@ -200,6 +200,7 @@ fn route(mut section: Section<'_>) -> Option<App> {
         limits: or_default(&mut section, "limits"),
         balance: or_default(&mut section, "balance"),
         sticky: or_default(&mut section, "sticky"),
+        sessions: or_default(&mut section, "sessions"),
         split: section.optional("split"),
         testers: section.optional("testers"),
         max_requests: or_default(&mut section, "max_requests"),

@@ -36,6 +36,7 @@ impl Strategy {
                 Step::Bake,
                 Step::Workers,
                 Step::Drain,
+                Step::Sessions,
                 Step::Retire,
             ],
             Self::Hold => &[

@@ -44,6 +44,8 @@ pub enum Step {
     Workers,
     /// No live proxy has a request on the previous release.
     Drain,
+    /// No visitor stays on the previous release.
+    Sessions,
     /// The release that was in the slot before is stopped.
     Retire,
 }
@@ -69,6 +71,7 @@ impl Step {
             Self::Bake => "bake",
             Self::Workers => "workers",
             Self::Drain => "drain",
+            Self::Sessions => "sessions",
             Self::Retire => "retire",
         }
     }

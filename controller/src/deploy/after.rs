@@ -15,6 +15,7 @@ use crate::announce::displace;
 use crate::flip::{Drained, Taken, acknowledged, drained, flip, join, leases};
 use crate::report::Ended;
 use crate::retire::{Reaper, Retired};
+use crate::stay::Stay;
 use crate::stop::Stop;
 use crate::undo::{as_previous, is_previous};
 
@@ -97,12 +98,17 @@ impl Run<'_> {
         let limit = record.limits.drain;
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
-        let tokens = [previous.token];
+        let tokens = [previous.token.clone()];
         let left = tokio::select! {
             left = drained(&mut self.sight, &tokens, limit, false, &mut tell) => left,
             stop = self.lookout.stopped() => return Err(stop.into()),
         };
+        let stay = Stay::of(&self.sight.fleet, &previous.token).filter(|stay| !stay.is_over());
         Ok(match left {
+            Drained::Empty { .. } if stay.is_some() => {
+                let said = stay.map(|stay| stay.text(stay.until)).unwrap_or_default();
+                (Ended::Done, format!("all other requests are over; on the old release {said}"))
+            }
             Drained::Empty { lost } if lost.is_empty() => {
                 (Ended::Done, "no request is left on the old release".to_owned())
             }
@@ -147,7 +153,7 @@ impl Run<'_> {
         let idle = keys.active().is_some_and(|active| active.share(previous.slot) == 0);
         let Some(kept) = there.filter(|_| idle) else { return Ok(None) };
         let txn = Txn::new().when(keys.unchanged(&slot)).when(keys.unchanged(&AppKey::Active));
-        let txn = displace(txn, &keys, previous.slot)?.delete(slot.of(&self.app));
+        let txn = displace(txn, &keys, previous.slot, None)?.delete(slot.of(&self.app));
         self.journal.write(|record| record.previous = None, txn).await?;
         Ok(Some(kept.token.clone()))
     }

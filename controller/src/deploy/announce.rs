@@ -13,6 +13,7 @@ use super::trouble::Trouble;
 use crate::announce::announce;
 use crate::app_keys::{AppKeys, Kept};
 use crate::prove::{Proved, proved};
+use crate::stay::may_stay;
 use crate::stop::Stop;
 
 impl Run<'_> {
@@ -35,7 +36,8 @@ impl Run<'_> {
             workers: job.file.workers.iter().map(|w| (w.name.clone(), w.replicas)).collect(),
             ..Release::default()
         };
-        let (mut txn, replaced) = announce(&keys, slot, &release)?;
+        let stays = may_stay(&keys, &self.sight.fleet, slot);
+        let (mut txn, replaced) = announce(&keys, slot, &release, stays)?;
         // Without its settings no proxy would look at the app, and nothing could be proved. They
         // change no traffic: until the flip there is nothing they could send requests to.
         if let (None, Some(route)) = (&keys.app, &job.file.route) {

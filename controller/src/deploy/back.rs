@@ -111,13 +111,21 @@ impl Run<'_> {
         let slot = AppKey::Slot(record.slot);
         let mut txn = Txn::new().when(keys.unchanged(&slot)).when(keys.unchanged(&AppKey::Active));
         // Under `draining/` until no proxy has anything of it any more: it may have been served.
-        txn = displace(txn, &keys, record.slot).map_err(record_error)?;
+        // Nobody stays: what is taken back is stopped, for whatever reason it is.
+        txn = displace(txn, &keys, record.slot, None).map_err(record_error)?;
         let replaced = record.replaced.as_ref();
         let old = replaced.and_then(|token| Some((token, keys.draining.get(token)?.ok()?)));
         txn = match old {
-            Some((token, old)) => txn
-                .put(slot.of(&self.app), old.value.clone())
-                .delete(AppKey::Draining(token.clone()).of(&self.app)),
+            Some((token, old)) => {
+                let txn = txn.put(slot.of(&self.app), old.value.clone());
+                // Its visitors are known by the deploy that started it. Where none did, they are
+                // known by this announcement alone, and stay on it.
+                let by_hand = old.release().is_none_or(|release| release.deploy.is_none());
+                match old.sessions.filter(|_| by_hand) {
+                    Some(_) => txn,
+                    None => txn.delete(AppKey::Draining(token.clone()).of(&self.app)),
+                }
+            }
             None => txn.delete(slot.of(&self.app)),
         };
         if record.before.app.is_none() && keys.app.is_some() {

@@ -17,6 +17,7 @@ mod plan;
 mod pull;
 mod recover;
 mod run;
+mod sessions;
 mod start;
 mod stop;
 mod trouble;

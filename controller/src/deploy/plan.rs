@@ -27,6 +27,8 @@ pub struct Job {
     pub version: Option<String>,
     /// The variables of its containers.
     pub environment: Vec<(Variable, Secret)>,
+    /// Whether it waits for visitors who stay on the old release, whatever the file says.
+    pub wait_sessions: bool,
 }
 
 impl Job {
@@ -45,7 +47,13 @@ impl Job {
             None => image,
         };
         let version = Reference::of(&image).version();
-        Ok(Self { file, image: Some(image), version, environment: Vec::new() })
+        Ok(Self {
+            file,
+            image: Some(image),
+            version,
+            environment: Vec::new(),
+            wait_sessions: false,
+        })
     }
 
     fn of_units(
@@ -72,7 +80,13 @@ impl Job {
             let said = format!("`{shown}` names no release of units");
             return Err(Failure::usage(said).hint("it has letters, digits and `._+-`"));
         }
-        Ok(Self { file, image: None, version: Some(tag.to_owned()), environment: Vec::new() })
+        Ok(Self {
+            file,
+            image: None,
+            version: Some(tag.to_owned()),
+            environment: Vec::new(),
+            wait_sessions: false,
+        })
     }
 }
 
@@ -162,6 +176,7 @@ fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> 
     let wanted = |step: &Step| match step {
         Step::Hold | Step::Empty | Step::Stop | Step::Release | Step::Drain => previous,
         Step::Canary => previous && strategy == Strategy::Canary,
+        Step::Sessions => previous && waits_for_sessions(job),
         // There has to be something to compare with, and to go back to.
         Step::Bake => previous && job.file.limits.bake.is_some(),
         Step::Migrate => hooks.migrate.is_some(),
@@ -190,6 +205,11 @@ fn with_units(steps: &[Step], there: bool) -> Vec<Step> {
         }
     }
     all
+}
+
+fn waits_for_sessions(job: &Job) -> bool {
+    let file = job.file.route.as_ref().and_then(|route| route.sessions.stay());
+    job.wait_sessions || file.is_some_and(|stay| stay.wait)
 }
 
 /// An error unless requests can be held, and the old release be stopped.
@@ -309,6 +329,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
         Step::Hold => "new requests, in every known proxy".to_owned(),
         Step::Drain | Step::Empty => format!("requests on {old}"),
+        Step::Sessions => format!("visitors of {old}"),
         Step::Stop => old.to_owned(),
         Step::Release => "requests that wait".to_owned(),
         Step::Bake => {

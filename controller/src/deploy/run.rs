@@ -120,6 +120,7 @@ impl<'a> Run<'a> {
             (Step::Workers, _) => self.workers().await?,
             (Step::Bake, _) => return self.bake().await,
             (Step::Drain, _) => return self.drain().await,
+            (Step::Sessions, _) => return self.sessions().await,
             (Step::Retire, _) => return self.retire().await,
             // A deploy that was taken over before its flip is undone, not gone on with.
             (_, None) => return Ok((Ended::Skipped, "not without the deploy file".to_owned())),

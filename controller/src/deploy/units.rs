@@ -87,7 +87,7 @@ impl Run<'_> {
             let old = as_previous(slot, kept);
             let key = AppKey::Slot(slot);
             let txn = Txn::new().when(keys.unchanged(&key)).when(keys.unchanged(&AppKey::Active));
-            let txn = displace(txn, &keys, slot)?.delete(key.of(&self.app));
+            let txn = displace(txn, &keys, slot, None)?.delete(key.of(&self.app));
             let change = |record: &mut shunt_config::record::Deploy| {
                 // Should this deploy be taken back, `undo` has nothing to go back to.
                 record.earlier = None;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_config::key::{AppKey, Key};
-use shunt_config::status::{AppStatus, TargetState};
+use shunt_config::status::{AppStatus, Stays, TargetState};
 use shunt_config::store::{Change, Entry, Store, StoreError, View};
 use shunt_config::{AppName, ProxyName, Release, Slot, Token, key, strict};
 
@@ -168,6 +168,21 @@ impl Fleet {
             *sum = sum.zip(leases).map(|(a, b): (u64, u64)| a + b);
         }
         holding
+    }
+
+    /// Who stays on `token`, though new visitors do not go there: what each live process says.
+    pub fn stays(&self, token: &Token) -> impl Iterator<Item = (&ProxyName, &Stays)> {
+        let status = |(name, process)| {
+            let process: &Process = process;
+            Some((name, process.status.as_ref()?.sessions.get(token)?))
+        };
+        self.processes().filter_map(status)
+    }
+
+    /// Whether a live proxy says that it sends new requests to `token`.
+    pub fn serves(&self, token: &Token) -> bool {
+        let statuses = self.live().flat_map(|(_, proxy)| proxy.statuses());
+        statuses.flat_map(|status| &status.serving).any(|serving| serving.token == *token)
     }
 
     /// A live proxy that says that it sends new requests to a release in `slot`.

@@ -15,6 +15,7 @@ use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::flip::unlocked;
 use crate::keeping::limits;
+use crate::stay::Stay;
 
 /// Forgets what is under `draining/` of `app` and was run by hand, as far as it is over. It takes
 /// no lock: a flip must not keep a deploy out. What stays is looked at by the next run.
@@ -41,6 +42,10 @@ async fn forget(context: &Context, store: &dyn Store, app: &AppName) -> Result<(
         let ours = draining.release().is_some_and(|release| release.deploy.is_some());
         // Only who holds the lock runs what is left to be run.
         if ours || draining.finish.is_some() || !fleet.holding(&keys, token).is_empty() {
+            continue;
+        }
+        let stay = Stay::of(&fleet, token).is_some_and(|stay| !stay.is_over());
+        if stay && draining.sessions.is_some_and(|until| until > Timestamp::now()) {
             continue;
         }
         let lost = missed(&fleet, draining, Timestamp::now());

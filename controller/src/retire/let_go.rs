@@ -9,6 +9,7 @@ use shunt_config::{ProxyName, Token};
 
 use super::Reaper;
 use super::doubt::{doubt, late};
+use super::stay::MOMENT;
 use crate::ack::Expected;
 use crate::app_keys::AppKeys;
 use crate::fleet::Fleet;
@@ -28,8 +29,10 @@ impl Reaper<'_> {
         draining: &Draining,
         tell: &mut Tell<'_>,
     ) -> Result<BTreeMap<ProxyName, Option<u64>>, String> {
-        let over = self.limits.drain.saturating_sub(age(draining.since));
-        let limit = if self.wait { over } else { Duration::ZERO };
+        let over = self.limits.drain.saturating_sub(age(draining.left_since()));
+        let just = draining.ended.is_some_and(|ended| age(ended) < MOMENT);
+        let moment = if just { MOMENT } else { Duration::ZERO };
+        let limit = if self.wait { over.max(moment) } else { moment };
         // A status that names this very `active` was written after the proxy had applied it; an
         // older one says nothing of what was sent where meanwhile.
         let expected = Expected::of(keys);
@@ -40,6 +43,9 @@ impl Reaper<'_> {
         let waited: Result<Waited<()>, Infallible> = sight
             .wait(limit, tell, |keys, fleet| {
                 let holding = fleet.holding(keys, token);
+                if let Some((name, _)) = fleet.stays(token).next() {
+                    return Ok(Look::Wait(name.to_string(), format!("{name} lets visitors stay")));
+                }
                 Ok(match (late(fleet), holding.is_empty()) {
                     (Some((name, why)), _) => Look::Wait(name.to_string(), why),
                     (None, true) => Look::Done(()),
@@ -50,7 +56,9 @@ impl Reaper<'_> {
         match waited {
             Ok(Waited::Done(())) => Ok(BTreeMap::new()),
             Ok(Waited::TimedOut(waits)) => match (sight.out_of_touch(), late(&sight.fleet)) {
-                (None, None) => Ok(sight.fleet.holding(&sight.keys, token)),
+                (None, None) if sight.fleet.stays(token).next().is_none() => {
+                    Ok(sight.fleet.holding(&sight.keys, token))
+                }
                 _ => Err(waits),
             },
             Err(never) => match never {},
@@ -70,7 +78,7 @@ impl Reaper<'_> {
             return Some(format!("{} has not let go of it", join(serving)));
         }
         // What someone else runs is not ours to stop, so its requests are not ours to cut.
-        let over = age(draining.since) >= self.limits.drain;
+        let over = age(draining.left_since()) >= self.limits.drain;
         let stays = !left.is_empty() && (!over || !ours);
         stays.then(|| format!("{} not over", leases(left)))
     }

@@ -17,6 +17,7 @@ use crate::flip::leases;
 use crate::lock::Held;
 use crate::report::{Report, Tell};
 use crate::sight::Sight;
+use crate::stay::may_stay;
 
 mod clear;
 mod doubt;
@@ -26,6 +27,7 @@ mod left;
 mod let_go;
 mod lost;
 mod orphans;
+mod stay;
 
 pub use clear::{Cleared, remove};
 use doubt::{doubt, unsure};
@@ -89,7 +91,8 @@ impl Reaper<'_> {
     /// more; its containers still run. Why it has to stay there, where it has to.
     pub async fn condemn(&self, keys: &AppKeys, slot: Slot) -> Result<Option<String>, Failure> {
         let Some(kept) = keys.slot(slot) else { return Ok(None) };
-        if let Some(why) = self.doubt(keys).await? {
+        let fleet = self.fleet(&keys.name).await?;
+        if let Some(why) = doubt(keys, &fleet) {
             return Ok(Some(why));
         }
         if keys.active().is_none_or(|active| active.share(slot) > 0) {
@@ -102,7 +105,7 @@ impl Reaper<'_> {
             .when(keys.unchanged(&AppKey::Deploy))
             .delete(AppKey::Slot(slot).of(&keys.name))
             .delete(AppKey::Deploy.of(&keys.name));
-        let txn = displace(txn, keys, slot)?;
+        let txn = displace(txn, keys, slot, may_stay(keys, &fleet, slot))?;
         let key = AppKey::Draining(kept.token.clone()).of(&keys.name);
         if self.store.commit(txn).await?.token(key).is_none() {
             let said = format!("the keys of `{}` were changed at the same moment", keys.name);
@@ -123,6 +126,13 @@ impl Reaper<'_> {
         let keys = self.keys(&app).await?;
         let Some(kept) = keys.draining.get(token) else { return Ok(Retired::nothing()) };
         let draining = readable(&keys, token, kept)?;
+        if let Some(why) = self.end_stay(&keys, token, draining, &kept.token).await? {
+            return Ok(Retired::Kept(why));
+        }
+        // As it stands now that nobody stays.
+        let keys = self.keys(&app).await?;
+        let Some(kept) = keys.draining.get(token) else { return Ok(Retired::nothing()) };
+        let draining = readable(&keys, token, kept)?;
         let left = match self.let_go(sight, &keys, token, draining, tell).await {
             Ok(left) => left,
             Err(why) => return Ok(Retired::Kept(why)),
@@ -138,7 +148,9 @@ impl Reaper<'_> {
             let holding = fleet.holding(keys, token);
             let serving = holding.iter().find(|(_, leases)| leases.is_none());
             let serving = serving.map(|(name, _)| format!("{name} has not let go of it"));
-            serving.or_else(|| unsure(keys, fleet))
+            let stays = fleet.stays(token).next();
+            let stays = stays.map(|(name, _)| format!("visitors still stay on it by {name}"));
+            serving.or(stays).or_else(|| unsure(keys, fleet))
         };
         let retired = self.stop(&app, token, draining, against).await?;
         Ok(match retired {

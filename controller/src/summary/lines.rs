@@ -11,6 +11,7 @@ use shunt_config::{Engine, Slot, Token};
 use crate::ack::{Ack, Expected};
 use crate::app_keys::{AppKeys, Kept};
 use crate::fleet::{Fleet, Proxy};
+use crate::stay::Stay;
 use crate::time::{age, remaining, show};
 use crate::undo::is_previous;
 
@@ -37,6 +38,8 @@ pub struct SlotLine {
     pub engines: Vec<Engine>,
     /// Until when it is kept for `undo`.
     pub warm_until: Option<Timestamp>,
+    /// Visitors who stay on it, though new ones go elsewhere.
+    pub sessions: Option<Stay>,
 }
 
 /// What a proxy says of the app.
@@ -63,6 +66,8 @@ pub struct DrainLine {
     pub since: Timestamp,
     /// Requests it still has, as far as the proxies say.
     pub leases: u64,
+    /// Visitors who stay on it.
+    pub sessions: Option<Stay>,
     /// Proxies that are missed, and since when.
     pub lost: Vec<(String, Timestamp)>,
 }
@@ -87,6 +92,7 @@ impl SlotLine {
             workers: release.map(|r| r.workers.clone()).unwrap_or_default(),
             engines: release.map(|r| r.engines.clone()).unwrap_or_default(),
             warm_until: previous.and(record).and_then(|r| r.warm_until).filter(|_| share == 0),
+            sessions: Stay::of(fleet, &kept.token),
         })
     }
 
@@ -118,7 +124,9 @@ impl SlotLine {
         let workers = self.workers.iter().map(|(name, n)| format!("  {name} ×{n}"));
         let workers = workers.chain(stopped.then(|| " (stopped)".to_owned())).collect::<String>();
         let targets = self.targets.join(" ") + &workers;
-        format!("  {:<6} {share:<8} {version:<12} {health:<14} {targets}{warm}", self.slot)
+        let stay = self.sessions.filter(|stay| !stay.is_over());
+        let stay = stay.map(|stay| format!("  {}", stay.text(stay.until))).unwrap_or_default();
+        format!("  {:<6} {share:<8} {version:<12} {health:<14} {targets}{warm}{stay}", self.slot)
     }
 }
 
@@ -188,7 +196,11 @@ impl DrainLine {
             .map(|(name, since)| format!(", {name} is missed for {}", show(age(*since))));
         let lost: String = lost.collect();
         let since = show(age(self.since));
-        format!("  draining {version}, replaced {since} ago: {} request(s){lost}", self.leases)
+        let left = match self.sessions.filter(|stay| !stay.is_over()) {
+            Some(stay) => stay.text(stay.until),
+            None => format!("{} request(s)", self.leases),
+        };
+        format!("  draining {version}, replaced {since} ago: {left}{lost}")
     }
 }
 
@@ -198,7 +210,8 @@ pub(super) fn drain_lines(keys: &AppKeys, fleet: &Fleet) -> Vec<DrainLine> {
         let leases = fleet.holding(keys, token).into_values().flatten().sum();
         let lost = draining.lost.iter().map(|(name, since)| (name.to_string(), *since)).collect();
         let version = draining.release().and_then(|release| release.version);
-        Some(DrainLine { token: token.clone(), version, since: draining.since, leases, lost })
+        let (since, sessions) = (draining.since, Stay::of(fleet, token));
+        Some(DrainLine { token: token.clone(), version, since, leases, sessions, lost })
     };
     keys.draining.iter().filter_map(line).collect()
 }

@@ -19,6 +19,7 @@ use crate::prove::{Proved, proved};
 use crate::report::Ended;
 use crate::retire::forget_drained;
 use crate::sight::Sight;
+use crate::stay::may_stay;
 
 /// What its help ends with.
 pub(crate) const HELP: &str = "\
@@ -62,7 +63,8 @@ impl Announce {
         report.begin("announce", &format!("{} {}", self.app, self.slot));
         let mut sight = Sight::open(&store, &self.app).await?;
         self.refuse_a_serving_slot(&sight)?;
-        let (txn, _) = announce(&sight.keys, self.slot, &release)?;
+        let stays = may_stay(&sight.keys, &sight.fleet, self.slot);
+        let (txn, _) = announce(&sight.keys, self.slot, &release, stays)?;
         let key = AppKey::Slot(self.slot).of(&self.app);
         let Some(token) = store.commit(txn.when(unlocked(&sight.keys))).await?.token(&key) else {
             return Err(changed_meanwhile(&AppKeys::read(&*store, &self.app).await?));

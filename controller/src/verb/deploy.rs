@@ -51,6 +51,9 @@ pub struct Deploy {
     /// How long to wait for another run to let go of the app's lock [default: not at all]
     #[arg(long, value_parser = time, value_name = "TIME")]
     lock_wait: Option<Duration>,
+    /// Waits until nobody stays on the old release, where visitors do (`sessions`)
+    #[arg(long)]
+    wait_sessions: bool,
     /// What the release is called, where its image does not say it.
     #[arg(skip)]
     version: Option<String>,
@@ -64,6 +67,7 @@ impl Deploy {
             image,
             dry_run: false,
             lock_wait: None,
+            wait_sessions: false,
             version: Some(version),
         }
     }
@@ -71,6 +75,7 @@ impl Deploy {
     /// Deploys.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let mut job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref())?;
+        job.wait_sessions = self.wait_sessions;
         if self.version.is_some() {
             job.version.clone_from(&self.version);
         }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use shunt_config::key::AppKey;
 use shunt_config::{Active, AppName, Slot, Token};
+use tokio::time::Instant;
 
 use crate::ack::{Ack, Expected};
 use crate::app_keys::{AppKeys, Kept};
@@ -19,6 +20,7 @@ use crate::history::Open;
 use crate::report::{Ended, Report};
 use crate::retire::forget_drained;
 use crate::sight::Sight;
+use crate::stay::who_is_left;
 use crate::verb::announce::changed_meanwhile;
 use crate::workers;
 
@@ -107,14 +109,20 @@ impl Flip {
         }
         report.begin("drain", "requests on the release that was active");
         let mut tell = |key: &str, text: &str| report.progress(key, text);
-        match drained(sight, tokens, self.timeout, true, &mut tell).await {
+        let began = Instant::now();
+        let hint = "flipped all the same; do not stop the old release yet";
+        if let Some(stay) = who_is_left(sight, tokens, self.timeout, &mut tell).await {
+            let said = format!("not drained in time: {stay}");
+            return Err(Failure::new(Exit::Unacknowledged, said).hint(hint));
+        }
+        let rest = self.timeout.saturating_sub(began.elapsed());
+        match drained(sight, tokens, rest, true, &mut tell).await {
             Drained::Empty { .. } => {
                 report.end(Ended::Done, "no proxy has a request on it");
                 Ok(())
             }
             Drained::Left(left) => {
                 let said = format!("not drained in time: {}", leases(&left));
-                let hint = "flipped all the same; do not stop the old release yet";
                 Err(Failure::new(Exit::Unacknowledged, said).hint(hint))
             }
         }

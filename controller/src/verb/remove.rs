@@ -157,7 +157,7 @@ fn empty_slots(keys: &AppKeys) -> Result<Txn, Failure> {
     let mut txn = Txn::new();
     for slot in Slot::BOTH {
         txn = txn.when(keys.unchanged(&AppKey::Slot(slot)));
-        txn = displace(txn, keys, slot)?.delete(AppKey::Slot(slot).of(app));
+        txn = displace(txn, keys, slot, None)?.delete(AppKey::Slot(slot).of(app));
     }
     let others = [AppKey::Active, AppKey::Hold];
     Ok(others.into_iter().fold(txn, |txn, key| txn.delete(key.of(app))))

@@ -42,6 +42,9 @@ pub struct Retire {
     /// [default: not at all]
     #[arg(long, value_parser = time, value_name = "TIME")]
     timeout: Option<Duration>,
+    /// Ends the sessions of visitors who stay on replaced releases: they go to the one that serves
+    #[arg(long)]
+    end_sessions: bool,
 }
 
 impl Retire {
@@ -54,7 +57,7 @@ impl Retire {
         let (held, keys, _) = taken;
         report.begin("retire", &format!("releases of `{app}` that get no requests"));
         let patience = self.timeout.unwrap_or_default();
-        match retire_all(context, &store, &held, &keys, patience).await {
+        match retire_all(context, &store, &held, &keys, patience, self.end_sessions).await {
             Ok(said) => {
                 held.release().await?;
                 report.end(Ended::Done, &said);
@@ -72,6 +75,7 @@ async fn retire_all(
     held: &Held,
     keys: &AppKeys,
     patience: Duration,
+    end_sessions: bool,
 ) -> Result<String, Failure> {
     let reaper =
         Reaper { store, held, limits: limits(context, keys), wait: true, report: &context.report };
@@ -80,6 +84,9 @@ async fn retire_all(
         if let Some(why) = reaper.condemn(keys, slot).await? {
             return Err(not_yet(&why));
         }
+    }
+    if end_sessions {
+        reaper.end_all_stays(&reaper.keys(&keys.name).await?).await?;
     }
     retire_draining(&context.report, &reaper, &keys.name, patience).await
 }

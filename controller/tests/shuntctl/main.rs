@@ -21,6 +21,7 @@ mod ready;
 mod remove;
 mod resume;
 mod retire;
+mod sessions;
 mod settings;
 mod shop;
 mod site;

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::body::{self, Body};
-use super::{COUNTED, INSTANCE, RELEASE, STREAM_PIECE, State};
+use super::{COUNTED, INSTANCE, RELEASE, STREAM_PIECE, State, session};
 use crate::pattern::Pattern;
 
 pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
@@ -43,6 +43,8 @@ async fn route(state: &State, request: Request<Incoming>) -> Response<Body> {
         "/digest" if upload && query == "early" => ok(body::digest_of(request.into_body())),
         "/digest" if upload => digest(request).await,
         "/headers" => headers(&request),
+        "/session" => session::page(state, request.headers()),
+        "/socket" => session::socket(state, request),
         "/slow" => {
             tokio::time::sleep(pause).await;
             page(state)

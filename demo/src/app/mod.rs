@@ -3,8 +3,10 @@
 mod answer;
 mod body;
 mod faults;
+mod session;
 
 pub use faults::Faults;
+pub use session::SESSION;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -85,6 +87,7 @@ impl App {
             started: Instant::now(),
             seen: AtomicU64::new(0),
             leaked: Mutex::default(),
+            sessions: session::Sessions::default(),
             app: self,
         });
         let (stop, stopped) = watch::channel(());
@@ -102,6 +105,7 @@ struct State {
     seen: AtomicU64,
     /// What was never let go of.
     leaked: Mutex<Vec<Vec<u8>>>,
+    sessions: session::Sessions,
 }
 
 /// An instance that serves. Dropping it cuts its connections.
@@ -176,7 +180,8 @@ async fn connection(stream: TcpStream, state: Arc<State>, mut stop: watch::Recei
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // A connection's error is its client's affair: who went away, or spoke nonsense, is told so.
     tokio::select! {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shunt_config::status::{AppStatus, Counts, Refusal, Serving};
+use shunt_config::status::{AppStatus, Counts, Refusal, Serving, Stays};
 use shunt_config::{App, AppName, Mistake, Slot, Token};
 use tracing::{info, warn};
 
 use super::desired::Wanted;
 use super::drain::Drain;
 use super::holding::Holding;
+use super::keeping::Keeping;
 use super::live::{Checks, Live};
 use super::ownership;
 use super::served::{Flip, Moment, Put, Served};
@@ -21,6 +22,7 @@ use crate::route::{Division, Epoch, Front, Hall, Key, Line, Release, Share, Site
 use crate::saved::SavedApp;
 
 mod held;
+mod kept;
 
 /// What every app's work needs.
 #[derive(Clone, Debug)]
@@ -51,6 +53,9 @@ pub struct AppRun {
     state: State,
     verdict: Verdict,
     holding: Holding,
+    keeping: Keeping,
+    /// Who stays on those, when they were counted last.
+    stays: BTreeMap<Token, Stays>,
     lives: Vec<Live>,
     /// Where its requests wait for a place on a target, whatever release serves.
     line: Arc<Line>,
@@ -76,6 +81,8 @@ impl AppRun {
             state: State::default(),
             verdict: Verdict::default(),
             holding: Holding::default(),
+            keeping: Keeping::default(),
+            stays: BTreeMap::new(),
             lives: Vec::new(),
             line: Arc::default(),
             hall: Arc::default(),
@@ -93,13 +100,20 @@ impl AppRun {
         app.state = State::restored(saved.served, saved.refused);
         app.holding = Holding::restored(saved.hold, Moment::now());
         if let Some(served) = app.state.served() {
+            app.keeping = Keeping::restored(saved.kept, served, Moment::now());
             let releases = served.flip.iter().flat_map(|flip| &flip.releases);
+            let releases = releases.map(|(slot, put)| (*slot, put));
+            let releases = releases.chain(app.keeping.stays().map(|kept| (kept.slot, &kept.put)));
             let settings = &served.settings.value;
-            let begin = |(slot, put): &(Slot, Put<_>)| {
-                Live::begin(&app.name, *slot, put, settings, &app.line, true, context)
+            let begin = |(slot, put): (Slot, &Put<_>)| {
+                Live::begin(&app.name, slot, put, settings, &app.line, true, context)
             };
             app.lives = releases.map(begin).collect();
+            // Whom the process before this one has seen is not known.
+            let sessions = app.lives.iter().filter_map(|live| live.release.sessions.as_ref());
+            sessions.for_each(|sessions| sessions.may_return());
         }
+        app.count_visitors();
         let change = app.change(context);
         (app, change)
     }
@@ -119,13 +133,14 @@ impl AppRun {
         let nothing = |_: &Token| Err(String::new());
         let look = Look { app: &name, wanted, conflict, proof: &nothing, now, flip_timeout };
         let verdict = self.state.step_settings(&look);
-        self.probe_what_is_announced(wanted, context);
+        self.probe(&self.state.announced(wanted), context);
         let lives = &self.lives;
         let proof = |token: &Token| match lives.iter().find(|live| live.token() == token) {
             Some(live) => live.proof(),
             None => Err("not checked yet".to_owned()),
         };
         let verdict = self.state.step(&Look { proof: &proof, ..look }, verdict);
+        self.keep(wanted, now, context);
         self.stop_probing_what_is_gone(wanted);
         self.tell(&verdict, before.as_ref());
         self.verdict = verdict;
@@ -136,6 +151,8 @@ impl AppRun {
     /// Looks at the time alone, as long as the keys are not known. Returns what changes for requests.
     pub fn pass(&mut self, now: Moment, context: &Context) -> Option<Change> {
         self.holding.pass(now);
+        self.keeping.pass(now);
+        self.count_visitors();
         self.change(context)
     }
 
@@ -166,6 +183,7 @@ impl AppRun {
             flip.into_iter().flat_map(|flip| &flip.releases).map(serving).collect();
         let draining = self.draining();
         let Verdict { refused, pending, .. } = &self.verdict;
+        let refused: Vec<_> = refused.iter().cloned().chain(self.crowded_out()).collect();
         if served.is_none() && refused.is_empty() && draining.is_empty() {
             return None;
         }
@@ -178,9 +196,10 @@ impl AppRun {
             app: served.map(|served| served.settings.token.clone()),
             active: self.active_token(),
             serving,
-            refused: refused.clone(),
+            refused,
             pending: pending.clone(),
             draining,
+            sessions: self.stays.clone(),
             hold: self.hold_status(),
             counts: self.counts(),
             targets,
@@ -194,6 +213,8 @@ impl AppRun {
         for (_, put) in self.state.flip().into_iter().flat_map(|flip| &flip.releases) {
             leases.remove(&put.token);
         }
+        // Those of visitors who stay are no sign that anything drains.
+        leases.retain(|token, _| !self.keeping.has(token));
         leases
     }
 
@@ -217,7 +238,8 @@ impl AppRun {
     pub fn saved(&self) -> Option<SavedApp> {
         let served: Served = self.state.served()?.clone();
         let refused = self.state.given_up().map(|(goal, why)| (goal.clone(), why.to_owned()));
-        Some(SavedApp { served, refused, hold: self.holding.saved() })
+        let (hold, kept) = (self.holding.saved(), self.keeping.saved());
+        Some(SavedApp { served, refused, hold, kept })
     }
 
     /// Its settings as served.
@@ -237,7 +259,8 @@ impl AppRun {
 
     /// When to look again even if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.verdict.deadline, self.holding.deadline()].into_iter().flatten().min()
+        let all = [self.verdict.deadline, self.holding.deadline(), self.keeping.deadline()];
+        all.into_iter().flatten().min()
     }
 
     /// Whether a target still waits for its first answer.
@@ -260,11 +283,12 @@ impl AppRun {
         self.state.flip().map(|flip| flip.active.token.clone())
     }
 
-    fn probe_what_is_announced(&mut self, wanted: &Wanted, context: &Context) {
+    fn probe(&mut self, announced: &[(Slot, Put<shunt_config::Release>)], context: &Context) {
         let Some(settings) = self.settings().cloned() else { return };
-        for (slot, put) in &self.state.announced(wanted) {
+        for (slot, put) in announced {
             let mut shares = self.state.flip().into_iter().flat_map(|flip| &flip.releases);
-            let serves = shares.any(|(_, serving)| serving.token == put.token);
+            let serves = shares.any(|(_, serving)| serving.token == put.token)
+                || self.keeping.known().any(|(kept, _)| kept.put.token == put.token);
             let live = self.lives.iter_mut().find(|live| *live.token() == put.token);
             if let Some(live) = live {
                 let replaced = live.adapt(put, &settings, serves, context);
@@ -273,14 +297,23 @@ impl AppRun {
                 }
             } else {
                 let (app, queue) = (&self.name, &self.line);
-                self.lives.push(Live::begin(app, *slot, put, &settings, queue, false, context));
+                let mut live = Live::begin(app, *slot, put, &settings, queue, false, context);
+                let same = |other: &&Live| other.release.home == live.release.home;
+                if let Some(same) = self.lives.iter().find(same) {
+                    let same = Arc::clone(&same.release);
+                    live.take_visitors_of(&same);
+                }
+                self.lives.push(live);
             }
         }
     }
 
     fn stop_probing_what_is_gone(&mut self, wanted: &Wanted) {
         let announced = self.state.announced(wanted);
-        let kept = |live: &Live| announced.iter().any(|(_, put)| put.token == *live.token());
+        let kept = |live: &Live| {
+            announced.iter().any(|(_, put)| put.token == *live.token())
+                || self.keeping.has(live.token())
+        };
         for live in self.lives.extract_if(.., |live| !kept(live)) {
             self.drain.leave(Arc::clone(&live.release));
         }
@@ -331,11 +364,14 @@ impl AppRun {
             let percent = flip.active.value.share(*slot);
             Some(Share { release: Arc::clone(&live.release), percent })
         };
-        let shares: Vec<Share> = flip.releases.iter().filter_map(share).collect();
+        let mut shares: Vec<Share> = flip.releases.iter().filter_map(share).collect();
         let division = (shares.len() > 1).then(|| {
             let new = || Arc::new(Visitors::of(&self.name, &context.cookie_key));
             Division::of(&served.settings.value, self.visitors.get_or_insert_with(new))
         });
+        if !shares.is_empty() {
+            shares.extend(self.kept_shares());
+        }
         let equal = |(a, b): (&Share, &Share)| {
             Arc::ptr_eq(&a.release, &b.release) && a.percent == b.percent
         };

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use shunt_config::hold::Hold;
 use shunt_config::key::{AppKey, Key};
-use shunt_config::record::Deploy;
+use shunt_config::record::{Deploy, Draining};
 use shunt_config::store::Entry;
 use shunt_config::{Active, App, AppName, Mistake, Release, Slot, Token};
 
@@ -30,6 +31,28 @@ impl<T> Value<T> {
     }
 }
 
+/// A release that another took the place of, and that its visitors may stay on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// The slot it was in.
+    pub slot: Slot,
+    /// The release.
+    pub release: Arc<Release>,
+    /// Until when they may.
+    pub until: Timestamp,
+    /// Identity of this putting of its key.
+    pub entry: Token,
+}
+
+impl Replaced {
+    /// What `entry` says; `None` if nobody may stay there.
+    fn of(entry: &Entry) -> Option<Self> {
+        let draining = entry.parse(Draining::parse).ok()?;
+        let (until, release) = (draining.sessions?, Arc::new(draining.release()?));
+        Some(Self { slot: draining.slot, release, until, entry: entry.token.clone() })
+    }
+}
+
 /// What the keys of one app ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -41,6 +64,8 @@ pub struct Wanted {
     pub active: Option<Value<Active>>,
     /// `hold`
     pub hold: Option<Value<Hold>>,
+    /// `draining/…`, as far as visitors may stay there, by the announcement.
+    pub replaced: BTreeMap<Token, Replaced>,
     /// Whether a deploy of it runs: then what its releases answer is told.
     pub deploying: bool,
     /// Keys that mean nothing: full key, token and mistake.
@@ -130,6 +155,7 @@ impl Desired {
                 AppKey::Deploy => {
                     self.deploying(app, entry.parse(Deploy::parse).is_ok_and(deploys))
                 }
+                AppKey::Draining(token) => self.replaced(app, token, Replaced::of(entry)),
                 _ => Concerns::Nobody,
             };
         }
@@ -165,6 +191,7 @@ impl Desired {
         if unread {
             return match known {
                 Some(AppKey::Deploy) => self.deploying(app, false),
+                Some(AppKey::Draining(token)) => self.replaced(app, token, None),
                 _ => Concerns::Nobody,
             };
         }
@@ -191,6 +218,18 @@ impl Desired {
         wanted.deploying = deploying;
         self.forget_if_empty(&app);
         Concerns::App(app)
+    }
+
+    /// Takes note of what is said of the replaced release announced as `token`.
+    fn replaced(&mut self, app: AppName, token: Token, replaced: Option<Replaced>) -> Concerns {
+        let wanted = self.apps.entry(app.clone()).or_default();
+        let same = wanted.replaced.get(&token) == replaced.as_ref();
+        match replaced {
+            Some(replaced) => drop(wanted.replaced.insert(token, replaced)),
+            None => drop(wanted.replaced.remove(&token)),
+        }
+        self.forget_if_empty(&app);
+        if same { Concerns::Nobody } else { Concerns::App(app) }
     }
 
     fn forget_if_empty(&mut self, app: &AppName) {
@@ -286,6 +325,26 @@ mod tests {
             assert_eq!(desired.delete(&key), Concerns::Nobody, "{key}");
         }
         assert_eq!(desired.apps().count(), 0);
+    }
+
+    #[test]
+    fn a_replaced_release_concerns_its_app_while_visitors_may_stay_there() {
+        let mut desired = Desired::default();
+        let key = "apps/web/draining/1-2";
+        let value = r#"{"slot":"blue","value":"a:1","since":"2026-01-01T00:00:00Z"}"#;
+        let stays = value.replace('}', r#","sessions":"2026-01-02T00:00:00Z"}"#);
+        let put =
+            |desired: &mut Desired, value: &str, token| desired.put(&entry(key, value, token));
+        assert_eq!(put(&mut desired, value, "t1"), Concerns::Nobody);
+        assert_eq!(put(&mut desired, &stays, "t2"), Concerns::App(web()));
+        assert_eq!(put(&mut desired, &stays, "t2"), Concerns::Nobody);
+        let replaced = &desired.app(&web()).unwrap().replaced[&Token::from("1-2")];
+        assert_eq!((replaced.slot, replaced.release.targets.len()), (Slot::Blue, 1));
+        assert_eq!(put(&mut desired, value, "t3"), Concerns::App(web()));
+        assert!(desired.app(&web()).is_none() && !desired.is_empty());
+        put(&mut desired, &stays, "t4");
+        assert_eq!(desired.delete(key), Concerns::App(web()));
+        assert!(desired.is_empty());
     }
 
     #[test]

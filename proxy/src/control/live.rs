@@ -51,6 +51,9 @@ struct Watched {
     state: TargetState,
     /// The last answer; `None` until there is one.
     last: Option<String>,
+    /// Whether a check has passed. What an earlier life has proved may serve on without, and may not be
+    /// flipped to.
+    passed: bool,
     checker: AbortHandle,
 }
 
@@ -85,6 +88,14 @@ impl Live {
         live
     }
 
+    /// Takes over the visitors of `other`, an announcement of the same containers.
+    pub fn take_visitors_of(&mut self, other: &Release) {
+        if let (Some(release), Some(sessions)) = (Arc::get_mut(&mut self.release), &other.sessions)
+        {
+            release.sessions = Some(Arc::clone(sessions));
+        }
+    }
+
     /// Takes over what changed `settings` mean for it. Returns the release it was before, if the
     /// data plane must use another now.
     pub fn adapt(
@@ -114,6 +125,10 @@ impl Live {
         }
         let line = &self.release.line;
         let changed = self.release.with_limits(limits).spread(spread, line, &context.cookie_key);
+        if let (None, Some(sessions)) = (&self.release.sessions, &changed.sessions) {
+            // Of those who were here before there were sessions.
+            sessions.may_return();
+        }
         Some(std::mem::replace(&mut self.release, Arc::new(changed)))
     }
 
@@ -127,6 +142,7 @@ impl Live {
         let changed = watched.state != report.state || watched.last.is_none();
         watched.state = report.state;
         watched.last = Some(report.last.clone());
+        watched.passed |= report.passed;
         if changed {
             self.log(report);
         }
@@ -146,7 +162,7 @@ impl Live {
     /// Whether every target passed since it was announced and none fails now, or what is missing.
     pub fn proof(&self) -> Result<(), String> {
         let targets = self.release.targets.iter().zip(&self.watched);
-        let proved = |w: &Watched| w.state == TargetState::Healthy && w.last.is_some();
+        let proved = |w: &Watched| w.state == TargetState::Healthy && w.passed;
         let open: Vec<_> = targets.filter(|(_, watched)| !proved(watched)).collect();
         let Some((target, watched)) = open.first() else { return Ok(()) };
         let last = watched.last.as_deref().unwrap_or("not checked yet");
@@ -202,7 +218,7 @@ impl Live {
                 state: state(index),
             };
             let checker = checker.spawn(checks.reports.clone(), checks.limits.clone());
-            Watched { state: state(index), last: None, checker }
+            Watched { state: state(index), last: None, passed: false, checker }
         };
         self.release.targets.iter().enumerate().map(begin).collect()
     }

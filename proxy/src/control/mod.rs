@@ -10,6 +10,7 @@
 //! - [`ownership`]: which app a host belongs to
 //! - [`served`], [`serving`]: what an app serves; its state machine, pure
 //! - [`holding`]: what of its `hold` is in effect, pure
+//! - [`keeping`]: the releases that visitors stay on after a flip, pure
 //! - [`live`]: one announcement under probes
 //! - [`app`]: one app as it runs
 //! - [`drain`]: what requests may still be on
@@ -22,6 +23,7 @@ pub mod desired;
 pub mod drain;
 pub mod holding;
 pub mod intake;
+pub mod keeping;
 pub mod live;
 pub mod overview;
 pub mod ownership;

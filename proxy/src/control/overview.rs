@@ -100,7 +100,7 @@ impl AppView {
     /// The releases that new requests go to.
     pub fn serving(&self) -> impl Iterator<Item = &Release> {
         let open = self.epochs.iter().filter(|epoch| !epoch.is_closed());
-        open.flat_map(|epoch| epoch.shares()).map(|share| &*share.release)
+        open.flat_map(|epoch| epoch.open_shares()).map(|share| &*share.release)
     }
 
     /// Where requests wait, if the app limits how many a target may have.

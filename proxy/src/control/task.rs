@@ -30,6 +30,9 @@ use crate::saved::{Loaded, SavedApp, Update};
 
 /// How often counts are told, while requests drain or a deploy runs.
 const COUNTS: Duration = Duration::from_millis(250);
+/// How often it is told how many visitors stay on releases that new ones no longer go to: they may do
+/// so for hours.
+const SESSIONS: Duration = Duration::from_secs(2);
 /// How often releases take note of what they have counted: a deploy compares with what was before.
 const REMEMBER: Duration = Duration::from_mins(10);
 /// Reports of checkers taken in at one go.
@@ -66,6 +69,8 @@ pub struct Control {
     pub(super) held: BTreeSet<AppName>,
     /// Apps with a deploy that runs.
     pub(super) counted: BTreeSet<AppName>,
+    /// Apps with a release that visitors stay on.
+    pub(super) staying: BTreeSet<AppName>,
     reports: mpsc::Receiver<Report>,
     ended: FuturesUnordered<BoxFuture<'static, (AppName, Arc<Epoch>)>>,
     updates: mpsc::UnboundedSender<Update>,
@@ -101,6 +106,7 @@ impl Control {
             unseen: BTreeSet::new(),
             held: BTreeSet::new(),
             counted: BTreeSet::new(),
+            staying: BTreeSet::new(),
             reports,
             ended: FuturesUnordered::new(),
             updates,
@@ -127,6 +133,8 @@ impl Control {
         let mut counts = interval(COUNTS);
         // It rests while nothing drains, is held or is deployed, and owes no tick for that time.
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sessions = interval(SESSIONS);
+        sessions.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut remember = interval(REMEMBER);
         let mut reports = Vec::new();
         loop {
@@ -143,6 +151,7 @@ impl Control {
                 }
                 Some((app, epoch)) = self.ended.next(), if drains => self.lease_ended(app, epoch),
                 _ = counts.tick(), if counted => self.tell_counts(),
+                _ = sessions.tick(), if !self.staying.is_empty() => self.count_visitors(),
                 _ = remember.tick() => self.apps.values_mut().for_each(|app| app.remember()),
                 () = sleep_until(next_look.unwrap_or_else(tokio::time::Instant::now)),
                     if next_look.is_some() => self.look_at_due(),
@@ -326,6 +335,17 @@ impl Control {
         let told = self.draining.iter().chain(&self.held).chain(&self.counted);
         let told: BTreeSet<AppName> = told.cloned().collect();
         self.tell(&Vec::from_iter(told));
+        self.show();
+    }
+
+    fn count_visitors(&mut self) {
+        let names = Vec::from_iter(self.staying.clone());
+        for name in &names {
+            if let Some(app) = self.apps.get_mut(name) {
+                app.count_visitors();
+            }
+        }
+        self.tell(&names);
         self.show();
     }
 

@@ -48,6 +48,10 @@ impl Control {
                 true => self.counted.insert(name.clone()),
                 false => self.counted.remove(name),
             };
+            match app.keeps_visitors() {
+                true => self.staying.insert(name.clone()),
+                false => self.staying.remove(name),
+            };
             let save = (told.saved != saved).then(|| saved.clone());
             told.saved = saved;
             if save.is_some() || !alike(told.status.as_deref(), status.as_deref()) {
@@ -79,6 +83,7 @@ impl Control {
                 self.told.remove(name);
                 self.held.remove(name);
                 self.counted.remove(name);
+                self.staying.remove(name);
             }
             self.view.apps.remove(name);
             return;

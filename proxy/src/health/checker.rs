@@ -53,6 +53,8 @@ pub struct Report {
     pub round: u64,
     /// The verdict.
     pub state: TargetState,
+    /// Whether the last check passed.
+    pub passed: bool,
     /// The last answer or error.
     pub last: String,
 }
@@ -66,13 +68,14 @@ impl Checker {
     async fn run(self, reports: mpsc::Sender<Report>, limits: Limits) {
         let mut counter = Counter::new(self.state, self.check.rise, self.check.fall);
         let mut name = Name::new(&self.target);
-        let mut told: Option<(TargetState, String)> = None;
+        let mut told: Option<(TargetState, bool, String)> = None;
         loop {
             let begun = Instant::now();
             // Boxed: thousands of checkers sleep most of the time, and need the room only here.
             let Ok(permit) = Box::pin(limits.probes.acquire()).await else { return };
             let outcome = Box::pin(self.check_once(&mut name, &limits)).await;
             drop(permit);
+            let passed = matches!(outcome, Outcome::Passed(_));
             let last = match outcome {
                 Outcome::Passed(said) => {
                     counter.count(true);
@@ -85,9 +88,9 @@ impl Checker {
                 Outcome::Unasked(said) => format!("not asked: {said}"),
             };
             self.target.set_usable(counter.state() == TargetState::Healthy);
-            let now = (counter.state(), last);
+            let now = (counter.state(), passed, last);
             if told.as_ref() != Some(&now) {
-                let report = self.report(now.0, now.1.clone());
+                let report = self.report(now.0, passed, now.2.clone());
                 if Box::pin(reports.send(report)).await.is_err() {
                     return;
                 }
@@ -107,9 +110,9 @@ impl Checker {
         }
     }
 
-    fn report(&self, state: TargetState, last: String) -> Report {
+    fn report(&self, state: TargetState, passed: bool, last: String) -> Report {
         let (app, token) = (self.app.clone(), self.token.clone());
-        Report { app, token, index: self.index, round: self.round, state, last }
+        Report { app, token, index: self.index, round: self.round, state, passed, last }
     }
 
     /// Ten percent more or less, so that proxies and targets that began together spread out.

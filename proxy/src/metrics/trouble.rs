@@ -27,6 +27,7 @@ pub(super) struct Trouble {
     held: Series,
     held_released: Series,
     held_refusals: Series,
+    sessions: Series,
     pending: Series,
     refused: Series,
 }
@@ -48,6 +49,7 @@ impl Trouble {
             held: Series::of(&of::HELD),
             held_released: Series::of(&of::HELD_RELEASED),
             held_refusals: Series::of(&of::HELD_REFUSALS),
+            sessions: Series::of(&of::SESSIONS),
             pending: Series::of(&of::PENDING),
             refused: Series::of(&of::REFUSED),
         };
@@ -90,6 +92,13 @@ impl Trouble {
             self.queue_refusals.add(&[name, "timeout"], float(line.gave_up()));
         }
         self.holds(name, app);
+        for slot in Slot::BOTH {
+            let mut stays = app.status.sessions.values().filter(|s| s.slot == slot).peekable();
+            if stays.peek().is_some() {
+                let visitors = stays.map(|stays| u64::from(stays.visitors)).sum();
+                self.sessions.add(&[name, slot.as_str()], float(visitors));
+            }
+        }
         if app.status.pending.is_some() {
             self.pending.add(&[name], 1.0);
         }
@@ -161,6 +170,7 @@ impl Trouble {
             self.held,
             self.held_released,
             self.held_refusals,
+            self.sessions,
             self.pending,
             self.refused,
         ]

@@ -38,7 +38,7 @@ impl Division {
         Self {
             split: app.split.unwrap_or_default(),
             testers: app.testers.clone(),
-            cookie: app.sticky.cookie().cloned().unwrap_or_default(),
+            cookie: app.stays_with().cookie().cloned().unwrap_or_default(),
             visitors: Arc::clone(visitors),
         }
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use http::HeaderMap;
+use http::header::COOKIE;
 use shunt_config::{Slot, Token};
 use tokio::sync::Notify;
 
@@ -24,7 +25,8 @@ use super::release::Release;
 pub struct Share {
     /// The release.
     pub release: Arc<Release>,
-    /// Percent of new requests, 1 to 100; all shares of an epoch sum to 100.
+    /// Percent of new requests; all shares of an epoch sum to 100. At 0 it is *kept*: only who has its
+    /// cookie is sent to it.
     pub percent: u8,
 }
 
@@ -32,6 +34,8 @@ pub struct Share {
 #[derive(Debug)]
 pub struct Epoch {
     shares: Box<[Share]>,
+    /// How many of them get new requests; the kept ones come after them.
+    open: usize,
     /// What else there is to go by; nothing where each request goes by itself.
     division: Option<Division>,
     closed: AtomicBool,
@@ -47,19 +51,26 @@ pub struct Epoch {
 #[repr(align(128))]
 struct Row([AtomicU64; MAX_SHARES]);
 
-/// One share per slot.
-const MAX_SHARES: usize = 2;
+/// One share per slot, and those that are kept: a row is no longer than its 128 bytes.
+const MAX_SHARES: usize = 2 + MAX_KEPT;
+/// Releases of one app at most that only their own visitors go to.
+pub const MAX_KEPT: usize = 6;
 
 impl Epoch {
     /// An open epoch for `threads` data threads.
     ///
     /// # Panics
     ///
-    /// If there are no shares, or more than slots: a bug in the control plane, never input.
+    /// If no share, or more than two, get new requests, or one after a kept one, or more than
+    /// [`MAX_KEPT`] are kept: a bug in the control plane, never input.
     pub fn new(shares: Vec<Share>, threads: usize) -> Self {
-        assert!((1..=MAX_SHARES).contains(&shares.len()), "an epoch has one share per slot");
+        let open = shares.iter().take_while(|share| share.percent > 0).count();
+        assert!((1..=2).contains(&open), "an epoch has one share per slot");
+        assert!(shares.len() - open <= MAX_KEPT, "an epoch keeps {MAX_KEPT} releases at most");
+        assert!(shares.iter().skip(open).all(|share| share.percent == 0), "kept ones come last");
         Self {
             shares: shares.into(),
+            open,
             division: None,
             closed: AtomicBool::new(false),
             leases: (0..threads).map(|_| Row::default()).collect(),
@@ -78,15 +89,20 @@ impl Epoch {
         self.division.as_ref()
     }
 
-    /// The releases that new requests go to.
+    /// The releases that requests go to, the kept ones last.
     pub fn shares(&self) -> &[Share] {
         &self.shares
+    }
+
+    /// Those that new requests go to.
+    pub fn open_shares(&self) -> &[Share] {
+        self.shares.get(..self.open).unwrap_or_default()
     }
 
     /// The share for the `nth` request of a thread. 61 and 100 have no common divisor, so every
     /// hundred requests hold each share exactly, spread evenly.
     pub(crate) fn pick(&self, nth: usize) -> usize {
-        match &*self.shares {
+        match self.open_shares() {
             [first, _] => usize::from(nth.wrapping_mul(61) % 100 >= usize::from(first.percent)),
             _ => 0,
         }
@@ -114,7 +130,7 @@ impl Epoch {
 
     /// The share that testers go to: that of `slot`, or the smaller one.
     fn tested(&self, slot: Option<Slot>) -> Option<usize> {
-        let shares = || self.shares.iter().enumerate().rev();
+        let shares = || self.open_shares().iter().enumerate().rev();
         let found = match slot {
             Some(slot) => shares().find(|(_, share)| share.release.slot == slot),
             None => shares().min_by_key(|(_, share)| share.percent),
@@ -125,7 +141,7 @@ impl Epoch {
     /// The share that a visitor's number falls into. The second share has the numbers from 0 on, the
     /// first those to the end: so whichever of them grows keeps the visitors that it has.
     fn holds(&self, number: u16) -> usize {
-        match &*self.shares {
+        match self.open_shares() {
             [_, second] => usize::from(number < u16::from(second.percent) * 100),
             _ => 0,
         }
@@ -135,7 +151,13 @@ impl Epoch {
     fn stays(&self, headers: &HeaderMap) -> Option<usize> {
         let first = self.shares.first()?;
         first.release.marks.as_ref()?;
-        let is = |s: &Share| s.release.marks.as_ref().is_some_and(|m| m.find(headers).is_some());
+        if !headers.contains_key(COOKIE) {
+            return None;
+        }
+        let is = |s: &Share| match s.percent {
+            0 => s.release.keeps(headers),
+            _ => s.release.marks.as_ref().is_some_and(|marks| marks.find(headers).is_some()),
+        };
         self.shares.iter().position(is)
     }
 
@@ -213,7 +235,9 @@ impl Epoch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::release::tests::release;
+    use crate::route::Spread;
+    use crate::route::release::tests::{release, spread_over};
+    use crate::route::sessions::tests::session;
 
     fn two(blue: u8) -> Epoch {
         let share = |token: &str, percent| Share { release: Arc::new(release(token)), percent };
@@ -274,6 +298,64 @@ mod tests {
             Some(Slot::Blue)
         );
         assert_eq!(two(99).tested(Some(Slot::Green)), None, "it gets no requests");
+    }
+
+    /// All of the new requests to the first, and the others kept.
+    fn keeping(releases: &[&Arc<Release>]) -> Epoch {
+        let share = |(n, release): (usize, &&Arc<Release>)| Share {
+            release: Arc::clone(release),
+            percent: if n == 0 { 100 } else { 0 },
+        };
+        Epoch::new(releases.iter().enumerate().map(share).collect(), 1)
+    }
+
+    fn with_sessions(target: &str) -> Arc<Release> {
+        let app = br#"{"hosts":["*"],"sessions":{"idle":"1m"}}"#;
+        let spread = Spread::of(&shunt_config::App::parse(app).unwrap());
+        let mut release = spread_over(target, spread.clone());
+        // Marks are made of this.
+        release.home = target.into();
+        let key = crate::route::Key::new(&[7; 32]);
+        Arc::new(release.spread(spread, &Arc::default(), &key))
+    }
+
+    fn shows(release: &Release, ago: u32) -> HeaderMap {
+        let marks = release.marks.as_ref().unwrap();
+        let set = marks.set_session(0, session(5, ago), false).unwrap();
+        let pair = set.to_str().unwrap().split(';').next().unwrap();
+        HeaderMap::from_iter([(COOKIE, pair.parse().unwrap())])
+    }
+
+    #[test]
+    fn who_has_the_cookie_of_a_kept_release_stays_until_it_is_idle_and_nobody_else_goes_there() {
+        let (new, old, older) = (with_sessions("a:1"), with_sessions("b:1"), with_sessions("c:1"));
+        let epoch = keeping(&[&new, &old, &older]);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let belongs = |headers: &HeaderMap| epoch.belongs(headers, address, &Cell::new(None));
+        assert_eq!([&new, &old, &older].map(|r| belongs(&shows(r, 9))), [0, 1, 2].map(Some));
+        assert_eq!(belongs(&shows(&old, 120)), None, "it was idle");
+        assert_eq!(belongs(&HeaderMap::new()), None);
+        assert!((0..1_000).all(|nth| epoch.pick(nth) == 0));
+        assert!((0..10_000).all(|number| epoch.holds(number) == 0));
+        assert_eq!([None, Some(Slot::Blue)].map(|slot| epoch.tested(slot)), [Some(0); 2]);
+        old.targets[0].set_usable(false);
+        assert_eq!(belongs(&shows(&old, 9)), None, "nothing answers there");
+        assert_eq!(belongs(&shows(&with_sessions("d:1"), 9)), None, "that one is gone");
+    }
+
+    #[test]
+    fn kept_releases_change_nothing_of_a_split() {
+        let all: Vec<_> = ["b:1", "g:1", "o:1"].map(with_sessions).into();
+        let percent = [90, 10, 0];
+        let share = |(release, percent): (&Arc<Release>, u8)| Share {
+            release: Arc::clone(release),
+            percent,
+        };
+        let epoch = Epoch::new(all.iter().zip(percent).map(share).collect(), 1);
+        assert_eq!((0..100).map(|nth| epoch.pick(nth)).sum::<usize>(), 10);
+        assert_eq!((0..10_000).filter(|number| epoch.holds(*number) == 1).count(), 1_000);
+        assert_eq!(epoch.tested(None), Some(1), "the smaller of those that are open");
+        assert_eq!(epoch.stays(&shows(&all[2], 1)), Some(2));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! target. It is made once for each target when a release is announced and compared at each
 //! request, so nothing of the machines behind is told, nothing is parsed, and nothing that was not
 //! made with the key means anything. A new announcement makes new cookies: who comes with an old
-//! one is a new visitor.
+//! one is a new visitor. Where sessions outlive a flip, what follows the hash says whose and how old
+//! one is ([`super::sessions`]).
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use shunt_config::AppName;
 use shunt_config::sticky::{Cookie, Sticky};
-use shunt_config::{AppName, Token};
 
+use super::sessions::Session;
 use super::target::Target;
 
 /// Bytes of the hash that are kept: nobody guesses 128 bits.
@@ -50,6 +52,17 @@ pub struct Marks {
     /// Of each target, or one alone for the whole release.
     each: Vec<Mark>,
     of_targets: bool,
+    /// What follows a cookie's value, in the clear and over TLS.
+    attributes: [String; 2],
+}
+
+/// What a visitor's cookie stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The index of a target, or 0 for the whole release.
+    pub(crate) target: usize,
+    /// Its session, if the cookie tells of one.
+    pub(crate) session: Option<Session>,
 }
 
 #[derive(Debug)]
@@ -60,32 +73,37 @@ struct Mark {
 }
 
 impl Marks {
-    /// The cookies of the release of `app` announced as `token` with `targets`; `None` if no visitor
-    /// stays anywhere.
+    /// The cookies of the release of `app` with `targets`, which `identity` tells from others; `None`
+    /// if no visitor stays anywhere.
     pub(super) fn new(
         key: &Key,
         sticky: &Sticky,
         app: &AppName,
-        token: &Token,
+        identity: &str,
         targets: &[Arc<Target>],
     ) -> Option<Self> {
         let cookie = sticky.cookie()?;
         let name = cookie.name.clone().unwrap_or_else(|| format!("shunt-{app}"));
+        let plain = attributes(cookie);
+        let attributes = [plain.clone(), plain + "; Secure"];
         let mark = |value: String| {
-            let text = format!("{name}={value}{}", attributes(cookie));
-            let plain = HeaderValue::try_from(&text).ok()?;
-            let secure = HeaderValue::try_from(text + "; Secure").ok()?;
-            Some(Mark { value, set: [plain, secure] })
+            let set = |attributes: &String| {
+                HeaderValue::try_from(format!("{name}={value}{attributes}")).ok()
+            };
+            let [plain, secure] = &attributes;
+            let set = [set(plain)?, set(secure)?];
+            Some(Mark { value, set })
         };
         let of_targets = matches!(sticky, Sticky::Target(_));
-        let (app, token) = (app.as_str(), token.as_str());
+        let app = app.as_str();
         let marks: Option<Vec<_>> = if of_targets {
-            let sign = |t: &Arc<Target>| key.sign(&["target", app, token, &t.address.to_string()]);
+            let sign =
+                |t: &Arc<Target>| key.sign(&["target", app, identity, &t.address.to_string()]);
             targets.iter().map(|target| mark(sign(target))).collect()
         } else {
-            Some(vec![mark(key.sign(&["slot", app, token]))?])
+            Some(vec![mark(key.sign(&["slot", app, identity]))?])
         };
-        Some(Self { each: marks?, of_targets, name })
+        Some(Self { each: marks?, of_targets, name, attributes })
     }
 
     /// Whether visitors stay with a target, not only with the release.
@@ -93,20 +111,38 @@ impl Marks {
         self.of_targets
     }
 
-    /// What the visitor's cookie stands for: the index of a target, or 0 for the whole release;
-    /// `None` if there is none, or one that means nothing here.
-    pub(crate) fn find(&self, headers: &HeaderMap) -> Option<usize> {
+    /// What the visitor's cookie stands for; `None` if there is none, or one that means nothing here.
+    pub(crate) fn find(&self, headers: &HeaderMap) -> Option<Found> {
         let shown = cookies(headers, &self.name);
         shown.into_iter().find_map(|shown| {
-            let is = |mark: &Mark| verify_slices_are_equal(mark.value.as_bytes(), shown).is_ok();
-            self.each.iter().position(is)
+            let mut parts = shown.splitn(2, |byte| *byte == b'.');
+            let (hash, rest) = (parts.next()?, parts.next());
+            let is = |mark: &Mark| verify_slices_are_equal(mark.value.as_bytes(), hash).is_ok();
+            let target = self.each.iter().position(is)?;
+            Some(Found { target, session: rest.and_then(Session::parse) })
         })
     }
 
     /// `Set-Cookie` for a visitor who went to target number `target`.
     pub(crate) fn set(&self, target: usize, secure: bool) -> Option<HeaderValue> {
-        let mark = self.each.get(if self.of_targets { target } else { 0 })?;
-        Some(mark.set[usize::from(secure)].clone())
+        Some(self.mark(target)?.set[usize::from(secure)].clone())
+    }
+
+    /// The same for a visitor with `session`.
+    pub(crate) fn set_session(
+        &self,
+        target: usize,
+        session: Session,
+        secure: bool,
+    ) -> Option<HeaderValue> {
+        let (name, value) = (&self.name, &self.mark(target)?.value);
+        let Session { number, seen } = session;
+        let attributes = &self.attributes[usize::from(secure)];
+        HeaderValue::try_from(format!("{name}={value}.{number}.{seen}{attributes}")).ok()
+    }
+
+    fn mark(&self, target: usize) -> Option<&Mark> {
+        self.each.get(if self.of_targets { target } else { 0 })
     }
 }
 
@@ -142,7 +178,7 @@ mod tests {
         let spec = shunt_config::Release::parse(b"127.0.0.1:1 127.0.0.1:2").unwrap();
         let targets: Vec<_> = spec.targets.iter().map(|t| Arc::new(Target::new(t))).collect();
         let app = "web".parse().unwrap();
-        Marks::new(&Key::new(secret), &sticky, &app, &token.into(), &targets).unwrap()
+        Marks::new(&Key::new(secret), &sticky, &app, token, &targets).unwrap()
     }
 
     fn shown(set: &HeaderValue) -> HeaderMap {
@@ -156,7 +192,7 @@ mod tests {
         let marks = marks(&KEY, r#""target""#, "t1");
         for target in [0, 1] {
             let set = marks.set(target, true).unwrap();
-            assert_eq!(marks.find(&shown(&set)), Some(target));
+            assert_eq!(marks.find(&shown(&set)), Some(Found { target, session: None }));
             let text = set.to_str().unwrap();
             assert!(text.starts_with("shunt-web=") && !text.contains("127.0.0.1"), "{text}");
             assert!(text.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"), "{text}");
@@ -186,7 +222,7 @@ mod tests {
         let text = r#"{"to":"slot","cookie":"at","max_age":"1h","same_site":"strict"}"#;
         let (here, there) = (marks(&KEY, text, "t1"), marks(&KEY, text, "t1"));
         let set = here.set(1, false).unwrap();
-        assert_eq!(there.find(&shown(&set)), Some(0));
+        assert_eq!(there.find(&shown(&set)).map(|found| found.target), Some(0));
         let text = set.to_str().unwrap();
         assert!(text.starts_with("at=") && text.ends_with("; SameSite=Strict; Max-Age=3600"));
     }
@@ -198,6 +234,24 @@ mod tests {
         let ours = headers.remove(COOKIE).unwrap();
         headers.append(COOKIE, HeaderValue::from_static("shunt-web=planted"));
         headers.append(COOKIE, ours);
-        assert_eq!(marks.find(&headers), Some(0));
+        assert_eq!(marks.find(&headers).map(|found| found.target), Some(0));
+    }
+
+    #[test]
+    fn a_session_is_read_from_its_cookie_and_one_that_is_none_costs_no_visitor_its_place() {
+        let marks = marks(&KEY, r#""target""#, "t1");
+        let session = Session { number: 8_000, seen: 1_800_000_000 };
+        let set = marks.set_session(1, session, true).unwrap();
+        let text = set.to_str().unwrap();
+        assert!(
+            text.ends_with(".8000.1800000000; Path=/; HttpOnly; SameSite=Lax; Secure"),
+            "{text}"
+        );
+        let found = Found { target: 1, session: Some(session) };
+        assert_eq!(marks.find(&shown(&set)), Some(found));
+        let changed = HeaderValue::try_from(text.replace(".8000.", ".9999.")).unwrap();
+        assert_eq!(marks.find(&shown(&changed)), Some(Found { session: None, ..found }));
+        let forged = text.replace("shunt-web=", "shunt-web=x");
+        assert_eq!(marks.find(&shown(&HeaderValue::try_from(forged).unwrap())), None);
     }
 }

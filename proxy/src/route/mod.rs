@@ -6,6 +6,7 @@
 //! - `conduct`: how it treats requests, and whether it is left out for it
 //! - [`spread`]: how requests are spread over targets
 //! - [`mark`]: the cookies that keep a visitor with a target or slot
+//! - [`sessions`]: who of them stays on a release that new visitors no longer go to
 //! - [`line`](mod@line): where requests wait while every target has as many as it may
 //! - [`hold`], [`hall`]: what stops an app's requests, and where they wait meanwhile
 //! - [`release`]: one announcement as the data plane sees it
@@ -26,6 +27,7 @@ pub mod mark;
 mod moment;
 pub mod release;
 pub mod router;
+pub mod sessions;
 pub mod spread;
 pub mod table;
 pub mod target;
@@ -40,6 +42,7 @@ pub use line::Line;
 pub use mark::{Key, cookies};
 pub use release::Release;
 pub use router::Router;
+pub use sessions::Sessions;
 pub use spread::Spread;
 pub use table::{Site, Table};
 pub use target::Target;

@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderMap;
 use shunt_config::timeouts::Limits;
 use shunt_config::{AppName, Slot, Token};
 
 use super::line::Line;
 use super::mark::{Key, Marks};
 use super::moment;
+use super::sessions::Sessions;
 use super::spread::Spread;
 use super::target::Target;
 use crate::metrics::Meters;
@@ -26,6 +28,8 @@ pub struct Release {
     pub slot: Slot,
     /// Identity everywhere else.
     pub token: Token,
+    /// Where its visitors' sessions are ([`shunt_config::Release::home`]).
+    pub home: Arc<str>,
     /// What people call it.
     pub version: Option<String>,
     /// Where it answers; never empty.
@@ -40,6 +44,8 @@ pub struct Release {
     pub line: Arc<Line>,
     /// The cookies that keep visitors with it, if any do.
     pub(crate) marks: Option<Arc<Marks>>,
+    /// Who stays with it when new visitors do not come any more, if they do.
+    pub sessions: Option<Arc<Sessions>>,
     /// Taken while a target is left out: of two threads that see the last two targets fail, only one
     /// may have its way.
     ejecting: Arc<Mutex<()>>,
@@ -68,6 +74,7 @@ impl Release {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             app: app.clone(),
             slot,
+            home: spec.home(&token).into(),
             token,
             version: spec.version.clone(),
             targets: spec.targets.iter().map(|t| Arc::new(Target::new(t))).collect(),
@@ -76,6 +83,7 @@ impl Release {
             spread: Spread::default(),
             line: Arc::default(),
             marks: None,
+            sessions: None,
             ejecting: Arc::default(),
             meters,
             retired: AtomicBool::new(false),
@@ -86,8 +94,14 @@ impl Release {
     /// The same with its requests spread as `spread` says. `line` is its app's; `key` signs cookies.
     #[must_use]
     pub fn spread(self, spread: Spread, line: &Arc<Line>, key: &Key) -> Self {
-        let marks = Marks::new(key, &spread.sticky, &self.app, &self.token, &self.targets);
-        Self { spread, line: Arc::clone(line), marks: marks.map(Arc::new), ..self }
+        let identity = match spread.sessions {
+            Some(_) => &*self.home,
+            None => self.token.as_str(),
+        };
+        let marks = Marks::new(key, &spread.sticky, &self.app, identity, &self.targets);
+        let sessions = self.sessions.filter(|_| spread.sessions.is_some());
+        let sessions = sessions.or_else(|| spread.sessions.map(|_| Arc::default()));
+        Self { spread, line: Arc::clone(line), marks: marks.map(Arc::new), sessions, ..self }
     }
 
     /// The same announcement under other limits: targets, what is known of them and counters stay,
@@ -98,6 +112,7 @@ impl Release {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             app: self.app.clone(),
             slot: self.slot,
+            home: Arc::clone(&self.home),
             token: self.token.clone(),
             version: self.version.clone(),
             targets: self.targets.clone(),
@@ -106,11 +121,25 @@ impl Release {
             spread: self.spread.clone(),
             line: Arc::clone(&self.line),
             marks: self.marks.clone(),
+            sessions: self.sessions.clone(),
             ejecting: Arc::clone(&self.ejecting),
             meters: Arc::clone(&self.meters),
             retired: AtomicBool::new(false),
             admitted: Arc::clone(&self.admitted),
         }
+    }
+
+    /// Whether the visitor who brings these headers stays here, though new ones go elsewhere. One that
+    /// has been idle does not; and where no target answers, a lost session is better than no answer.
+    pub(super) fn keeps(&self, headers: &HeaderMap) -> bool {
+        let (Some(marks), Some(sessions), Some(stay)) =
+            (&self.marks, &self.sessions, self.spread.sessions)
+        else {
+            return false;
+        };
+        let Some(found) = marks.find(headers) else { return false };
+        let over = found.session.is_some_and(|session| sessions.is_over(session, stay.idle));
+        !over && self.targets.iter().any(|target| target.is_usable())
     }
 
     /// What each target weighs at this moment, by its index.

@@ -6,6 +6,7 @@ use shunt_config::App;
 use shunt_config::balance::Balance;
 use shunt_config::eject::Eject;
 use shunt_config::queue::Queue;
+use shunt_config::sessions::Stay;
 use shunt_config::sticky::Sticky;
 
 /// How requests are spread over the targets of a release.
@@ -15,6 +16,8 @@ pub struct Spread {
     pub balance: Balance,
     /// Whether a visitor stays with a target or slot.
     pub sticky: Sticky,
+    /// For how long it stays there after a flip, if it does.
+    pub sessions: Option<Stay>,
     /// Requests on one target at a time; 0 for any number.
     pub max_requests: u32,
     /// Where requests wait while every target has that many.
@@ -30,7 +33,8 @@ impl Spread {
     pub fn of(app: &App) -> Self {
         Self {
             balance: app.balance.clone(),
-            sticky: app.sticky.clone(),
+            sticky: app.stays_with(),
+            sessions: app.sessions.stay().copied(),
             max_requests: app.max_requests,
             queue: app.queue,
             eject: app.eject,

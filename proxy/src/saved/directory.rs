@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use shunt_config::{AppName, ProxyName};
 
 use crate::control::holding::SavedHold;
+use crate::control::keeping::Kept;
 use crate::control::served::{Goal, Served};
 
 /// Changes when an older program could misread a file.
@@ -28,6 +29,9 @@ pub struct SavedApp {
     /// What stops its requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<SavedHold>,
+    /// The releases that visitors stay on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
 }
 
 /// What is saved of the whole.
@@ -261,7 +265,7 @@ mod tests {
         let release = put("g", Release::parse(b"10.0.0.1:1").unwrap());
         let active = put("f", Active::all(Slot::Green));
         let flip = Some(Flip { active, releases: vec![(Slot::Green, release)] });
-        SavedApp { served: Served { settings, flip }, refused: None, hold: None }
+        SavedApp { served: Served { settings, flip }, refused: None, hold: None, kept: Vec::new() }
     }
 
     fn open(path: &Path, proxy: &str) -> StateDir {

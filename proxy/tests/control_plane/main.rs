@@ -15,5 +15,6 @@ mod hold;
 mod hosts;
 mod process;
 mod session;
+mod sessions;
 mod snapshot;
 mod spread;

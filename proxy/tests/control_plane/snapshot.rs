@@ -9,7 +9,7 @@ use crate::backend::Backend;
 use crate::site::{HOST, Site};
 
 /// The site's proxy, started on a store that cannot be reached.
-async fn without_store(site: &mut Site) {
+pub(crate) async fn without_store(site: &mut Site) {
     let text = fs::read_to_string(site.proxy.file()).unwrap();
     let (top, _) = text.split_once("[store]").unwrap();
     let nobody = e2e::Port::free();

@@ -10,14 +10,14 @@ use serde_json::json;
 use crate::site::{HOST, Site};
 
 /// GET / with this `Cookie`.
-async fn visit(proxy: &Proxy, cookie: &str) -> Answer {
+pub(crate) async fn visit(proxy: &Proxy, cookie: &str) -> Answer {
     let request = Request::get("/").header("host", HOST).header("connection", "close");
     let request = request.header("cookie", cookie).body(Full::<Bytes>::default()).unwrap();
     ask::send(proxy.address(), request).await.unwrap()
 }
 
 /// The cookie that `answer` sets, as a visitor sends it back.
-fn set(answer: &Answer) -> Option<String> {
+pub(crate) fn set(answer: &Answer) -> Option<String> {
     let set = answer.headers.get("set-cookie")?.to_str().unwrap();
     Some(set.split(';').next()?.to_owned())
 }
@@ -100,7 +100,8 @@ async fn a_target_left_out_for_failing_requests_is_shown_although_its_checks_pas
 }
 
 #[tokio::test]
-async fn visitors_are_divided_from_the_settings_on_across_a_restart_and_until_the_flip() {
+pub(crate) async fn visitors_are_divided_from_the_settings_on_across_a_restart_and_until_the_flip()
+{
     let mut site = Site::start().await;
     let split = site.put("apps/web/active", "blue:50,green:50").await;
     site.told("the split is served", |status| (status["active"] == json!(split)).then_some(()))

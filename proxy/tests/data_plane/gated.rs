@@ -70,6 +70,11 @@ impl Gated {
         target
     }
 
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        self.state.name
+    }
+
     /// Lets `count` requests through, now or when they come.
     pub(crate) fn let_through(&self, count: usize) {
         self.state.gate.add_permits(count);

@@ -25,6 +25,7 @@ mod http2;
 mod line;
 mod rest;
 mod retries;
+mod sessions;
 mod sticky;
 mod targets;
 mod upgrades;

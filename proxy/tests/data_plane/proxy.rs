@@ -149,6 +149,17 @@ impl Proxy {
         self.put(Some(self.epoch(release)), None)
     }
 
+    /// Sends all new requests to the first of `releases`, and to the others who stays there; returns the
+    /// epoch that this closed.
+    pub(crate) fn keep(&self, releases: &[&Arc<Release>]) -> Option<Arc<Epoch>> {
+        let share = |(nth, release): (usize, &&Arc<Release>)| Share {
+            release: Arc::clone(release),
+            percent: if nth == 0 { 100 } else { 0 },
+        };
+        let shares = releases.iter().enumerate().map(share).collect();
+        self.put(Some(Arc::new(Epoch::new(shares, THREADS))), None)
+    }
+
     /// An epoch of which all requests go to `release`.
     #[expect(clippy::unused_self, reason = "it reads like its neighbours")]
     pub(crate) fn epoch(&self, release: &Arc<Release>) -> Arc<Epoch> {

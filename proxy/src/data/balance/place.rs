@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use super::super::met::LocalRelease;
 use super::wish::Wish;
+use crate::route::sessions::Session;
 
 /// A request on a target. While it lives, the request is counted there.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(in crate::data) struct Place {
     hash: Option<u64>,
     /// Whether the visitor is to be told to stay here.
     tells: Cell<bool>,
+    /// The visitor's session, where those outlive a flip.
+    session: Option<Session>,
     /// Whether the client came over TLS.
     secure: bool,
 }
@@ -28,25 +31,36 @@ impl Place {
         secure: bool,
     ) -> Option<Self> {
         let claimed = &release.release;
-        let at = |target: usize, tells: bool| Self {
-            release: Rc::clone(release),
-            target: Cell::new(target),
-            hash: wish.hash,
-            tells: Cell::new(tells),
-            secure,
+        let session = wish.session.filter(|_| claimed.sessions.is_some());
+        let at = |target: usize, tells: bool| {
+            if let (Some(sessions), Some(session)) = (&claimed.sessions, session) {
+                sessions.enter(session.number);
+            }
+            Self {
+                release: Rc::clone(release),
+                target: Cell::new(target),
+                hash: wish.hash,
+                tells: Cell::new(tells),
+                session,
+                secure,
+            }
         };
+        let renew = claimed
+            .spread
+            .sessions
+            .is_some_and(|stay| session.is_none_or(|session| session.is_due(stay.idle)));
         let tells = match &claimed.marks {
             None => false,
             Some(marks) if marks.are_of_targets() => {
                 let home = wish.stays.filter(|home| claimed.targets[*home].is_usable());
                 if let Some(home) = home.filter(|home| claimed.enter(*home)) {
-                    return Some(at(home, false));
+                    return Some(at(home, renew));
                 }
                 // Nobody is moved for good because a target is full for a moment: the visitor goes
                 // elsewhere this once and keeps the cookie. A target that fails gets nobody back.
                 home.is_none()
             }
-            Some(_) => wish.stays.is_none(),
+            Some(_) => wish.stays.is_none() || renew,
         };
         loop {
             let target = release.balancer.pick(claimed, wish.hash, None)?;
@@ -94,12 +108,20 @@ impl Place {
     /// `Set-Cookie` that makes the visitor stay, if it does not already.
     pub(in crate::data) fn cookie(&self) -> Option<HeaderValue> {
         let marks = self.release.release.marks.as_ref().filter(|_| self.tells.get())?;
-        marks.set(self.target.get(), self.secure)
+        let Some(sessions) = &self.release.release.sessions else {
+            return marks.set(self.target.get(), self.secure);
+        };
+        let session = self.session.map_or_else(|| sessions.begin(), Session::renewed);
+        marks.set_session(self.target.get(), session, self.secure)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.release.release.leave(self.target.get());
+        let release = &self.release.release;
+        if let (Some(sessions), Some(session)) = (&release.sessions, self.session) {
+            sessions.leave(session.number);
+        }
+        release.leave(self.target.get());
     }
 }

@@ -8,6 +8,7 @@ use shunt_config::balance::{Balance, HashKey};
 use super::consistent_hash::hash;
 use crate::route::Release;
 use crate::route::mark::cookies;
+use crate::route::sessions::Session;
 
 /// What a request says of where it wants to go.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +17,8 @@ pub(in crate::data) struct Wish {
     pub(super) hash: Option<u64>,
     /// The target or slot it stays with, by its cookie.
     pub(super) stays: Option<usize>,
+    /// The session that it goes on with there.
+    pub(super) session: Option<Session>,
 }
 
 impl Wish {
@@ -25,7 +28,12 @@ impl Wish {
             Balance::ConsistentHash(key) => hashed(key, headers, address),
             _ => None,
         };
-        Self { hash, stays: release.marks.as_ref().and_then(|marks| marks.find(headers)) }
+        let found = release.marks.as_ref().and_then(|marks| marks.find(headers));
+        Self {
+            hash,
+            stays: found.map(|found| found.target),
+            session: found.and_then(|found| found.session),
+        }
     }
 }
 
