@@ -101,6 +101,7 @@ impl Plan {
             limits: job.file.limits,
             hooks: job.file.hooks.clone(),
             guard: Some(job.file.guard),
+            checks: job.file.checks.clone(),
             plan: self.steps,
             steps: Vec::new(),
             stage: Stage::Preparing,
@@ -236,7 +237,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Start => format!("{n} container(s) on {}, ports {range}", places(run, slot)),
         Step::Check => format!("health of {n} container(s), from here"),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
-        Step::Canary => shares(&job.file.canary),
+        Step::Canary => format!("{}{}", shares(&job.file.canary), asked(job)),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
         Step::Hold => "new requests, in every known proxy".to_owned(),
@@ -245,7 +246,8 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Release => "requests that wait".to_owned(),
         Step::Bake => {
             let bake = show(job.file.limits.bake.unwrap_or_default());
-            format!("its figures against those of {old}, for {bake}; ends with this process")
+            let asked = asked(job);
+            format!("its figures against those of {old}, for {bake}{asked}; ends with this process")
         }
         Step::Workers => workers(&job.file.workers),
         Step::Retire if job.file.strategy == Strategy::Hold => old.to_owned(),
@@ -262,6 +264,15 @@ fn places(run: &deploy_file::Run, slot: Slot) -> String {
     match places.collect::<Vec<_>>().join(" ") {
         none if none.is_empty() => format!("this machine, published on {}", run.bind),
         places => places,
+    }
+}
+
+/// What else is asked while the release is watched, in words.
+fn asked(job: &Job) -> String {
+    let names: Vec<_> = job.file.checks.iter().map(ToString::to_string).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(", and the checks {}", names.join(", ")),
     }
 }
 
