@@ -16,6 +16,7 @@ mod holds;
 mod httpbin;
 mod killed;
 mod outages;
+mod partition;
 mod parts;
 mod shop;
 mod site;
