@@ -13,7 +13,7 @@ demo: ## Deploy, break, undo and flip a small app under load, on this machine al
 	@tools/run shuntctl demo
 
 test: ## All checks and all tests, with real etcd, Docker, registry, systemd and clients
-	@tools/need build check etcd docker registry ssh image clients
+	@tools/need build check etcd docker registry ssh image clients prometheus
 	@tools/test
 
 lint: ## The checks alone: format, clippy, documentation, dependencies
@@ -30,6 +30,6 @@ bench: ## CPU per request and flip times, side by side with other proxies
 	@bench/run $(BENCH)
 
 soak: ## The long versions of the end-to-end tests, with their figures, and ten minutes of each fuzz target
-	@tools/need build check etcd docker registry ssh image clients
+	@tools/need build check etcd docker registry ssh image clients prometheus
 	@SHUNT_SOAK=1 tools/test
 	@tools/fuzz $${SHUNT_FUZZ_SECONDS:-600}

@@ -7,7 +7,7 @@
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`sessions`],
 //!   [`split`], [`queue`], [`eject`], [`https`], [`headers`], [`protocol`]: parts of those values
-//! - [`command`], [`secret`]: what is run, and what is not shown
+//! - [`command`], [`template`], [`secret`]: what is run, what is filled in, and what is not shown
 //! - [`engine`]: where containers or units run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
 //! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
@@ -56,6 +56,7 @@ pub mod status;
 pub mod sticky;
 pub mod store;
 pub mod strict;
+pub mod template;
 pub mod timeouts;
 pub mod token;
 

@@ -6,6 +6,7 @@
 //!
 //! - [`Deploy`]: a deploy that runs, or the last one; [`Step`]: what it consists of
 //! - [`Hooks`]: what of the operator's own it runs
+//! - [`Check`]: what else is asked while its release is watched
 //! - [`Canary`]: the shares that its release gets before it gets all
 //! - [`Draining`]: a release that was replaced
 //! - [`History`]: what became of deploys, flips and undos
@@ -21,6 +22,7 @@ use crate::strict::{self, Mistake};
 use crate::token::Token;
 
 mod canary;
+mod check;
 mod deploy;
 mod draining;
 mod history;
@@ -28,6 +30,7 @@ mod hooks;
 mod step;
 
 pub use canary::{Canary, Part, Promote};
+pub use check::{Ask, Check, OnNoAnswer, Query};
 pub use deploy::{Before, Deploy, Limits, Stage};
 pub use draining::Draining;
 pub use history::{HISTORY_KEPT, History, Outcome, Served};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use shunt_config::Mistake;
 use shunt_config::command::Command;
 use shunt_config::deploy_file::{Environment, Line, Variable, lines};
-use shunt_config::secret::Secret;
+use shunt_config::secret::{Secret, SecretSource};
 use tokio::time::timeout;
 
 use crate::exit::Failure;
@@ -18,6 +18,25 @@ use crate::time::show;
 
 /// How long a command may take to print a secret: someone may have to touch a key.
 const LIMIT: Duration = Duration::from_mins(1);
+
+/// The secret that is found at `source`, a file's path being relative to `directory`; why not, if it is
+/// not there.
+pub fn secret(source: &SecretSource, directory: &Path) -> Result<Secret, String> {
+    let text = match source {
+        SecretSource::Variable(name) => {
+            std::env::var(name.as_str()).map_err(|_| format!("`{name}` is not set here"))?
+        }
+        SecretSource::File(file) => {
+            let path = directory.join(file);
+            std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?
+        }
+    };
+    match (text.trim(), source) {
+        ("", SecretSource::Variable(name)) => Err(format!("`{name}` is empty")),
+        ("", SecretSource::File(file)) => Err(format!("{} is empty", file.display())),
+        (text, _) => Ok(Secret::new(text)),
+    }
+}
 
 /// Gathers what `wanted` names; files lie in `directory`. What is taken from the controller's own
 /// environment or printed by a command is shown as `***` by `report` from here on.

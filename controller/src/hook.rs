@@ -2,6 +2,7 @@
 //! their output shown line by line, and never for longer than they may.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::Future;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -84,6 +85,33 @@ impl Variables {
     }
 }
 
+/// How a command ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// By itself.
+    Exit(ExitStatus),
+    /// It did not begin.
+    NotRun(std::io::Error),
+    /// It had all the time that it may take.
+    TooLong(Duration),
+    /// Nobody knows.
+    Lost(std::io::Error),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(status) => match status.code() {
+                Some(code) => write!(f, "ended with code {code}"),
+                None => write!(f, "ended with {status}"),
+            },
+            Self::NotRun(error) => write!(f, "does not run: {error}"),
+            Self::TooLong(limit) => write!(f, "was not over after {}", show(*limit)),
+            Self::Lost(error) => write!(f, "is lost: {error}"),
+        }
+    }
+}
+
 /// Why a hook has failed: in a sentence, and the last lines it wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookFailed {
@@ -105,35 +133,45 @@ impl Hook<'_> {
         report: &Report,
         stop: impl Future<Output = S>,
     ) -> Result<Result<(), HookFailed>, S> {
+        let (ending, last) = self.end(|line| report.hook(self.name, line), stop).await?;
+        Ok(match ending {
+            Ending::Exit(status) if status.success() => Ok(()),
+            ending => Err(HookFailed { said: format!("the hook `{}` {ending}", self.name), last }),
+        })
+    }
+
+    /// The same, with each line of its output given to `each`: how it ended, and its last lines.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of [`Self::run`].
+    pub async fn end<S>(
+        &self,
+        mut each: impl FnMut(&str),
+        stop: impl Future<Output = S>,
+    ) -> Result<(Ending, Vec<String>), S> {
         let (mut group, mut output) = match self.start() {
             Ok(started) => started,
-            Err(error) => return Ok(Err(self.failed(&format!("does not run: {error}"), []))),
+            Err(error) => return Ok((Ending::NotRun(error), Vec::new())),
         };
-        let mut show_line = |line: &str| report.hook(self.name, line);
         let ended = tokio::select! {
-            status = group.ended(&mut output, &mut show_line) => Ok(Ok(status)),
-            () = sleep(self.timeout) => Ok(Err(())),
+            status = group.ended(&mut output, &mut each) => Ok(Some(status)),
+            () = sleep(self.timeout) => Ok(None),
             stop = stop => Err(stop),
         };
-        let ended = match ended {
-            Ok(Ok(status)) => Ok(status),
-            unfinished => {
-                group.end(&mut output, &mut show_line).await;
-                match unfinished {
+        let ending = match ended {
+            Ok(Some(Ok(status))) => Ending::Exit(status),
+            Ok(Some(Err(error))) => Ending::Lost(error),
+            Ok(None) | Err(_) => {
+                group.end(&mut output, &mut each).await;
+                match ended {
                     Err(stop) => return Err(stop),
-                    _ => Err(format!("was not over after {}", show(self.timeout))),
+                    _ => Ending::TooLong(self.timeout),
                 }
             }
         };
-        output.rest(&mut show_line).await;
-        Ok(match ended {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => {
-                Err(self.failed(&format!("ended with {}", code(status)), output.last))
-            }
-            Ok(Err(error)) => Err(self.failed(&format!("is lost: {error}"), output.last)),
-            Err(said) => Err(self.failed(&said, output.last)),
-        })
+        output.rest(&mut each).await;
+        Ok((ending, output.last.into()))
     }
 
     fn start(&self) -> std::io::Result<(Group, Output)> {
@@ -155,15 +193,6 @@ impl Hook<'_> {
         let output = Output { pipe, part: Vec::new(), last: VecDeque::new(), over: false };
         Ok((Group { child, id }, output))
     }
-
-    fn failed(&self, how: &str, last: impl IntoIterator<Item = String>) -> HookFailed {
-        let said = format!("the hook `{}` {how}", self.name);
-        HookFailed { said, last: last.into_iter().collect() }
-    }
-}
-
-fn code(status: ExitStatus) -> String {
-    status.code().map_or_else(|| status.to_string(), |code| format!("code {code}"))
 }
 
 /// A hook's processes. They are killed when this is dropped before the first of them has ended.

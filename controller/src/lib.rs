@@ -13,12 +13,12 @@
 //! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside
 //! - [`hook`]: commands of the operator's own
 //! - [`canary`](mod@canary): what a part of a canary waits for
-//! - [`judge`]: whether a release is worse than the one before
+//! - [`judge`]: whether a release is worse than the one before; [`checks`]: what else is asked
 //! - [`retire`]: what is stopped for good, and when; [`stay`]: visitors who are still there
 //! - [`workers`]: containers that get no requests
 //! - [`engine`], [`environment`], [`port`], [`probe`]: where containers run, with which variables,
 //!   and whether they answer
-//! - [`notify`]: who else is told
+//! - [`notify`]: who else is told; [`request`]: how servers that are not ours are asked
 //! - [`serve`]: the controller as a daemon; [`vanished`]: containers of what serves that are gone
 //! - [`history`]: what was deployed
 //! - [`demo`]: all of it under load, with a proxy and releases of its own
@@ -27,6 +27,7 @@ pub mod ack;
 pub mod announce;
 pub mod app_keys;
 pub mod canary;
+pub mod checks;
 pub mod cli;
 pub mod context;
 pub mod demo;
@@ -49,6 +50,7 @@ pub mod port;
 pub mod probe;
 pub mod prove;
 pub mod report;
+pub mod request;
 pub mod retire;
 pub mod serve;
 pub mod sight;

@@ -36,6 +36,9 @@ struct Options {
     /// How long each answer takes, give or take a half
     #[arg(long, env = "LATENCY", value_parser = humantime::parse_duration, default_value = "0s")]
     latency: Duration,
+    /// The share of answers that take ten times as long, 0 to 1
+    #[arg(long, env = "TAIL", default_value_t = 0.0)]
+    tail: f64,
     /// The share of answers that are 500, 0 to 1
     #[arg(long, env = "ERRORS", default_value_t = 0.0)]
     errors: f64,
@@ -74,7 +77,8 @@ fn app(options: &Options) -> App {
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
         format!("{host}/{}", std::process::id())
     });
-    let faults = Faults { latency: options.latency, errors: options.errors, leak: options.leak };
+    let Options { latency, tail, errors, leak, .. } = *options;
+    let faults = Faults { latency, tail, errors, leak };
     let app = App::new(&options.version).instance(instance).ready_after(options.ready_after);
     let app = app.faults(faults);
     if options.broken { app.broken() } else { app }

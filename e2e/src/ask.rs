@@ -42,17 +42,33 @@ pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<Answer, 
 
 /// Sends any request.
 pub async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Answer, String> {
-    let exchange = async {
+    let exchange = async { Kept::to(address).await?.send(request).await };
+    let limit = crate::wait::PATIENCE;
+    tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err("no answer".to_owned()))
+}
+
+/// A connection that is kept for one request after the other.
+#[derive(Debug)]
+pub struct Kept(hyper::client::conn::http1::SendRequest<Full<Bytes>>);
+
+impl Kept {
+    /// A connection to the server at `address`.
+    pub async fn to(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
+        stream.set_nodelay(true).map_err(|e| e.to_string())?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut requests, connection) = handshake.map_err(|e| e.to_string())?;
+        let (requests, connection) = handshake.map_err(|e| e.to_string())?;
         tokio::spawn(connection);
-        let answer = requests.send_request(request).await.map_err(|e| e.to_string())?;
+        Ok(Self(requests))
+    }
+
+    /// Sends any request.
+    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        self.0.ready().await.map_err(|e| e.to_string())?;
+        let answer = self.0.send_request(request).await.map_err(|e| e.to_string())?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer { status: head.status, headers: head.headers, body })
-    };
-    let limit = crate::wait::PATIENCE;
-    tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err("no answer".to_owned()))
+    }
 }

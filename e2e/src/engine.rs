@@ -163,7 +163,17 @@ impl Engine {
         tool("nsenter", &["-t", &init, "--pid", "kill", "-KILL", &pid]).await;
     }
 
-    fn init(&self) -> u32 {
+    /// Lets nothing pass, either way, between its machine and port `port` elsewhere; or lets it again.
+    pub async fn wall_off(&self, port: u16, wall: bool) {
+        let (action, port) = (if wall { "-I" } else { "-D" }, port.to_string());
+        for (chain, side) in [("OUTPUT", "--dport"), ("INPUT", "--sport")] {
+            let init = self.init().to_string();
+            let enter = ["-t", &init, "-n", "iptables", action, chain, "-p", "tcp", side, &port];
+            tool("nsenter", &[&enter[..], &["-j", "DROP"]].concat()).await;
+        }
+    }
+
+    pub(crate) fn init(&self) -> u32 {
         child(self.namespace.id()).expect("the engine's first process runs")
     }
 

@@ -1,6 +1,6 @@
 //! A proxy, as a process of its own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -11,12 +11,15 @@ use tokio::process::Command;
 
 use crate::ask::{self, Answer};
 use crate::process::program;
-use crate::{Port, Process, Store, until};
+use crate::{Engine, Port, Process, Store, until};
 
 /// A proxy that keeps its name, its addresses and its snapshot over its restarts.
 #[derive(Debug)]
 pub struct Proxy {
     name: String,
+    ip: IpAddr,
+    /// Whose network it is in, by a process that is there; its own machine's if `None`.
+    network: Option<u32>,
     http: Port,
     admin: Port,
     process: Option<Process>,
@@ -35,23 +38,41 @@ impl Proxy {
     /// A proxy that does not run yet: `settings` is TOML for the top of its file, `store` the
     /// section that names its store.
     pub fn configured(name: &str, settings: &str, store: &str) -> Self {
+        Self::written(name, settings, store, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// A proxy that does not run yet, on the machine of `engine`: in its network, and at its address.
+    pub fn beside(engine: &Engine, name: &str, store: &str) -> Self {
+        let ip = engine.address().into();
+        Self { network: Some(engine.init()), ..Self::written(name, "", store, ip) }
+    }
+
+    fn written(name: &str, settings: &str, store: &str, ip: IpAddr) -> Self {
         let (http, admin) = (Port::free(), Port::free());
         let directory = TempDir::with_prefix("shunt-proxy-").unwrap();
         let text = format!(
             "name = {name:?}\nthreads = 2\n{settings}\n[[listen]]\naddress = \"{}\"\n\
              [admin]\naddress = \"{}\"\n[state]\ndirectory = '{}'\n{store}",
-            http.address(),
-            admin.address(),
+            SocketAddr::new(ip, http.number()),
+            SocketAddr::new(ip, admin.number()),
             directory.path().join("state").display(),
         );
         std::fs::write(directory.path().join("proxy.toml"), text).unwrap();
-        Self { name: name.to_owned(), http, admin, process: None, directory }
+        let (name, network) = (name.to_owned(), None);
+        Self { name, ip, network, http, admin, process: None, directory }
     }
 
     /// Starts the process; does not wait.
     pub fn run(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.name);
-        let mut command = Command::new(program("shunt-proxy"));
+        let mut command = match self.network {
+            None => Command::new(program("shunt-proxy")),
+            Some(process) => {
+                let mut command = Command::new("nsenter");
+                command.args(["-t", &process.to_string(), "-n"]).arg(program("shunt-proxy"));
+                command
+            }
+        };
         command.arg("run").arg("--config").arg(self.file());
         self.process = Some(Process::start(&self.name, command, self.directory.path()));
     }
@@ -73,12 +94,12 @@ impl Proxy {
 
     /// Where clients come in.
     pub fn address(&self) -> SocketAddr {
-        self.http.address()
+        SocketAddr::new(self.ip, self.http.number())
     }
 
     /// Where operators ask.
     pub fn admin(&self) -> SocketAddr {
-        self.admin.address()
+        SocketAddr::new(self.ip, self.admin.number())
     }
 
     /// Waits until it says that it can serve.

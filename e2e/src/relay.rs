@@ -1,6 +1,6 @@
 //! A cable that can be pulled: between a proxy and its etcd, say.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,7 +28,12 @@ pub struct Relay {
 impl Relay {
     /// A relay to `target`.
     pub async fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::at(Ipv4Addr::LOCALHOST.into(), target).await
+    }
+
+    /// A relay from an address of this machine to `target`.
+    pub async fn at(ip: IpAddr, target: SocketAddr) -> Self {
+        let listener = TcpListener::bind((ip, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (state, watched) = watch::channel(State::Whole);
         let serving = tokio::spawn(async move {

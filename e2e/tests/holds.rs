@@ -118,7 +118,11 @@ const SHORT: [&str; 6] =
 
 #[tokio::test]
 async fn a_deploy_that_holds_killed_at_any_step_is_repaired_and_loses_no_request() {
-    let shop = Shop::with(Store::etcd().await, &["lb1"], &settings("true")).await;
+    // All that a plan may have, so that no step is left out.
+    let more = "verify = \"true\"\nflipped = \"true\"\nfinish = \"true\"\n\
+                [workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n[deploy]\n";
+    let settings = settings("true").replacen("[deploy]\n", more, 1);
+    let shop = Shop::with(Store::etcd().await, &["lb1"], &settings).await;
     shop.deploy("0").await;
     let load = patient(&shop, 20);
     let moments = shop.moments(&SHORT).await;
@@ -143,7 +147,8 @@ async fn a_deploy_that_holds_killed_at_any_step_is_repaired_and_loses_no_request
         let serving = shop.proxies[0].release(HOST).await;
         assert!(serving == version || serving == last, "killed {moment}: {serving} serves");
         answers(&load, &serving, 20).await;
-        shop.only(&[&serving]).await;
+        // It and its worker.
+        shop.only(&[&serving, &serving]).await;
         for key in ["lock", "hold", "deploy"] {
             let left = shop.store.get(&format!("apps/web/{key}")).await;
             assert_eq!(left, None, "killed {moment}: {key}");

@@ -17,16 +17,31 @@ const SHORT: [&str; 6] = [
 ];
 
 /// What the deploy file asks for, so that the plan has every step that there is.
-const SETTINGS: &str = "[hooks]\nmigrate = \"true\"\nverify = [\"true\", \"true\"]\n\
+const BAKE: &str = "[deploy]\nbake = \"100ms\"\n";
+const HOOKS: &str = "[hooks]\nmigrate = \"true\"\nverify = [\"true\", \"true\"]\n\
     flipped = \"true\"\nfinish = \"true\"\n[workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n";
 
 #[tokio::test]
 async fn a_deploy_killed_at_any_step_is_named_and_repaired_and_leaves_no_container_behind() {
-    let shop = Shop::with(Store::etcd().await, &["lb1"], SETTINGS).await;
+    let shop = Shop::with(Store::etcd().await, &["lb1"], &format!("{BAKE}{HOOKS}")).await;
+    killed_at_each(&shop, &SHORT).await;
+}
+
+#[tokio::test]
+async fn a_canary_killed_at_any_step_is_named_and_repaired_and_leaves_no_container_behind() {
+    let canary = "strategy = \"canary\"\n[canary]\nsteps = [{ percent = 10, for = \"100ms\" }, \
+                  { percent = 50, for = \"100ms\" }]\n";
+    let settings = format!("{BAKE}{canary}{HOOKS}");
+    let shop = Shop::with(Store::etcd().await, &["lb1"], &settings).await;
+    killed_at_each(&shop, &["after bake"]).await;
+}
+
+/// Kills a deploy at each moment of its plan, of which the short version takes some.
+async fn killed_at_each(shop: &Shop, short: &[&str]) {
     shop.deploy("before").await;
     shop.deploy("0").await;
     let load = shop.load(8);
-    let moments = shop.moments(&SHORT).await;
+    let moments = shop.moments(short).await;
     let mut last = "0".to_owned();
     for (number, moment) in moments.iter().enumerate() {
         let version = format!("{}", number + 1);
@@ -42,7 +57,7 @@ async fn a_deploy_killed_at_any_step_is_named_and_repaired_and_leaves_no_contain
             let _ = shop.run(&again).await.ended_with(0);
             last = version;
         }
-        whole(&shop, moment, &last).await;
+        whole(shop, moment, &last).await;
     }
     answers(&load, &last, 50).await;
     let report = load.stop().await;

@@ -17,6 +17,7 @@ mod httpbin;
 mod killed;
 mod machine;
 mod outages;
+mod partition;
 mod parts;
 mod sessions;
 mod shop;

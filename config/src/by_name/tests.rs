@@ -196,6 +196,9 @@ fn no_table_of_a_file_can_be_written_as_a_list() {
         "workers.jobs",
         "notify",
         "notify.team",
+        "guard",
+        "guard.checks",
+        "guard.checks.queue",
     ]);
     refused("shunt.toml", &keys, parse);
     let parse = |text: &str| ProxyFile::parse("proxy.toml", text, "lb1").map(drop);

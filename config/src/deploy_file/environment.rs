@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::one_or_many;
 use crate::command::Command;
@@ -56,6 +56,12 @@ impl FromStr for Variable {
             true => Err(Mistake::new("no name of a variable: it has neither `=` nor spaces")),
             false => Ok(Self(text.to_owned())),
         }
+    }
+}
+
+impl Serialize for Variable {
+    fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
+        ser.serialize_str(&self.0)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `shunt.toml`: an app's deploy file. It lives in the app's repository.
 
+mod checks;
 mod environment;
 mod hosts;
 mod limit;
@@ -21,7 +22,7 @@ use serde::de::DeserializeOwned;
 pub use self::environment::{Environment, Line, Variable, lines};
 pub use self::hosts::{Host, Hosts};
 pub use self::limit::{Cpus, Ulimit};
-pub use self::notify::{Notify, NotifyEvent, NotifyKind, Severity, UrlSource};
+pub use self::notify::{Notify, NotifyEvent, NotifyKind, Severity};
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
 pub use self::run::{MAX_REPLICAS, Run};
@@ -38,7 +39,7 @@ use crate::guard::Guard;
 use crate::health::Health;
 use crate::hold;
 use crate::name::AppName;
-use crate::record::{Canary, Hooks, Limits, Part};
+use crate::record::{Canary, Check, Hooks, Limits, Part};
 use crate::split::Split;
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
@@ -76,8 +77,10 @@ pub struct DeployFile {
     pub hooks: Hooks,
     /// Who is told of its deploys.
     pub notify: Vec<Notify>,
-    /// What undoes a deploy by itself while it bakes.
+    /// What undoes a deploy by itself while it is watched.
     pub guard: Guard,
+    /// And what else is asked meanwhile.
+    pub checks: Vec<Check>,
     /// The store, if the file names one.
     pub store: Option<StoreConfig>,
 }
@@ -107,10 +110,7 @@ impl DeployFile {
             let (health, ready) = health(root, units);
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
-            let guard: Option<Guard> = root.optional("guard");
-            if let Some(Err(mistake)) = guard.map(|guard| guard.validate()) {
-                root.mistake("guard", &mistake.to_string());
-            }
+            let (guard, checks) = root.section("guard").map(guard).unwrap_or_default();
             let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
             let canary = canary(root, strategy);
             let notify = root.section("notify").map(notify::read).unwrap_or_default();
@@ -137,10 +137,33 @@ impl DeployFile {
                 limits,
                 hooks,
                 notify,
-                guard: guard.unwrap_or_default(),
+                guard,
+                checks,
                 store,
             })
         })
+    }
+}
+
+impl DeployFile {
+    /// What is no mistake and will not do what it seems to.
+    pub fn doubts(&self) -> Vec<String> {
+        let watched = self.strategy == Strategy::Canary || self.limits.bake.is_some();
+        if self.strategy == Strategy::Hold || !watched {
+            let asked = !self.checks.is_empty();
+            let said = "guard.checks: nothing is asked, since no release is watched: that is what \
+                        `bake` in [deploy], and the strategy `canary`, do";
+            return asked.then(|| said.to_owned()).into_iter().collect();
+        }
+        let too_late = |check: &&Check| {
+            let takes = check.interval.saturating_mul(check.failures.saturating_sub(1));
+            self.canary.is_empty() && self.limits.bake.is_some_and(|bake| bake <= takes)
+        };
+        let said = |check: &Check| {
+            let (name, failures) = (&check.name, check.failures);
+            format!("guard.checks.{name}: the bake is over before {failures} failures in a row")
+        };
+        self.checks.iter().filter(too_late).map(said).collect()
     }
 }
 
@@ -180,6 +203,15 @@ fn health(root: &mut Section<'_>, units: bool) -> (Health, Option<Command>) {
         section.mistake_here(&mistake.to_string());
     }
     (health, command)
+}
+
+fn guard(mut section: Section<'_>) -> (Guard, Vec<Check>) {
+    let checks = section.section("checks").map(checks::read).unwrap_or_default();
+    let guard: Guard = section.rest().unwrap_or_default();
+    if let Err(mistake) = guard.validate() {
+        section.mistake_here(&mistake.to_string());
+    }
+    (guard, checks)
 }
 
 fn route(mut section: Section<'_>) -> Option<App> {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::environment::Variable;
 use crate::document::Section;
+use crate::secret::SecretSource;
 
 /// Someone who is told of deploys, by a request to an address of theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Notify {
     /// What the request looks like.
     pub kind: NotifyKind,
     /// Where its address is found. Whoever knows that may write there, so it is in no file of ours.
-    pub url: UrlSource,
+    pub url: SecretSource,
     /// What they are told of.
     pub events: Vec<NotifyEvent>,
     /// And how serious it has to be.
@@ -31,15 +32,6 @@ pub enum NotifyKind {
     Slack,
     /// All that is known, a key for each.
     Json,
-}
-
-/// Where an address is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UrlSource {
-    /// In a variable of the controller's environment.
-    Variable(Variable),
-    /// In a file, relative to the deploy file.
-    File(PathBuf),
 }
 
 /// What someone is told of.
@@ -125,8 +117,8 @@ pub(super) fn read(mut all: Section<'_>) -> Vec<Notify> {
         let variable = section.optional::<Variable>("url_from");
         let file = section.optional::<PathBuf>("url_file");
         let url = match (variable, file) {
-            (Some(variable), None) => UrlSource::Variable(variable),
-            (None, Some(file)) => UrlSource::File(file),
+            (Some(variable), None) => SecretSource::Variable(variable),
+            (None, Some(file)) => SecretSource::File(file),
             _ => {
                 section.mistake_here("write either `url_from` or `url_file`");
                 continue;

@@ -3,6 +3,8 @@ use std::net::IpAddr;
 use super::*;
 use crate::Slot;
 use crate::protocol::Protocol;
+use crate::record::{Ask, OnNoAnswer};
+use crate::secret::SecretSource;
 
 const SAMPLE: &str = r#"
 app   = "web"
@@ -377,4 +379,63 @@ fn what_has_no_meaning_for_units_is_refused_by_name_with_the_way_out() {
     let said =
         DeployFile::parse(FILE_NAME, &SAMPLE.replace("replicas", "engine = \"podman\"\nreplicas"));
     assert!(format!("{said:?}").contains("`podman`"), "{said:?}");
+}
+
+#[test]
+fn a_check_is_a_command_or_a_query_and_comes_with_sound_defaults() {
+    let checks = "[guard]\nslower = 2.0\n[guard.checks.good]\ncommand = [\"bin/good\"]\n\
+                  [guard.checks.queue]\nquery = 'jobs{app=\"{app}\"}'\nmax = 0.5\n\
+                  prometheus = \"http://10.0.0.3:9090/\"\ntoken_file = \"token\"\n\
+                  [deploy]\nbake = \"5m\"\n";
+    let file = DeployFile::parse(FILE_NAME, &format!("{SAMPLE}{checks}")).unwrap();
+    assert!((file.guard.slower - 2.0).abs() < 1e-9);
+    assert!(file.doubts().is_empty());
+    let [good, queue] = file.checks.as_slice() else { panic!("{:?}", file.checks) };
+    assert_eq!((good.name.as_str(), good.failures), ("good", 3));
+    let ten = std::time::Duration::from_secs(10);
+    assert_eq!((good.interval, good.timeout, good.on_no_answer), (ten, ten, OnNoAnswer::Ignore));
+    let Ask::Query(query) = queue.clone().beside(std::path::Path::new("/srv/web")).ask else {
+        panic!("{queue:?}")
+    };
+    assert_eq!((query.prometheus.as_str(), query.max), ("http://10.0.0.3:9090", Some(0.5)));
+    assert_eq!(query.token, Some(SecretSource::File("/srv/web/token".into())));
+}
+
+#[test]
+fn a_check_that_could_not_be_asked_or_could_not_be_bad_is_refused_with_its_line() {
+    let query = "query = \"up\"\nprometheus = \"http://a:1\"\nmax = 1\n";
+    for (lines, words) in [
+        ("interval = \"1s\"\n", "write either `command` or `query`"),
+        (&format!("{query}command = \"true\"\n"), "write either `command` or `query`"),
+        ("query = \"up\"\nmax = 1\n", "guard.checks.a.prometheus: missing key"),
+        ("query = \"up\"\nprometheus = \"http://a:1\"\n", "needs a bound"),
+        (&format!("{query}min = 2\n"), "2 is more than `max`"),
+        (&query.replace("up", "up{{job}}"), "unknown word `{job}`"),
+        (&query.replace("http:", "ftp:"), "is no URL of a server"),
+        (&query.replace("//a", "//ann:secret@a"), "a password is in no file of ours"),
+        (&format!("{query}token = \"secret\"\n"), "token_from = "),
+        (&format!("{query}token_from = \"A\"\ntoken_file = \"b\"\n"), "not both"),
+        ("command = \"true\"\nmax = 1\n", "guard.checks.a.max: unknown key"),
+        ("command = \"true\"\nfailures = 0\n", "0 is not within 1 to 100"),
+        ("command = \"true\"\ninterval = \"1ms\"\n", "is not within 100ms to 1h"),
+        ("command = \"true\"\non_no_answer = \"fial\"\n", "did you mean `fail`?"),
+    ] {
+        let text = format!("{SAMPLE}[guard.checks.a]\n{lines}");
+        let said = DeployFile::parse(FILE_NAME, &text).unwrap_err();
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 1, "{lines}: {said:#?}");
+        assert!(said[0].contains(words) && !said[0].contains("secret@"), "{lines}: {said:#?}");
+    }
+}
+
+#[test]
+fn checks_that_nothing_would_come_of_are_doubted() {
+    let doubts = |settings: &str| {
+        let text = format!("{SAMPLE}{settings}[guard.checks.a]\ncommand = \"true\"\n");
+        DeployFile::parse(FILE_NAME, &text).unwrap().doubts().join("\n")
+    };
+    assert!(doubts("").contains("nothing is asked"));
+    assert!(doubts("[deploy]\nstrategy = \"hold\"\nbake = \"5m\"\n").contains("nothing is asked"));
+    assert!(doubts("[deploy]\nbake = \"20s\"\n").contains("over before 3 failures in a row"));
+    assert_eq!(doubts("[deploy]\nbake = \"21s\"\n"), "");
 }

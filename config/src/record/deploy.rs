@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Canary, Finish, Hooks, Previous, Step, StepTime, Who};
+use super::{Canary, Check, Finish, Hooks, Previous, Step, StepTime, Who};
 use crate::engine::Engine;
 use crate::guard::Guard;
 use crate::slot::Slot;
@@ -63,6 +63,9 @@ pub struct Deploy {
     /// What undoes it by itself while it bakes; `None` for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
+    /// What else is asked meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// What is to be done, in order.
     pub plan: Vec<Step>,
     /// What was begun and done of it.
@@ -223,6 +226,15 @@ mod tests {
     use super::*;
     use crate::engine::EngineUrl;
 
+    /// One of each kind.
+    fn checks() -> Vec<Check> {
+        let text = r#"[{"name":"a","ask":{"command":"true"},"interval":"10s","timeout":"1s",
+            "failures":3,"on_no_answer":"fail"},{"name":"b","ask":{"query":{"query":"up{a=\"{app}\"}",
+            "prometheus":"http://10.0.0.3:9090","token":{"variable":"TOKEN"},"max":0.01}},
+            "interval":"10s","timeout":"1s","failures":1,"on_no_answer":"ignore"}]"#;
+        strict::json(text).unwrap()
+    }
+
     #[test]
     fn a_record_reads_back_as_it_was_written() {
         let who = Who { user: "ann".into(), host: "ci-7".into(), pid: 42 };
@@ -237,6 +249,7 @@ mod tests {
             limits: Limits::default(),
             hooks: Hooks::default(),
             guard: Some(Guard::default()),
+            checks: checks(),
             plan: vec![Step::Pull, Step::Start, Step::Flip, Step::Retire],
             steps: vec![],
             stage: Stage::Warm,

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::ack::Expected;
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, Kept};
+use crate::checks::{Checks, Watched};
 use crate::fleet::Fleet;
 use crate::flip::superseded;
 use crate::judge::{Finding, Sample, Watch};
@@ -58,7 +59,15 @@ impl Vigil {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Begins to ask what the deploy file asks for beside the judge.
+    pub(super) fn ask_checks(&self, keys: &AppKeys, token: &Token) -> Checks<'a> {
+        let record = self.journal.record();
+        let release = keys.slot(record.slot).and_then(Kept::ok);
+        let watched = Watched::new(&self.app, record, token, release);
+        Checks::begin(self.report, &record.checks, watched)
+    }
+
     /// Compares the new release with what the old one answered before the flip, until the time is
     /// over. A bake that another controller began has only the rest of its time.
     pub(super) async fn bake(&mut self) -> Result<(Ended, String), Trouble> {
@@ -78,6 +87,7 @@ impl Run<'_> {
         let before = begun.map_or(Duration::ZERO, |time| age(time.began));
         let limit = bake.saturating_sub(before);
         let (new, old) = (new.token.clone(), previous.token.clone());
+        let mut checks = self.ask_checks(&keys, &new);
         let mut vigil = Vigil::new(Watch::after(rules, &self.sight.fleet, new, old), before);
         let report = self.report;
         let look = |keys: &AppKeys, fleet: &Fleet| {
@@ -94,12 +104,15 @@ impl Run<'_> {
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let waited = tokio::select! {
             waited = self.sight.wait(limit, &mut tell, look) => waited,
+            broken = checks.broken() => return Err(Trouble::Found(Finding::Check(broken))),
             stop = self.lookout.stopped() => return Err(stop.into()),
         };
         match waited {
             Ok(Waited::Done(()) | Waited::TimedOut(_)) => {
-                let said = format!("{} requests, and no figure is worse", vigil.seen.new.requests);
-                Ok((Ended::Done, said))
+                let requests = vigil.seen.new.requests;
+                let said = format!("{requests} requests, and no figure is worse");
+                let none = Some(checks.unanswered()).filter(|none| !none.is_empty());
+                Ok((Ended::Done, none.map_or(said.clone(), |none| format!("{said}; {none}"))))
             }
             Err(Broken::Found(finding)) => Err(Trouble::Found(finding)),
             Err(Broken::Superseded(said)) => Err(self.superseded(said).await?.into()),

@@ -17,8 +17,10 @@ use super::trouble::Trouble;
 use crate::ack::Expected;
 use crate::app_keys::AppKeys;
 use crate::canary::{Left, answers, place};
+use crate::checks::Checks;
 use crate::fleet::Fleet;
 use crate::flip::{flip, superseded};
+use crate::judge::Finding;
 use crate::report::Ended;
 use crate::sight::{Look, Waited};
 use crate::stop::Stop;
@@ -35,10 +37,10 @@ enum Over {
     Promoted { full: bool },
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     pub(super) async fn canary(&mut self, job: &Job) -> Result<(Ended, String), Trouble> {
         let steps = self.journal.record().canary.as_ref().map_or(0, |canary| canary.steps.len());
-        let mut watch = None;
+        let mut watch = (None, None);
         for index in 0..steps {
             self.put_part(index, job).await?;
             let (by, _) = self.taken(self.part()).await?;
@@ -47,7 +49,9 @@ impl Run<'_> {
                 return Ok((Ended::Done, format!("promoted at {}", self.place())));
             }
         }
-        Ok((Ended::Done, format!("{steps} share(s)")))
+        let none = watch.1.as_ref().map(Checks::unanswered).filter(|none| !none.is_empty());
+        let none = none.map_or_else(String::new, |none| format!("; {none}"));
+        Ok((Ended::Done, format!("{steps} share(s){none}")))
     }
 
     /// Puts `active` to part number `index`, from 0.
@@ -97,7 +101,10 @@ impl Run<'_> {
 
     /// Waits until the present part is over. From the first one on the new release is watched beside
     /// the old one.
-    async fn part_over(&mut self, watch: &mut Option<Vigil>) -> Result<Over, Trouble> {
+    async fn part_over(
+        &mut self,
+        watch: &mut (Option<Vigil>, Option<Checks<'a>>),
+    ) -> Result<Over, Trouble> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record().clone();
         self.unchanged(&keys)?;
@@ -105,7 +112,10 @@ impl Run<'_> {
             return Ok(Over::Done);
         };
         let expected = Expected::of(&keys);
-        let mut vigil = watch.take().or_else(|| Vigil::beside(&record, &self.sight.fleet, &token));
+        let (vigil, checks) = std::mem::take(watch);
+        let mut vigil = vigil.or_else(|| Vigil::beside(&record, &self.sight.fleet, &token));
+        let mut checks = checks.unwrap_or_else(|| self.ask_checks(&keys, &token));
+        checks.share(canary.part().map_or(0, |part| part.percent));
         let (report, place) = (self.report, place(canary));
         let mut tell = |key: &str, text: &str| report.progress(key, &format!("{place}: {text}"));
         let mut look = |keys: &AppKeys, fleet: &Fleet| {
@@ -132,6 +142,7 @@ impl Run<'_> {
             let limit = Left::of(canary, 0).and_then(|left| left.time()).unwrap_or(LONG);
             let waited = tokio::select! {
                 waited = self.sight.wait(limit, &mut tell, &mut look) => waited,
+                broken = checks.broken() => return Err(Trouble::Found(Finding::Check(broken))),
                 stop = self.lookout.stopped() => return Err(stop.into()),
             };
             match waited {
@@ -141,7 +152,7 @@ impl Run<'_> {
                 Err(Broken::Superseded(said)) => return Err(self.superseded(said).await?.into()),
             }
         };
-        *watch = vigil;
+        *watch = (vigil, Some(checks));
         Ok(over)
     }
 

@@ -154,6 +154,7 @@ impl Plan {
             limits: job.file.limits,
             hooks: job.file.hooks.clone(),
             guard: Some(job.file.guard),
+            checks: job.file.checks.clone(),
             plan: self.steps,
             steps: Vec::new(),
             stage: Stage::Preparing,
@@ -324,7 +325,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
             Some(_) => "health of each unit, from here".to_owned(),
         },
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
-        Step::Canary => shares(&job.file.canary),
+        Step::Canary => format!("{}{}", shares(&job.file.canary), asked(job)),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
         Step::Hold => "new requests, in every known proxy".to_owned(),
@@ -334,7 +335,8 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Release => "requests that wait".to_owned(),
         Step::Bake => {
             let bake = show(job.file.limits.bake.unwrap_or_default());
-            format!("its figures against those of {old}, for {bake}; ends with this process")
+            let asked = asked(job);
+            format!("its figures against those of {old}, for {bake}{asked}; ends with this process")
         }
         Step::Workers => workers(&job.file.workers),
         Step::Retire if run.units.is_some() && job.file.strategy != Strategy::Hold => {
@@ -356,6 +358,15 @@ fn places(run: &deploy_file::Run, slot: Slot) -> String {
     match places.collect::<Vec<_>>().join(" ") {
         none if none.is_empty() => format!("this machine, published on {}", run.bind),
         places => places,
+    }
+}
+
+/// What else is asked while the release is watched, in words.
+fn asked(job: &Job) -> String {
+    let names: Vec<_> = job.file.checks.iter().map(ToString::to_string).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(", and the checks {}", names.join(", ")),
     }
 }
 

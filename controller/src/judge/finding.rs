@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::checks::Broken;
+
 /// What is wrong with a new release.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
@@ -10,6 +12,8 @@ pub enum Finding {
     Worse(Worse),
     /// No proxy finds a healthy target of it; what one of them says.
     Down(String),
+    /// A check of the operator's own is bad.
+    Check(Broken),
 }
 
 /// What is compared.
@@ -40,6 +44,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Worse(worse) => worse.fmt(f),
+            Self::Check(broken) => broken.fmt(f),
             Self::Down(why) => write!(f, "no target is healthy: {why}"),
         }
     }

@@ -4,26 +4,28 @@
 use std::path::Path;
 use std::time::Duration;
 
+use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shunt_config::AppName;
-use shunt_config::deploy_file::{Notify, NotifyEvent, NotifyKind, UrlSource};
+use shunt_config::deploy_file::{Notify, NotifyEvent, NotifyKind};
 use shunt_config::secret::Secret;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::environment::secret;
 use crate::exit::{Exit, Failure};
 use crate::lock::who;
 use crate::report::Report;
+use crate::request::{Fault, post};
 use crate::time::{between, show};
-
-mod post;
-
-use post::post;
 
 /// Between one attempt and the next.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// How long one request may take.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a run waits at its end for what is still to be told.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,7 +57,7 @@ impl<'a> Notifier<'a> {
     pub fn new(report: &'a Report, all: &[Notify], directory: &Path, subject: Subject) -> Self {
         let mut targets = Vec::new();
         for notify in all {
-            match address(notify, directory) {
+            match secret(&notify.url, directory) {
                 Ok(url) => {
                     report.hide(&url);
                     targets.push((notify.clone(), url));
@@ -137,34 +139,29 @@ impl<'a> Notifier<'a> {
     }
 }
 
-fn address(notify: &Notify, directory: &Path) -> Result<Secret, String> {
-    let text = match &notify.url {
-        UrlSource::Variable(name) => {
-            std::env::var(name.as_str()).map_err(|_| format!("`{name}` is not set here"))?
-        }
-        UrlSource::File(file) => {
-            let path = directory.join(file);
-            std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?
-        }
-    };
-    match text.trim() {
-        "" => Err("the address is empty".to_owned()),
-        url => Ok(Secret::new(url)),
-    }
-}
-
 /// Sends it, and again where it did not arrive.
 async fn send(url: Secret, body: String) -> Result<(), String> {
     let mut pauses = PAUSES.iter();
     loop {
-        let sent = match timeout(post::LIMIT, post(&url, body.clone())).await {
+        let told = async {
+            match post(&url, None, "application/json", body.clone(), 0).await?.status {
+                status if status.is_success() => Ok(()),
+                // Too many, or a failure of theirs: it may pass.
+                status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => {
+                    Err(Fault::Later(status.to_string()))
+                }
+                status if status.is_server_error() => Err(Fault::Later(status.to_string())),
+                status => Err(Fault::Never(status.to_string())),
+            }
+        };
+        let sent = match timeout(LIMIT, told).await {
             Ok(sent) => sent,
-            Err(_) => Err(post::Refused::Later(format!("no answer within {}", show(post::LIMIT)))),
+            Err(_) => Err(Fault::Later(format!("no answer within {}", show(LIMIT)))),
         };
         match (sent, pauses.next()) {
             (Ok(()), _) => return Ok(()),
-            (Err(post::Refused::Later(_)), Some(pause)) => sleep(*pause).await,
-            (Err(post::Refused::Later(why) | post::Refused::Never(why)), _) => return Err(why),
+            (Err(Fault::Later(_)), Some(pause)) => sleep(*pause).await,
+            (Err(Fault::Later(why) | Fault::Never(why)), _) => return Err(why),
         }
     }
 }

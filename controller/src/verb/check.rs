@@ -36,12 +36,14 @@ pub fn run(context: &Context) -> Result<(), Failure> {
             continue;
         }
         let name = env.as_ref().map(EnvName::as_str);
-        let value = json!({ "file": shown, "env": name, "app": file.app, "sound": true });
+        let value = json!({ "file": shown, "env": name, "app": file.app, "sound": true,
+            "doubts": file.doubts() });
         context.report.value(&value);
         let with = name.map_or_else(String::new, |name| format!(" with `{name}`"));
         let (app, image) = (&file.app, file.image.as_ref());
         let runs = image.map_or_else(|| "units".to_owned(), |image| format!("image {image}"));
         context.report.line(&format!("{shown}{with} is sound: app `{app}`, {runs}"));
+        file.doubts().iter().for_each(|doubt| context.report.line(&format!("  {doubt}")));
     }
     match said.is_empty() {
         true => Ok(()),

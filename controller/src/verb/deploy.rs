@@ -79,6 +79,8 @@ impl Deploy {
         if self.version.is_some() {
             job.version.clone_from(&self.version);
         }
+        let checks = std::mem::take(&mut job.file.checks).into_iter();
+        job.file.checks = checks.map(|check| check.beside(context.directory())).collect();
         if self.dry_run {
             return show(context, &*context.store_to_look()?, &job).await;
         }
@@ -101,6 +103,7 @@ impl Deploy {
                 let mut notifier =
                     Notifier::new(report, &job.file.notify, context.directory(), subject);
                 notifier.tell(NotifyEvent::Started, None);
+                job.file.doubts().iter().for_each(|doubt| report.note(doubt));
                 let done = Box::pin(run.deploy(&job)).await;
                 notifier.tell_end(&done);
                 notifier.end().await;
@@ -160,6 +163,7 @@ async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Fai
     if keys.record().is_some_and(shunt_config::record::Deploy::unfinished) {
         remark("before that, the deploy that is half done is finished or undone");
     }
+    job.file.doubts().iter().for_each(|doubt| remark(doubt));
     let would_fail = |why: &str| {
         context.report.value(&json!({ "would_fail": why }));
         context.report.line(&format!("it would fail: {why}"));

@@ -31,6 +31,7 @@ fn record() -> Deploy {
         engines: Vec::new(),
         limits: Limits::default(),
         guard: None,
+        checks: vec![],
         plan: vec![Step::Pull, Step::Start, Step::Flip],
         steps: Vec::new(),
         stage: Stage::Preparing,

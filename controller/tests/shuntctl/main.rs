@@ -6,6 +6,7 @@
 mod again;
 mod announce;
 mod canary;
+mod checks;
 mod command_line;
 mod deploys;
 mod fence;

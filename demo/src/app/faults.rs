@@ -13,6 +13,8 @@ use super::body::Body;
 pub struct Faults {
     /// How long an answer takes, give or take a half.
     pub latency: Duration,
+    /// The share of answers that take ten times as long, 0 to 1.
+    pub tail: f64,
     /// The share of answers that are 500, 0 to 1.
     pub errors: f64,
     /// Bytes that each request leaves in memory for good.
@@ -26,7 +28,8 @@ impl Faults {
             return None;
         }
         if !self.latency.is_zero() {
-            tokio::time::sleep(self.latency.mul_f64(0.5 + fastrand::f64())).await;
+            let times = if fastrand::f64() < self.tail { 10.0 } else { 1.0 };
+            tokio::time::sleep(self.latency.mul_f64(times * (0.5 + fastrand::f64()))).await;
         }
         if self.leak > 0
             && let Ok(mut leaked) = state.leaked.lock()
