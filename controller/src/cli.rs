@@ -90,9 +90,14 @@ enum Verb {
     /// Stops the releases that get no requests: the warm one, and what could not be stopped before
     #[command(after_help = "Examples:\n  shuntctl retire web\n  shuntctl retire web --timeout 15m")]
     Retire(verb::retire::Retire),
+    /// Removes what is kept of releases that are gone, beyond what is to be kept
+    #[command(
+        after_help = "Examples:\n  shuntctl prune web --dry-run\n  shuntctl prune web --keep 2 --keep-images 5"
+    )]
+    Prune(verb::prune::Prune),
     /// Shows the output of a release's containers
     #[command(
-        after_help = "Examples:\n  shuntctl logs web\n  shuntctl logs web green -n 20 --follow"
+        after_help = "Examples:\n  shuntctl logs web\n  shuntctl logs web green -n 20 --follow\n  shuntctl logs web --release 1.0"
     )]
     Logs(verb::logs::Logs),
     /// Removes an app: from the proxies, then its containers, then its keys
@@ -178,6 +183,7 @@ impl Cli {
             Verb::Deploy(deploy) => Box::pin(deploy.run(&context)).await,
             Verb::Resume(resume) => Box::pin(resume.run(&context)).await,
             Verb::Retire(retire) => Box::pin(retire.run(&context)).await,
+            Verb::Prune(prune) => Box::pin(prune.run(&context)).await,
             Verb::Logs(logs) => logs.run(&context).await,
             Verb::Remove(remove) => Box::pin(remove.run(&context)).await,
             Verb::Announce(announce) => announce.run(&context).await,

@@ -12,6 +12,7 @@ pub mod list;
 pub mod logs;
 pub mod promote;
 pub mod proxy;
+pub mod prune;
 pub mod remove;
 pub mod resume;
 pub mod retire;
