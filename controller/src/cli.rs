@@ -109,6 +109,11 @@ enum Verb {
     /// Stops the releases that get no requests: the warm one, and what could not be stopped before
     #[command(after_help = verb::retire::HELP)]
     Retire(verb::retire::Retire),
+    /// Removes what is kept of releases that are gone, beyond what is to be kept
+    #[command(
+        after_help = "Examples:\n  shuntctl prune web --dry-run\n  shuntctl prune web --keep 2 --keep-images 5"
+    )]
+    Prune(verb::prune::Prune),
     /// Starts containers again that are gone, though their release serves
     #[command(after_help = "Examples:\n  shuntctl mend web\n  shuntctl mend web --dry-run")]
     Mend(verb::mend::Mend),
@@ -211,6 +216,7 @@ impl Cli {
             Verb::Deploy(deploy) => Box::pin(deploy.run(&context)).await,
             Verb::Resume(resume) => Box::pin(resume.run(&context)).await,
             Verb::Retire(retire) => Box::pin(retire.run(&context)).await,
+            Verb::Prune(prune) => Box::pin(prune.run(&context)).await,
             Verb::Mend(mend) => Box::pin(mend.run(&context)).await,
             Verb::Serve(serve) => Box::pin(serve.run(&context)).await,
             Verb::Logs(logs) => logs.run(&context).await,

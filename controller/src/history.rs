@@ -170,6 +170,12 @@ pub fn gave_way(keys: &AppKeys, slot: Slot) -> Option<(&Previous, Option<&str>)>
     None
 }
 
+/// Whether the deploy `id` went through, as far as is known.
+pub fn went_through(keys: &AppKeys, id: &str) -> bool {
+    let entry = keys.history.get(id).and_then(Kept::ok);
+    entry.is_some_and(|entry| entry.verb == "deploy" && entry.outcome == Outcome::Done)
+}
+
 /// Whether any entry tells that what is in a slot was active.
 pub fn tells_of(keys: &AppKeys, kept: &Kept<Release>) -> bool {
     let deploy = kept.ok().and_then(|release| release.deploy.as_ref());

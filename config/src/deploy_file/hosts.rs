@@ -81,8 +81,10 @@ impl Kind {
                 "units are for `engine = \"systemd\"`, with `ssh://…`".to_owned()
             }
             (Self::Docker, _) | (Self::Systemd, EngineUrl::Systemd) => return Ok(engine),
-            (Self::Systemd, EngineUrl::Ssh { user, host, port })
-            | (Self::Systemd, EngineUrl::SystemdSsh { user, host, port }) => {
+            (
+                Self::Systemd,
+                EngineUrl::Ssh { user, host, port } | EngineUrl::SystemdSsh { user, host, port },
+            ) => {
                 let (user, host, port) = (user.clone(), host.clone(), *port);
                 return Ok(EngineUrl::SystemdSsh { user, host, port }.into());
             }

@@ -39,7 +39,7 @@ use crate::guard::Guard;
 use crate::health::Health;
 use crate::hold;
 use crate::name::AppName;
-use crate::record::{Canary, Check, Hooks, Limits, Part};
+use crate::record::{Canary, Check, HISTORY_KEPT, Hooks, Limits, Part};
 use crate::split::Split;
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
@@ -99,7 +99,11 @@ impl DeployFile {
             let run = root.required_section("run").map(run::read);
             let units =
                 run.as_ref().is_some_and(|run| run.as_ref().is_some_and(|run| run.units.is_some()));
-            let image = if units { no_image(root) } else { image(root).map(Some) };
+            let image = match units {
+                true => no_image(root),
+                false => image(root),
+            };
+            let named = units || image.is_some();
             let made = run.as_ref().and_then(|run| Some(run.as_ref()?.settings.clone()));
             let made = made.unwrap_or_default();
             let workers = root.section("workers").map(|all| workers::read(all, &made));
@@ -112,6 +116,11 @@ impl DeployFile {
             let route = root.section("route").map(route);
             let (guard, checks) = root.section("guard").map(guard).unwrap_or_default();
             let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
+            if units && (limits.keep > 0 || limits.keep_images.is_some()) {
+                let said = "`keep` and `keep_images` are of containers: the output of units is in the \
+                            journal, for as long as that keeps it";
+                root.mistake("deploy", said);
+            }
             let canary = canary(root, strategy);
             let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
@@ -123,9 +132,9 @@ impl DeployFile {
                 Some(read) => Some(divided(read?, strategy)),
                 None => None,
             };
-            Some(Self {
+            named.then_some(Self {
                 app: app?,
-                image: image?,
+                image,
                 route,
                 run: run??,
                 workers: workers.unwrap_or_default(),
@@ -178,14 +187,14 @@ fn image(root: &mut Section<'_>) -> Option<String> {
 }
 
 /// What runs as a unit has no image.
-fn no_image(root: &mut Section<'_>) -> Option<Option<String>> {
+fn no_image(root: &mut Section<'_>) -> Option<String> {
     if root.has("image") {
         let _: Option<toml::Value> = root.optional("image");
         let said = "units run no image: leave it away; `deploy --tag 1.1` names the release, which the \
                     unit is told as SHUNT_VERSION";
         root.mistake("image", said);
     }
-    Some(None)
+    None
 }
 
 fn health(root: &mut Section<'_>, units: bool) -> (Health, Option<Command>) {
@@ -302,6 +311,16 @@ fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {
     (strategy, limits)
 }
 
+/// A number of releases that are gone. Older ones than the history knows are nobody's any more.
+fn kept(section: &mut Section<'_>, key: &str) -> Option<u16> {
+    let kept: Option<u16> = section.optional(key);
+    let most = HISTORY_KEPT / 2;
+    if kept.is_some_and(|kept| usize::from(kept) > most) {
+        section.mistake(key, &format!("{most} releases at most are known of for long enough"));
+    }
+    kept
+}
+
 fn limits(section: &mut Section<'_>) -> Limits {
     let defaults = Limits::default();
     let bake = section.optional_duration("bake");
@@ -315,6 +334,8 @@ fn limits(section: &mut Section<'_>) -> Limits {
         lost: read("lost_after", defaults.lost),
         stop: read("stop_timeout", defaults.stop),
         hold: read("hold_timeout", defaults.hold),
+        keep: kept(section, "keep").unwrap_or_default(),
+        keep_images: kept(section, "keep_images"),
     }
 }
 

@@ -40,6 +40,8 @@ fn a_strategy_is_a_word_and_requests_do_not_wait_for_ever() {
         ("\"hold\"", "\"holt\"", "did you mean `hold`?"),
         ("\"hold\"", "\"blue-green\"", "did you mean `blue_green`?"),
         ("5m", "2h", "requests wait for 1h at most"),
+        ("\"5m\"", "\"5m\"\nkeep = 26", "deploy.keep: 25 releases at most"),
+        ("\"5m\"", "\"5m\"\nkeep_images = -1", "a whole number from 0 to 65535"),
     ] {
         let said = format!("{:?}", DeployFile::parse(FILE_NAME, &held.replace(from, to)));
         assert!(said.contains(word), "{to}: {said}");
@@ -354,6 +356,7 @@ fn what_has_no_meaning_for_units_is_refused_by_name_with_the_way_out() {
         ("hosts = [\"unix:///var/run/docker.sock\"]", "write `local` or `ssh://user@host`"),
         ("[workers.jobs]\ncommand = [\"x\"]", "a hook `flipped`"),
         ("[health]\ncommand = \"bin/ready\"", "`Type=notify`"),
+        ("[deploy]\nkeep = 5", "in the journal"),
     ] {
         let said = with(more).unwrap_err();
         let said: Vec<String> = said.iter().map(ToString::to_string).collect();

@@ -69,13 +69,14 @@ impl<'de> Deserialize<'de> for Template {
         let template = Self(text);
         let text = &template.0;
         let instance = text.split_once('@').map(|(_, instance)| instance).unwrap_or_default();
-        let why = if !instance.contains("{port}") {
-            "there is one for each port: write `NAME@{port}.service`"
-        } else if !is_unit(&template.fill("a", Slot::Blue, 1)) {
-            "it has letters, digits, `:_.-`, one `@`, and ends in `.service`; `{app}`, `{slot}` and \
-             `{port}` are filled in"
-        } else {
-            return Ok(template);
+        let sound = is_unit(&template.fill("a", Slot::Blue, 1));
+        let why = match (instance.contains("{port}"), sound) {
+            (true, true) => return Ok(template),
+            (false, _) => "there is one for each port: write `NAME@{port}.service`",
+            (true, false) => {
+                "it has letters, digits, `:_.-`, one `@`, and ends in `.service`; `{app}`, `{slot}` and \
+                 `{port}` are filled in"
+            }
         };
         Err(de::Error::custom(format!("`{text}` names no template unit: {why}")))
     }

@@ -98,7 +98,7 @@ pub struct Deploy {
     pub earlier: Option<Box<Deploy>>,
 }
 
-/// How long a deploy waits for what.
+/// How long a deploy waits for what, and how much is kept of releases that are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -126,6 +126,17 @@ pub struct Limits {
     /// For how long requests wait at most while no release serves; then they are refused.
     #[serde(with = "duration", default = "hold")]
     pub hold: Duration,
+    /// How many retired releases keep their containers, stopped, on each host.
+    #[serde(default, skip_serializing_if = "none")]
+    pub keep: u16,
+    /// How many of the app's images stay on each host, those in use not counted; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_images: Option<u16>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+fn none(kept: &u16) -> bool {
+    *kept == 0
 }
 
 fn hold() -> Duration {
@@ -145,6 +156,8 @@ impl Default for Limits {
             lost: Duration::from_mins(15),
             stop: Duration::from_secs(10),
             hold: hold(),
+            keep: 0,
+            keep_images: None,
         }
     }
 }

@@ -344,6 +344,9 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
              from here on"
                 .to_owned()
         }
+        Step::Retire if run.units.is_some() => {
+            format!("{old}; before anything is held, what has the ports that are needed")
+        }
         Step::Retire if job.file.strategy == Strategy::Hold => old.to_owned(),
         Step::Retire => "the release that was in the slot before".to_owned(),
     }

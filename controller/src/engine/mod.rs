@@ -86,6 +86,16 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Stops a container (its stop signal, and KILL after `grace`), to be started again.
     async fn halt(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
 
+    /// Stops a container for good, but keeps it for its output; an engine that cannot removes it.
+    async fn shelve(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
+        self.remove(id, grace).await
+    }
+
+    /// Removes an image that nothing uses, whether it runs or not; whether it was removed.
+    async fn remove_image(&self, _: &str) -> Result<bool, EngineError> {
+        Ok(false)
+    }
+
     /// Stops a container (TERM, and KILL after `grace`) and removes it; done already is done, too.
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError>;
 }

@@ -11,7 +11,7 @@ use crate::engine::{self, Container, EngineError, Labels, label};
 /// What became of containers that were to be removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleared {
-    /// How many are gone.
+    /// How many are gone, or stopped for good.
     pub removed: usize,
     /// Why some have to stay.
     pub kept: Vec<String>,
@@ -40,9 +40,21 @@ pub async fn remove(engines: &[Engine], app: &AppName, deploy: &str, grace: Dura
     clear(engines, &label::of_deploy(app, deploy), grace, |_| Fate::Goes).await
 }
 
+/// Stops all containers of `deploy`, and keeps them for their output.
+pub(super) async fn shelve(
+    engines: &[Engine],
+    app: &AppName,
+    deploy: &str,
+    grace: Duration,
+) -> Cleared {
+    clear(engines, &label::of_deploy(app, deploy), grace, |_| Fate::Shelved).await
+}
+
 /// What is to become of a container.
 pub(super) enum Fate {
     Goes,
+    /// It is stopped, and stays for its output.
+    Shelved,
     Stays,
     /// It should go, but must not.
     Kept(String),
@@ -74,17 +86,20 @@ async fn clear_one(
     cleared: &mut Cleared,
 ) -> Result<(), EngineError> {
     let engine = engine::open(engine).await?;
-    let mut going = Vec::new();
+    let (mut going, mut shelved) = (Vec::new(), Vec::new());
     for container in engine.list(labels).await? {
         match fate(&container) {
             Fate::Goes => going.push(container),
+            Fate::Shelved => shelved.push(container),
             Fate::Stays => {}
             Fate::Kept(why) => cleared.kept.push(why),
         }
     }
     let mut failed = None;
-    for removed in join_all(going.iter().map(|c| engine.remove(&c.id, grace))).await {
-        match removed {
+    let going = join_all(going.iter().map(|c| engine.remove(&c.id, grace)));
+    let shelved = join_all(shelved.iter().map(|c| engine.shelve(&c.id, grace)));
+    for done in [going.await, shelved.await].concat() {
+        match done {
             Ok(()) => cleared.removed += 1,
             Err(error) => failed = Some(error),
         }

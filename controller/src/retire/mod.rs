@@ -14,6 +14,7 @@ use crate::engine;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::flip::leases;
+use crate::history;
 use crate::lock::Held;
 use crate::report::{Report, Tell};
 use crate::sight::Sight;
@@ -27,12 +28,15 @@ mod left;
 mod let_go;
 mod lost;
 mod orphans;
+mod prune;
 mod stay;
 
+use clear::shelve;
 pub use clear::{Cleared, remove};
 use doubt::{doubt, unsure};
 pub use forget::forget_drained;
 pub use left::left;
+pub use prune::{Count, Pruned, What};
 
 /// Retires releases for the holder of an app's lock.
 #[derive(Debug)]
@@ -190,7 +194,11 @@ impl Reaper<'_> {
             if let Some(why) = why {
                 return Ok(Retired::Kept(why));
             }
-            let cleared = remove(&release.engines, app, deploy, self.limits.stop).await;
+            let engines = &release.engines;
+            let cleared = match self.limits.keep > 0 && history::went_through(&keys, deploy) {
+                true => shelve(engines, app, deploy, self.limits.stop).await,
+                false => remove(engines, app, deploy, self.limits.stop).await,
+            };
             stopped = engine::count(cleared.removed, &release.engines);
             if let Some(why) = cleared.left() {
                 // It stays written down, so that the next run tries again.
@@ -201,6 +209,9 @@ impl Reaper<'_> {
             return Ok(Retired::Kept(why));
         }
         self.forget(app, token).await?;
+        if let Some(release) = release.filter(|release| release.deploy.is_some()) {
+            self.tidy(&release.engines, app).await?;
+        }
         Ok(Retired::Gone { stopped, cut: BTreeMap::new() })
     }
 

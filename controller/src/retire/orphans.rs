@@ -10,6 +10,7 @@ use crate::engine::{Container, Labels, label};
 use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::flip::join;
+use crate::history;
 
 impl Reaper<'_> {
     /// Removes containers of the app that no key speaks of: what a deploy started that was killed
@@ -25,7 +26,9 @@ impl Reaper<'_> {
         let labels = label::of_app(app, &keys.store);
         let orphan = |container: &Container| {
             let deploy = container.labels.get(label::DEPLOY);
-            deploy.is_some_and(|deploy| !named.contains(deploy))
+            // What is kept of a release that is gone is `prune`'s.
+            let kept = |id: &str| self.limits.keep > 0 && is_shelved(&keys, container, id);
+            deploy.is_some_and(|deploy| !named.contains(deploy) && !kept(deploy))
         };
         self.remove_unnamed(engines, &keys, &fleet, &labels, orphan).await
     }
@@ -79,8 +82,13 @@ fn may_be_served(keys: &AppKeys, fleet: &Fleet) -> Option<String> {
     }
 }
 
+/// Whether a container of the deploy `id`, which no key names, is one that is kept for its output.
+pub(super) fn is_shelved(keys: &AppKeys, container: &Container, id: &str) -> bool {
+    !container.running && history::went_through(keys, id)
+}
+
 /// The deploys that any key of the app names; `None` if a key that might name one cannot be read.
-fn deploys(keys: &AppKeys) -> Option<Vec<String>> {
+pub(super) fn deploys(keys: &AppKeys) -> Option<Vec<String>> {
     let mut named = Vec::new();
     for slot in Slot::BOTH {
         if let Some(kept) = keys.slot(slot) {

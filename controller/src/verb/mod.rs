@@ -13,6 +13,7 @@ pub mod logs;
 pub mod mend;
 pub mod promote;
 pub mod proxy;
+pub mod prune;
 pub mod remove;
 pub mod resume;
 pub mod retire;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use shunt_config::key::AppKey;
-use shunt_config::record::Outcome;
+use shunt_config::record::{Limits, Outcome};
 use shunt_config::store::{self, Store, Txn};
 use shunt_config::{AppName, Slot};
 
@@ -91,7 +91,8 @@ impl Remove {
 
         report.begin("releases", "out of their slots");
         let keys = AppKeys::read(&**store, app).await?;
-        let limits = limits(context, &keys);
+        // Nothing is kept of an app that is gone.
+        let limits = Limits { keep: 0, ..limits(context, &keys) };
         write(empty_slots(&keys)?).await?;
         let reaper = Reaper { store, held, limits, wait: true, report };
         let said = retire_draining(report, &reaper, app, Duration::ZERO).await?;

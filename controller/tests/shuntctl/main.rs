@@ -18,6 +18,7 @@ mod lock;
 mod look;
 mod notify;
 mod pages;
+mod prune;
 mod ready;
 mod remove;
 mod resume;

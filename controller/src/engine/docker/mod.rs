@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
+use bollard::models::{ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions, StopContainerOptionsBuilder,
+    RemoveImageOptions, StartContainerOptions, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use futures_util::StreamExt as _;
@@ -226,6 +227,29 @@ impl Engine for Docker {
             String::from_utf8_lossy(&output).lines().for_each(|line| each(line.trim_end()));
         }
         Ok(())
+    }
+
+    async fn shelve(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
+        self.halt(id, grace).await?;
+        // With `restart = "always"` it would come back with its engine.
+        let name = Some(RestartPolicyNameEnum::NO);
+        let restart_policy = Some(RestartPolicy { name, maximum_retry_count: None });
+        let update = ContainerUpdateBody { restart_policy, ..ContainerUpdateBody::default() };
+        match self.client.update_container(id, update).await {
+            Err(error) if !is_status(&error, 404) => Err(self.failed(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn remove_image(&self, name: &str) -> Result<bool, EngineError> {
+        // By its id: it goes under all the names it has in one repository, and by force alone if it has
+        // some in another.
+        let Some(id) = self.known(name).await?.and_then(|image| image.id) else { return Ok(false) };
+        match self.client.remove_image(&id, None::<RemoveImageOptions>, None).await {
+            // 409: a container uses it.
+            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(false),
+            removed => removed.map(|_| true).map_err(|error| self.failed(&error)),
+        }
     }
 
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError> {

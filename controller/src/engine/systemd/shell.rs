@@ -186,6 +186,8 @@ impl Ran {
 mod tests {
     use super::*;
 
+    const TIMEOUT: Duration = Duration::from_mins(1);
+
     fn here() -> Shell {
         Shell::of(&EngineUrl::Systemd)
     }
@@ -195,13 +197,13 @@ mod tests {
         let nasty =
             ["a b", "$(touch x)", "`id`", "it's", "\"", "; exit 7", "-n", "*", "line\nend", ""];
         let script = r#"for word in "$@"; do printf '<%s>' "$word"; done"#;
-        let expected: String = nasty.iter().map(|word| format!("<{word}>")).collect();
-        let ran = here().run(script, &nasty, &[], Duration::from_secs(60)).await.unwrap();
+        let expected = nasty.map(|word| format!("<{word}>")).concat();
+        let ran = here().run(script, &nasty, &[], TIMEOUT).await.unwrap();
         assert_eq!((ran.code, ran.output), (0, expected.clone()));
         // What sshd does with the line that it gets.
         let words = [&["sh", "-c", script, "shunt"], &nasty[..]].concat();
         let line = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-        let ran = here().run(&line, &[], &[], Duration::from_secs(60)).await.unwrap();
+        let ran = here().run(&line, &[], &[], TIMEOUT).await.unwrap();
         assert_eq!((ran.code, ran.output), (0, expected));
     }
 
@@ -223,8 +225,6 @@ mod tests {
         let ran = here().run("exit 4", &[], &[], TIMEOUT).await.unwrap();
         assert_eq!(ran.reason(), "exit status: 4");
     }
-
-    const TIMEOUT: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn lines_that_follow_come_one_by_one() {

@@ -37,26 +37,25 @@ impl fmt::Display for Id {
 
 /// The drop-in that makes a unit a deploy's. systemd passes over sections of `X-`: systemd.unit(5).
 pub(super) fn drop_in(spec: &Spec) -> Result<String, String> {
-    let mut text = "# Written by shuntctl. It goes when this release is stopped for good.\n\
-                    [X-Shunt]\n"
-        .to_owned();
+    let mut lines = vec![
+        "# Written by shuntctl. It goes when this release is stopped for good.".to_owned(),
+        "[X-Shunt]".to_owned(),
+    ];
     for (key, value) in &spec.labels {
         if value.contains(|c: char| c.is_control()) || value.ends_with('\\') {
             return Err(format!("`{key}` cannot be written down: `{}`", value.escape_debug()));
         }
-        text += &format!("{key}={value}\n");
+        lines.push(format!("{key}={value}"));
     }
-    text += &format!(
-        "[Service]\nEnvironmentFile=/etc/systemd/system/{}.d/shunt.env\nTimeoutStopSec={}ms",
-        spec.name,
-        spec.grace.as_millis()
-    );
-    Ok(text)
+    lines.push("[Service]".to_owned());
+    lines.push(format!("EnvironmentFile=/etc/systemd/system/{}.d/shunt.env", spec.name));
+    lines.push(format!("TimeoutStopSec={}ms", spec.grace.as_millis()));
+    Ok(lines.join("\n"))
 }
 
 /// The file of variables, in the format of `EnvironmentFile=`: systemd.exec(5).
 pub(super) fn variables(all: &[(Variable, Secret)]) -> Result<Secret, String> {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for (name, value) in all {
         let name = name.as_str();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -72,9 +71,9 @@ pub(super) fn variables(all: &[(Variable, Secret)]) -> Result<Secret, String> {
             }
             quoted.push(c);
         }
-        text += &format!("{name}=\"{quoted}\"\n");
+        lines.push(format!("{name}=\"{quoted}\"\n"));
     }
-    Ok(Secret::new(text))
+    Ok(Secret::new(lines.concat()))
 }
 
 #[cfg(test)]
