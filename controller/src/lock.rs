@@ -162,7 +162,9 @@ pub fn who() -> Who {
 /// Whoever the daemon runs this for; else the login name, by the environment or, where a pipeline has
 /// cleaned that, by the user's number.
 fn user() -> Option<String> {
-    if let Some(name) = ["SHUNT_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()) {
+    if let Some(name) =
+        ["SHUNT_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok())
+    {
         return Some(name);
     }
     let number = std::fs::metadata("/proc/self").ok()?.uid().to_string();

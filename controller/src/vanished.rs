@@ -65,8 +65,13 @@ pub fn serving(keys: &AppKeys) -> Vec<Serving> {
         let release = kept.ok()?.clone();
         let deploy = release.deploy.clone()?;
         let alone = active.only() == Some(slot);
-        (!release.engines.is_empty())
-            .then(|| Serving { slot, token: kept.token.clone(), release, deploy, alone })
+        (!release.engines.is_empty()).then(|| Serving {
+            slot,
+            token: kept.token.clone(),
+            release,
+            deploy,
+            alone,
+        })
     });
     serving.collect()
 }
@@ -106,7 +111,9 @@ pub async fn look(keys: &AppKeys, engines: &mut Engines) -> Look {
                 Err(error) => Err(error),
             };
             match listed {
-                Ok(there) => found.missing.extend(missing(&keys.name, &serving, nth, named, &there)),
+                Ok(there) => {
+                    found.missing.extend(missing(&keys.name, &serving, nth, named, &there))
+                }
                 Err(error) => {
                     engines.forget(named);
                     found.silent.push(error.to_string());
@@ -167,7 +174,8 @@ pub fn place(release: &Release, number: u16) -> usize {
 pub fn target(release: &Release, number: u16) -> Option<&shunt_config::Target> {
     let replicas = u16::try_from(release.targets.len()).ok()?;
     let engines = release.engines.len();
-    let order = (0..engines).flat_map(|nth| (0..replicas).filter(move |n| usize::from(*n) % engines == nth));
+    let order = (0..engines)
+        .flat_map(|nth| (0..replicas).filter(move |n| usize::from(*n) % engines == nth));
     let at = order.into_iter().position(|n| n == number)?;
     release.targets.get(at)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::webhook::{self, Webhook};
 use super::absolute;
+use super::webhook::{self, Webhook};
 use crate::document::Section;
 use crate::name::AppName;
 
@@ -24,7 +24,9 @@ pub struct ServedApp {
 /// Reads the sections.
 pub(super) fn read(root: &mut Section<'_>) -> BTreeMap<AppName, ServedApp> {
     let mut read = BTreeMap::new();
-    for (name, mut section) in root.section("apps").map(|mut all| all.tables()).into_iter().flatten() {
+    for (name, mut section) in
+        root.section("apps").map(|mut all| all.tables()).into_iter().flatten()
+    {
         let app = match name.parse::<AppName>() {
             Ok(app) => Some(app),
             Err(mistake) => {

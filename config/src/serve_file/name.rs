@@ -11,7 +11,8 @@ pub(super) fn is_sound(section: &Section<'_>, kind: &str, name: &str) -> bool {
     let sound = (1..=MAX).contains(&name.len()) && name.bytes().all(plain);
     if !sound {
         let shown: String = name.chars().take(80).collect();
-        let said = format!("`{shown}` is no name for {kind}: use 1 to {MAX} of a-z, 0-9, `-` and `_`");
+        let said =
+            format!("`{shown}` is no name for {kind}: use 1 to {MAX} of a-z, 0-9, `-` and `_`");
         section.mistake_here(&said);
     }
     sound

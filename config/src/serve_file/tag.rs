@@ -126,9 +126,14 @@ mod tests {
 
     #[test]
     fn what_could_be_a_flag_or_a_path_is_no_tag() {
-        for (text, sound) in
-            [("v1.2", true), ("_x", true), ("-x", false), (".x", false), ("a/b", false), ("", false)]
-        {
+        for (text, sound) in [
+            ("v1.2", true),
+            ("_x", true),
+            ("-x", false),
+            (".x", false),
+            ("a/b", false),
+            ("", false),
+        ] {
             assert_eq!(is_tag(text), sound, "{text}");
         }
         assert!(!is_tag(&"a".repeat(129)));

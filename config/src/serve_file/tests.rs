@@ -5,7 +5,8 @@ use super::*;
 const SMALLEST: &str = "[store]\ndirectory = \"/var/lib/shunt/store\"\n";
 
 fn parse(text: &str) -> Result<ServeFile, Vec<String>> {
-    ServeFile::parse("serve.toml", text).map_err(|all| all.iter().map(ToString::to_string).collect())
+    ServeFile::parse("serve.toml", text)
+        .map_err(|all| all.iter().map(ToString::to_string).collect())
 }
 
 #[test]
@@ -23,11 +24,28 @@ fn the_sample_file_is_sound_and_so_is_all_that_stands_in_its_comments() {
     let file = parse(text).unwrap();
     let web = &file.apps[&"web".parse::<AppName>().unwrap()];
     assert_eq!(web.webhooks.len(), 5, "one of each kind");
-    let all: String = text.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
+    let all: String = text
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line)))
+        .collect();
     let whole = parse(&all).unwrap();
     for key in [
-        "listen", "state", "look", "file", "apps", "may", "deploy_file", "env", "restart", "kind", "name",
-        "secret_file", "image_tag", "tags", "refs", "events",
+        "listen",
+        "state",
+        "look",
+        "file",
+        "apps",
+        "may",
+        "deploy_file",
+        "env",
+        "restart",
+        "kind",
+        "name",
+        "secret_file",
+        "image_tag",
+        "tags",
+        "refs",
+        "events",
     ] {
         assert!(all.contains(&format!("{key} = ")), "the sample does not show `{key}`");
     }
@@ -44,7 +62,10 @@ fn events_are_the_providers_and_have_defaults() {
     let file = parse(&text).unwrap();
     let web = file.apps.values().next().unwrap();
     assert_eq!(web.webhooks[0].events, ["pipeline"]);
-    assert_eq!((web.webhooks[0].name.as_str(), web.webhooks[1].name.as_str()), ("gitlab", "releases"));
+    assert_eq!(
+        (web.webhooks[0].name.as_str(), web.webhooks[1].name.as_str()),
+        ("gitlab", "releases")
+    );
     assert_eq!(web.webhooks[1].events, ["release"]);
 }
 

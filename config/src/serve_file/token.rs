@@ -47,12 +47,10 @@ impl May {
 }
 
 /// Reads the sections.
-pub(super) fn read(
-    root: &mut Section<'_>,
-    known: &BTreeMap<AppName, ServedApp>,
-) -> Vec<TokenSpec> {
+pub(super) fn read(root: &mut Section<'_>, known: &BTreeMap<AppName, ServedApp>) -> Vec<TokenSpec> {
     let mut read = Vec::new();
-    for (name, mut section) in root.section("tokens").map(|mut all| all.tables()).into_iter().flatten()
+    for (name, mut section) in
+        root.section("tokens").map(|mut all| all.tables()).into_iter().flatten()
     {
         let sound = name::is_sound(&section, "a token", &name);
         let apps: Option<Vec<AppName>> = section.optional("apps");

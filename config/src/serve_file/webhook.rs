@@ -105,7 +105,8 @@ pub(super) fn read(app: &mut Section<'_>) -> Vec<Webhook> {
             let said = format!("a webhook of kind `{}` names no branch", kind.as_str());
             section.mistake("refs", &said);
         }
-        let events = events.unwrap_or_else(|| usual.iter().map(|&event| event.to_owned()).collect());
+        let events =
+            events.unwrap_or_else(|| usual.iter().map(|&event| event.to_owned()).collect());
         read.push(Webhook { name, kind, secret_file, image_tag, tags, refs, events });
     }
     read

@@ -131,7 +131,8 @@ fn is_digest(text: &str) -> bool {
 
 fn may_not(token: &Token, what: &str, may: May) -> Answer {
     let (name, has) = (&token.name, token.may.as_str());
-    let said = format!("`{name}` may not {what}: that takes `may = \"{}\"`, not `{has}`", may.as_str());
+    let said =
+        format!("`{name}` may not {what}: that takes `may = \"{}\"`, not `{has}`", may.as_str());
     answer::refused(StatusCode::FORBIDDEN, &said)
 }
 

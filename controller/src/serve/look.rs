@@ -114,9 +114,8 @@ pub(super) async fn history(
     let limit = limit(asked)?;
     let keys = keys(serve, &app).await?;
     let entries = keys.history.iter().rev().take(limit);
-    let entries: Vec<Value> = entries
-        .filter_map(|(id, kept)| Some(json!({ "id": id, "entry": kept.ok()? })))
-        .collect();
+    let entries: Vec<Value> =
+        entries.filter_map(|(id, kept)| Some(json!({ "id": id, "entry": kept.ok()? }))).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "history": entries })))
 }
 

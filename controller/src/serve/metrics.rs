@@ -28,7 +28,8 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let runs = counter("shuntctl_runs_total", "Runs that are over", &["app", "verb", "outcome"])?;
+        let runs =
+            counter("shuntctl_runs_total", "Runs that are over", &["app", "verb", "outcome"])?;
         let hooks = counter(
             "shuntctl_webhooks_total",
             "Requests to webhooks; those that proved nothing have no app",

@@ -83,7 +83,8 @@ pub async fn run(path: &Path, loaded: Loaded) -> Result<(), Failure> {
     let program = std::env::current_exe().map_err(at_state)?;
     let metrics = Metrics::new().map_err(|e| Failure::new(Exit::Unreachable, e.to_string()))?;
     let (loaded, watched) = watch::channel(Arc::new(loaded));
-    let desk = Desk::open(state.join("runs"), program, watched, metrics.clone()).map_err(at_state)?;
+    let desk =
+        Desk::open(state.join("runs"), program, watched, metrics.clone()).map_err(at_state)?;
     let replays = Replays::open(&state.join("deliveries")).map_err(at_state)?;
     let vanished = Vanished::default();
     let serve = Arc::new(Serve { store, loaded, desk, replays, metrics, vanished });

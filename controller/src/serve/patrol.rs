@@ -89,7 +89,9 @@ async fn round(
     // An engine that says nothing says nothing of what was gone before either.
     let mut missing = found.missing;
     if !found.silent.is_empty() {
-        missing.extend(before.iter().filter(|one| !missing.contains(one)).cloned().collect::<Vec<_>>());
+        missing.extend(
+            before.iter().filter(|one| !missing.contains(one)).cloned().collect::<Vec<_>>(),
+        );
         missing.sort();
     }
     serve.metrics.vanished(app.as_str(), missing.len());

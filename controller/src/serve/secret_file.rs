@@ -33,7 +33,10 @@ pub(super) fn read(path: &Path) -> Result<SecretFile, String> {
     let mode = fs::metadata(path).map_err(|e| format!("{shown}: {e}"))?.mode();
     let open = mode & 0o007 != 0;
     let warning = open.then(|| {
-        format!("{shown} can be used by every user of this machine (mode {:03o}): `chmod 640`", mode & 0o777)
+        format!(
+            "{shown} can be used by every user of this machine (mode {:03o}): `chmod 640`",
+            mode & 0o777
+        )
     });
     Ok(SecretFile { secrets, warning })
 }

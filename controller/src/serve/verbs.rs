@@ -162,10 +162,15 @@ impl Verb {
     }
 
     /// The command line after the verb's name: flags, and words that come after the app's name.
-    pub fn arguments(&self, asked: &Map<String, Value>) -> Result<(Vec<String>, Vec<String>), Failure> {
+    pub fn arguments(
+        &self,
+        asked: &Map<String, Value>,
+    ) -> Result<(Vec<String>, Vec<String>), Failure> {
         let (mut flags, mut words) = (Vec::new(), Vec::new());
         for field in self.fields {
-            let Some(value) = asked.get(field.key).filter(|value| !value.is_null()) else { continue };
+            let Some(value) = asked.get(field.key).filter(|value| !value.is_null()) else {
+                continue;
+            };
             let wrong = |what: &str| Failure::usage(format!("`{}` is {what}", field.key));
             match (&field.form, value) {
                 (Form::Text(flag), Value::String(text)) => {
@@ -218,7 +223,10 @@ mod tests {
     #[test]
     fn what_is_asked_becomes_flags_and_words() {
         let (flags, words) = line("flip", r#"{"to":"blue:90,green:10","wait":"drained"}"#).unwrap();
-        assert_eq!((flags, words), (vec!["--wait=drained".to_owned()], vec!["blue:90,green:10".to_owned()]));
+        assert_eq!(
+            (flags, words),
+            (vec!["--wait=drained".to_owned()], vec!["blue:90,green:10".to_owned()])
+        );
         let (flags, words) =
             line("maintenance", r#"{"switch":"on","allow":["10.0.0.0/8","::1"]}"#).unwrap();
         assert_eq!(flags, ["--allow=10.0.0.0/8", "--allow=::1"]);

@@ -211,7 +211,12 @@ impl Desk {
         };
         let store = serde_json::to_string(&loaded.file.store).map_err(|e| e.to_string())?;
         let mut command = Command::new(&self.program);
-        command.arg(&run.verb).args(&run.flags).arg("--json").arg("--file").arg(&served.deploy_file);
+        command
+            .arg(&run.verb)
+            .args(&run.flags)
+            .arg("--json")
+            .arg("--file")
+            .arg(&served.deploy_file);
         if let Some(env) = loaded.env(app) {
             command.args(["--env", env.as_str()]);
         }

@@ -98,7 +98,8 @@ mod tests {
         assert_eq!(steps.len(), 1);
         assert_eq!((&steps[0]["state"], &steps[0]["what"]), (&json!("done"), &json!("web:1")));
         assert!(output.end().is_none());
-        std::fs::write(&path, format!("{text}ing\"}}\n{{\"event\":\"end\",\"exit\":6}}\n")).unwrap();
+        std::fs::write(&path, format!("{text}ing\"}}\n{{\"event\":\"end\",\"exit\":6}}\n"))
+            .unwrap();
         let output = Output::read(&path);
         assert_eq!(output.steps().len(), 2);
         assert_eq!(output.end().unwrap()["exit"], 6);

@@ -11,7 +11,8 @@ pub(super) type Runs = BTreeMap<String, Record>;
 
 /// A run that does already what `order` asks for, if there is one.
 pub(super) fn same<'a>(runs: &'a Runs, order: &Order) -> Option<&'a Record> {
-    let mut live = of(runs, &order.app).filter(|run| !run.state.is_over() && run.verb == order.verb);
+    let mut live =
+        of(runs, &order.app).filter(|run| !run.state.is_over() && run.verb == order.verb);
     live.find(|run| match order.verb.as_str() {
         // The same bytes. A tag alone says nothing of them: what runs may have pulled others.
         "deploy" if order.digest.is_some() => {
@@ -43,11 +44,16 @@ pub(super) fn next(runs: &Runs, app: &AppName) -> Option<String> {
     turns.find(|run| run.state == State::Queued).map(|run| run.id.clone())
 }
 
-/// The runs of `app` that are over and older than its last `keep`.
+/// The runs of `app` that are over and older than the last `keep` of their kind: those that someone has
+/// asked for, and those that nobody has.
 pub(super) fn old(runs: &Runs, app: &AppName, keep: usize) -> Vec<String> {
-    let over: Vec<_> = of(runs, app).filter(|run| run.state.is_over()).collect();
-    let many = over.len().saturating_sub(keep);
-    over.into_iter().take(many).map(|run| run.id.clone()).collect()
+    let over = of(runs, app).filter(|run| run.state.is_over());
+    let (asked, own): (Vec<_>, Vec<_>) = over.partition(|run| run.why.is_none());
+    let old = |all: Vec<&Record>| {
+        let many = all.len().saturating_sub(keep);
+        all.into_iter().take(many).map(|run| run.id.clone()).collect::<Vec<_>>()
+    };
+    [old(asked), old(own)].concat()
 }
 
 fn of<'a>(runs: &'a Runs, app: &AppName) -> impl Iterator<Item = &'a Record> + Clone {
@@ -125,6 +131,8 @@ mod tests {
             put(&mut runs, id, State::Done, order("web", "deploy", "1", None));
         }
         put(&mut runs, "0", State::Queued, order("web", "deploy", "1", None));
+        let own = Order { why: Some("due".to_owned()), ..order("web", "resume", "", None) };
+        put(&mut runs, "4", State::Done, own);
         assert_eq!(old(&runs, &web, 2), ["1"]);
         assert!(old(&runs, &web, 3).is_empty());
     }

@@ -27,7 +27,8 @@ pub(super) fn prove(secrets: &[Secret], asked: &Asked, now: Timestamp) -> Result
     let signed = signed.ok_or(Refused::Stranger)?;
     let time: i64 = time.parse().map_err(|_| Refused::Stranger)?;
     if now.as_second().abs_diff(time) > WINDOW.unsigned_abs() {
-        let said = format!("it was signed more than {WINDOW} seconds from now: look at both clocks");
+        let said =
+            format!("it was signed more than {WINDOW} seconds from now: look at both clocks");
         return Err(Refused::Malformed(said));
     }
     Ok(Proved { keys: vec![format!("v1:{}", signed.to_ascii_lowercase())] })
@@ -36,7 +37,8 @@ pub(super) fn prove(secrets: &[Secret], asked: &Asked, now: Timestamp) -> Result
 pub(super) fn read(body: &Value) -> Result<Told, String> {
     let said = "write `{\"tag\": …}`, `{\"version\": …}` or `{\"digest\": …}`";
     let fields = body.as_object().ok_or(said)?;
-    if let Some(key) = fields.keys().find(|key| !matches!(key.as_str(), "tag" | "version" | "digest"))
+    if let Some(key) =
+        fields.keys().find(|key| !matches!(key.as_str(), "tag" | "version" | "digest"))
     {
         return Err(format!("unknown key `{}`: {said}", key.escape_default()));
     }

@@ -11,14 +11,14 @@ use super::{Proved, Refused, Told, header, is_signed, text};
 use crate::serve::http::Asked;
 
 pub(super) fn prove(secrets: &[Secret], asked: &Asked) -> Result<Proved, Refused> {
-    let shown = header(asked, "x-hub-signature-256").and_then(|shown| shown.strip_prefix("sha256="));
+    let shown =
+        header(asked, "x-hub-signature-256").and_then(|shown| shown.strip_prefix("sha256="));
     let hex = shown.ok_or(Refused::Stranger)?;
     if !is_signed(secrets, &[&asked.body], hex) {
         return Err(Refused::Stranger);
     }
-    let named = header(asked, "x-github-delivery").ok_or_else(|| {
-        Refused::Malformed("there is no `X-GitHub-Delivery`".to_owned())
-    })?;
+    let named = header(asked, "x-github-delivery")
+        .ok_or_else(|| Refused::Malformed("there is no `X-GitHub-Delivery`".to_owned()))?;
     Ok(Proved {
         keys: vec![format!("delivery:{named}"), format!("v1:{}", hex.to_ascii_lowercase())],
     })

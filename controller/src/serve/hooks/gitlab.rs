@@ -44,7 +44,8 @@ fn pipeline(body: &Value) -> Told {
     if field("status") != Some("success") {
         return Told::Nothing("the pipeline has not succeeded".to_owned());
     }
-    if field("source").is_some_and(|source| source.contains("merge_request") || source.contains("pull_request"))
+    if field("source")
+        .is_some_and(|source| source.contains("merge_request") || source.contains("pull_request"))
     {
         return Told::Nothing("the pipeline ran for a merge request".to_owned());
     }
@@ -65,7 +66,12 @@ fn tag_push(body: &Value) -> Told {
     };
     let tag = name.strip_prefix("refs/tags/").unwrap_or(name).to_owned();
     let sha = Some(sha.to_owned());
-    Told::Pushed(vec![Push { reference: Some(tag.clone()), tag: Some(tag), sha, ..Push::default() }])
+    Told::Pushed(vec![Push {
+        reference: Some(tag.clone()),
+        tag: Some(tag),
+        sha,
+        ..Push::default()
+    }])
 }
 
 fn deployment(body: &Value) -> Told {

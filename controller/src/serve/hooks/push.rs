@@ -80,7 +80,9 @@ pub(super) fn wanted(
         Ok(tag) => tag,
         Err(_) if digest.is_some() && hook.tags.is_empty() => return Ok((None, digest)),
         Err("tag") => {
-            return Err("it names no tag; `image_tag` can make one of `{ref}` and `{sha}`".to_owned());
+            return Err(
+                "it names no tag; `image_tag` can make one of `{ref}` and `{sha}`".to_owned()
+            );
         }
         Err(missing) => return Err(format!("it has no `{missing}` to make a tag of")),
     };

@@ -19,7 +19,8 @@ pub(super) fn prove(secrets: &[Secret], asked: &Asked) -> Result<Proved, Refused
 }
 
 pub(super) fn read(body: &Value) -> Result<Told, String> {
-    let events = body.pointer("/events").and_then(Value::as_array).ok_or("there are no `events`")?;
+    let events =
+        body.pointer("/events").and_then(Value::as_array).ok_or("there are no `events`")?;
     let mut pushes = Vec::new();
     for event in events.iter().filter(|event| text(event, "/action") == Some("push")) {
         // An image for several machines is many manifests, and one of them has the tag.
