@@ -90,7 +90,7 @@ async fn every_route_is_described_and_whatever_is_described_is_answered_so() {
     let methods = |path: &Value| path.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let described_all: BTreeSet<_> = paths
         .iter()
-        .flat_map(|(path, all)| methods(all).into_iter().map(|method| (path.clone(), method)))
+        .flat_map(|(path, all)| methods(all).into_iter().map(move |method| (path.clone(), method)))
         .collect();
     let routed: BTreeSet<_> =
         routes().into_iter().map(|route| (route.path, route.method.to_lowercase())).collect();

@@ -5,9 +5,26 @@ use std::collections::BTreeMap;
 use shunt_config::AppName;
 
 use super::record::{Order, Record, State};
+use crate::history::new_id;
 
 /// All runs, by their ids, which are in the order of time.
 pub(super) type Runs = BTreeMap<String, Record>;
+
+/// A name for a run that comes after all of `runs`.
+pub(super) fn id_after(runs: &Runs) -> String {
+    let id = new_id();
+    match runs.keys().next_back().filter(|last| **last >= id) {
+        // In the same millisecond, or the clock was set back.
+        Some(last) => following(last).unwrap_or_else(|| format!("{last}0")),
+        None => id,
+    }
+}
+
+fn following(id: &str) -> Option<String> {
+    let (time, number) = id.rsplit_once('-')?;
+    let number = u32::from_str_radix(number, 16).ok()?.checked_add(1)?;
+    Some(format!("{time}-{number:08x}"))
+}
 
 /// A run that does already what `order` asks for, if there is one.
 pub(super) fn same<'a>(runs: &'a Runs, order: &Order) -> Option<&'a Record> {
@@ -108,6 +125,15 @@ mod tests {
         put(&mut runs, "5", State::Queued, order("web", "deploy", "3", None));
         assert_eq!(outdone(&runs, &web, "5"), ["2"]);
         assert_eq!(newest_deploy(&runs, &web).as_deref(), Some("5"));
+    }
+
+    #[test]
+    fn names_are_in_order_whatever_the_clock_says() {
+        let mut runs = Runs::new();
+        put(&mut runs, "99990101T000000000-0000000f", State::Done, order("web", "undo", "1", None));
+        assert_eq!(id_after(&runs), "99990101T000000000-00000010");
+        put(&mut runs, "99990101T000000000-ffffffff", State::Done, order("web", "undo", "1", None));
+        assert_eq!(id_after(&runs), "99990101T000000000-ffffffff0");
     }
 
     #[test]
