@@ -1,10 +1,16 @@
 //! The unit, under systemd as the first process of a Debian system.
 
+use std::path::Path;
+
+use e2e::process::program;
 use e2e::until;
 
 use crate::machine::Machine;
 
 const UNIT: &str = "shunt-proxy";
+
+/// The controller's unit.
+const SERVE: &str = "shunt-serve";
 
 /// The status of an answer to a request from outside.
 async fn status(machine: &Machine, port: u16) -> String {
@@ -55,4 +61,32 @@ async fn a_bad_file_is_named_by_the_unit_before_anything_is_started() {
     let journal = machine.journal().await;
     assert!(journal.contains("did you mean `listen`?"), "{journal}");
     machine.run("systemd-analyze verify /lib/systemd/system/shunt-proxy.service").await;
+}
+
+#[tokio::test]
+async fn the_controllers_unit_says_when_it_is_ready_and_leaves_its_runs_alone() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    let files = [
+        ("shuntctl", read(&program("shuntctl"))),
+        ("shunt-serve.service", read(&repository.join("systemd/shunt-serve.service"))),
+    ];
+    let more = "RUN cp /srv/shuntctl /usr/bin/ && \
+                cp /srv/shunt-serve.service /lib/systemd/system/ && groupadd --force docker\n";
+    let machine = Machine::with_proxy(&files, more, &[]).await;
+    machine.active(UNIT).await;
+    let file = "printf '[store]\ndirectory = \"/var/lib/shunt/store\"\n' > /etc/shunt/serve.toml";
+    machine.run(file).await;
+    machine.run("systemd-analyze verify /lib/systemd/system/shunt-serve.service").await;
+    // Type=notify: it returns when the daemon has said that it is ready.
+    machine.run("systemctl start shunt-serve").await;
+    let pid = machine.property(SERVE, "MainPID").await;
+    let status = machine.run(&format!("cat /proc/{pid}/status")).await;
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    assert!(status.contains("CapBnd:\t0000000000000000"), "{status}");
+    assert_eq!(machine.run("stat -c %U /var/lib/shunt/serve/runs").await.trim(), "shunt");
+    machine.run("systemctl reload shunt-serve").await;
+    assert_eq!(machine.property(SERVE, "KillMode").await, "process");
+    machine.run("systemctl stop shunt-serve").await;
+    assert_eq!(machine.property(SERVE, "Result").await, "success");
 }

@@ -24,10 +24,8 @@ fn the_sample_file_is_sound_and_so_is_all_that_stands_in_its_comments() {
     let file = parse(text).unwrap();
     let web = &file.apps[&"web".parse::<AppName>().unwrap()];
     assert_eq!(web.webhooks.len(), 5, "one of each kind");
-    let all: String = text
-        .lines()
-        .map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line)))
-        .collect();
+    let lines = text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line));
+    let all = lines.collect::<Vec<_>>().join("\n");
     let whole = parse(&all).unwrap();
     for key in [
         "listen",

@@ -45,8 +45,8 @@ pub(super) async fn act(
         return Err(may_not(token, "deploy another image", May::All));
     }
     let order = order(loaded, &app, token, verb, &wanted).map_err(|f| answer::failed(&f))?;
-    let taken = serve.desk.take(order).map_err(|e| answer::failed(&not_kept(&e)))?;
-    let id = taken.run().to_owned();
+    let done = serve.desk.take(order).map_err(|e| answer::failed(&not_kept(&e)))?;
+    let id = done.run().to_owned();
     let run = match wait.is_zero() {
         true => serve.desk.run(&id),
         false => serve.desk.over(&id, wait).await,

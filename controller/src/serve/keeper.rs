@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use shunt_config::AppName;
 use shunt_config::record::Deploy;
 use shunt_config::store::WatchEvent;
@@ -113,25 +112,28 @@ async fn look(
     if attempt.about != found.about {
         *attempt = fresh(&found, now);
     }
+    // The warm release's time may be up before something else is tried again.
+    let warm = warm(keys).map(|(_, until)| remaining(until)).filter(|left| !left.is_zero());
+    let sooner = |next: Instant| warm.map_or(next, |left| next.min(now + left));
     if attempt.next > now {
-        return Some(attempt.next);
+        return Some(sooner(attempt.next));
     }
     attempt.next = now + attempt.pause;
     attempt.pause = (attempt.pause * 2).min(LONGEST);
-    let next = attempt.next;
+    let next = Some(sooner(attempt.next));
     // A watch may lag behind.
     match AppKeys::read(&*serve.store, app).await {
         Ok(keys) if due(&keys).is_some_and(|due| due.about == found.about) => {}
-        Ok(_) => return Some(next),
+        Ok(_) => return next,
         Err(error) => {
             warn!(app = %app, "{error}");
-            return Some(next);
+            return next;
         }
     }
     if let Err(error) = serve.desk.take(order(app, "resume", Vec::new(), found.why)) {
         error!(app = %app, "what is due cannot be written down: {error}");
     }
-    Some(next)
+    next
 }
 
 fn fresh(due: &Due, now: Instant) -> Attempt {
@@ -171,7 +173,13 @@ fn due(keys: &AppKeys) -> Option<Due> {
             after: Duration::ZERO,
         });
     }
-    if !keys.draining.is_empty() {
+    let id = record.map(|record| record.id.as_str()).unwrap_or_default();
+    let warm = warm(keys).map(|(_, until)| Due {
+        why: "the warm release's time is up".to_owned(),
+        about: format!("warm {id} {until}"),
+        after: remaining(until),
+    });
+    if !keys.draining.is_empty() && warm.as_ref().is_none_or(|warm| !warm.after.is_zero()) {
         let tokens: Vec<_> = keys.draining.keys().map(ToString::to_string).collect();
         return Some(Due {
             why: "a replaced release is not stopped yet".to_owned(),
@@ -179,12 +187,5 @@ fn due(keys: &AppKeys) -> Option<Due> {
             after: PAUSE,
         });
     }
-    let (_, until) = warm(keys)?;
-    let after = if until <= Timestamp::now() { Duration::ZERO } else { remaining(until) };
-    let id = record.map(|record| record.id.as_str()).unwrap_or_default();
-    Some(Due {
-        why: "the warm release's time is up".to_owned(),
-        about: format!("warm {id} {until}"),
-        after,
-    })
+    warm
 }

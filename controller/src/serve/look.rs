@@ -177,7 +177,9 @@ impl Follow {
                 self.place = next;
                 let text = String::from_utf8_lossy(&bytes);
                 let lines = text.lines().filter(|line| !line.is_empty());
-                return Some(lines.map(|line| format!("data: {}\n\n", event(line))).collect());
+                let pieces: Vec<_> =
+                    lines.map(|line| format!("data: {}\n\n", event(line))).collect();
+                return Some(pieces.concat());
             }
             if over {
                 self.over = true;

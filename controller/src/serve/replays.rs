@@ -66,7 +66,16 @@ impl Replays {
     pub(super) fn remember(&self, keys: &[String], started: bool) -> io::Result<()> {
         let until = if started { 0 } else { Timestamp::now().as_second().saturating_add(KEPT) };
         let hashes: Vec<_> = keys.iter().map(|key| hash(key)).collect();
-        let lines: String = hashes.iter().map(|hash| format!("{until} {hash}\n")).collect();
+        let mut lines = String::new();
+        for hash in &hashes {
+            lines.extend([
+                &until.to_string(),
+                " ",
+                hash,
+                "
+",
+            ]);
+        }
         let mut inner = self.inner();
         inner.file.write_all(lines.as_bytes())?;
         inner.file.sync_data()?;

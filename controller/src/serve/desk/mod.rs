@@ -19,7 +19,6 @@ use tracing::{error, info, warn};
 use super::file_of;
 use super::loaded::Loaded;
 use super::metrics::Metrics;
-use crate::history::new_id;
 
 mod output;
 mod process;
@@ -100,7 +99,7 @@ impl Desk {
 
     /// Takes an order: it is written down, and begins when its turn has come.
     pub fn take(self: &Arc<Self>, order: Order) -> io::Result<Taken> {
-        let (app, id) = (order.app.clone(), new_id());
+        let (app, id) = (order.app.clone(), queue::id_after(&self.runs()));
         let (deploy, waits) = (order.verb == "deploy", order.waits);
         {
             let mut runs = self.runs();

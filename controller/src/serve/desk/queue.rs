@@ -5,9 +5,26 @@ use std::collections::BTreeMap;
 use shunt_config::AppName;
 
 use super::record::{Order, Record, State};
+use crate::history::new_id;
 
 /// All runs, by their ids, which are in the order of time.
 pub(super) type Runs = BTreeMap<String, Record>;
+
+/// A name for a run that comes after all of `runs`.
+pub(super) fn id_after(runs: &Runs) -> String {
+    let id = new_id();
+    match runs.keys().next_back().filter(|last| **last >= id) {
+        // In the same millisecond, or the clock was set back.
+        Some(last) => following(last).unwrap_or_else(|| format!("{last}0")),
+        None => id,
+    }
+}
+
+fn following(id: &str) -> Option<String> {
+    let (time, number) = id.rsplit_once('-')?;
+    let number = u32::from_str_radix(number, 16).ok()?.checked_add(1)?;
+    Some(format!("{time}-{number:08x}"))
+}
 
 /// A run that does already what `order` asks for, if there is one.
 pub(super) fn same<'a>(runs: &'a Runs, order: &Order) -> Option<&'a Record> {
@@ -44,11 +61,16 @@ pub(super) fn next(runs: &Runs, app: &AppName) -> Option<String> {
     turns.find(|run| run.state == State::Queued).map(|run| run.id.clone())
 }
 
-/// The runs of `app` that are over and older than its last `keep`.
+/// The runs of `app` that are over and older than the last `keep` of their kind: those that someone has
+/// asked for, and those that nobody has.
 pub(super) fn old(runs: &Runs, app: &AppName, keep: usize) -> Vec<String> {
-    let over: Vec<_> = of(runs, app).filter(|run| run.state.is_over()).collect();
-    let many = over.len().saturating_sub(keep);
-    over.into_iter().take(many).map(|run| run.id.clone()).collect()
+    let over = of(runs, app).filter(|run| run.state.is_over());
+    let (asked, own): (Vec<_>, Vec<_>) = over.partition(|run| run.why.is_none());
+    let old = |all: Vec<&Record>| {
+        let many = all.len().saturating_sub(keep);
+        all.into_iter().take(many).map(|run| run.id.clone()).collect::<Vec<_>>()
+    };
+    [old(asked), old(own)].concat()
 }
 
 fn of<'a>(runs: &'a Runs, app: &AppName) -> impl Iterator<Item = &'a Record> + Clone {
@@ -106,6 +128,15 @@ mod tests {
     }
 
     #[test]
+    fn names_are_in_order_whatever_the_clock_says() {
+        let mut runs = Runs::new();
+        put(&mut runs, "99990101T000000000-0000000f", State::Done, order("web", "undo", "1", None));
+        assert_eq!(id_after(&runs), "99990101T000000000-00000010");
+        put(&mut runs, "99990101T000000000-ffffffff", State::Done, order("web", "undo", "1", None));
+        assert_eq!(id_after(&runs), "99990101T000000000-ffffffff0");
+    }
+
+    #[test]
     fn what_is_told_twice_is_one_run() {
         let mut runs = Runs::new();
         put(&mut runs, "1", State::Running, order("web", "deploy", "1", Some("sha256:aa")));
@@ -126,6 +157,8 @@ mod tests {
             put(&mut runs, id, State::Done, order("web", "deploy", "1", None));
         }
         put(&mut runs, "0", State::Queued, order("web", "deploy", "1", None));
+        let own = Order { why: Some("due".to_owned()), ..order("web", "resume", "", None) };
+        put(&mut runs, "4", State::Done, own);
         assert_eq!(old(&runs, &web, 2), ["1"]);
         assert!(old(&runs, &web, 3).is_empty());
     }
