@@ -6,7 +6,7 @@
 //! - [`name`], [`slot`], [`address`], [`token`]: the small words
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`split`], [`queue`],
-//!   [`eject`], [`https`], [`headers`], [`protocol`]: parts of those values
+//!   [`eject`], [`https`], [`headers`], [`preview`], [`protocol`]: parts of those values
 //! - [`command`], [`secret`]: what is run, and what is not shown
 //! - [`engine`]: where containers run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
@@ -41,6 +41,7 @@ pub mod key;
 pub mod latency;
 pub mod limits;
 pub mod name;
+pub mod preview;
 pub mod protocol;
 pub mod proxy_file;
 pub mod queue;

@@ -182,6 +182,7 @@ fn route(mut section: Section<'_>) -> Option<App> {
         queue: or_default(&mut section, "queue"),
         eject: or_default(&mut section, "eject"),
         slow_start: section.optional_duration("slow_start"),
+        preview: section.optional("preview"),
         health: Health::default(),
         timeouts: Timeouts::default(),
     };

@@ -53,6 +53,12 @@ pub(super) enum ProxyError {
     /// The app has no release that was proved healthy.
     #[error("no release is serving")]
     NoRelease,
+    /// It asks to see the release of a slot, and that is not proved.
+    #[error("the release of this slot is not proved")]
+    PreviewUnproved,
+    /// It asks to see the release of a slot, and there is none.
+    #[error("no release is in this slot")]
+    PreviewEmpty,
     /// Every target has as many requests as it may, and the line is full or the wait was too long.
     #[error("every target has as many requests as it may")]
     Busy {
@@ -135,6 +141,8 @@ impl ProxyError {
             Self::UnknownHost => StatusCode::NOT_FOUND,
             Self::Stopping
             | Self::NoRelease
+            | Self::PreviewUnproved
+            | Self::PreviewEmpty
             | Self::NoRoom
             | Self::Busy { .. }
             | Self::Held(_)
@@ -173,6 +181,8 @@ impl ProxyError {
             | Self::RequestTimeout
             | Self::UnknownHost
             | Self::NoRelease
+            | Self::PreviewUnproved
+            | Self::PreviewEmpty
             | Self::NoRoom
             | Self::Busy { .. }
             | Self::Held(_)
@@ -198,6 +208,10 @@ impl ProxyError {
             Self::RequestTimeout => "the request body took too long",
             Self::UnknownHost => "nothing is served here",
             Self::NoRelease => "the app is not available",
+            Self::PreviewUnproved => {
+                "the release of this slot gets no requests before its health checks have passed"
+            }
+            Self::PreviewEmpty => "no release is in this slot",
             Self::NoRoom => "the server has too much to do just now",
             Self::Busy { .. } => "the app has too much to do just now",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } => "the app cannot be reached",
@@ -225,6 +239,8 @@ impl ProxyError {
             Self::RequestTimeout => "request_timeout",
             Self::UnknownHost => "unknown_host",
             Self::NoRelease => "no_release",
+            Self::PreviewUnproved => "preview_unproved",
+            Self::PreviewEmpty => "preview_empty",
             Self::NoRoom => "no_room",
             Self::Unreachable { .. } => Fault::Connect.as_str(),
             Self::ConnectTimeout { .. } => Fault::ConnectTimeout.as_str(),

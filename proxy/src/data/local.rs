@@ -17,6 +17,7 @@ use super::error::ProxyError;
 use super::met::{LocalEpoch, LocalRelease, Met};
 use super::plane::Seat;
 use super::pool::Kept;
+use super::preview;
 use super::tunnels::Tunnels;
 use crate::access_log::Lane;
 use crate::descriptors;
@@ -24,7 +25,7 @@ use crate::metrics::ProcessMeters;
 use crate::metrics::process::Cut;
 use crate::pages::Pages;
 use crate::route::router::View;
-use crate::route::{Epoch, Hold, Stop};
+use crate::route::{Epoch, Hold, Preview, Stop};
 
 /// A data thread's own state.
 #[derive(Debug)]
@@ -67,6 +68,8 @@ pub(super) struct Way {
     pub(super) place: Place,
     /// Length of the path prefix to take off.
     pub(super) strip: Option<usize>,
+    /// What it is seen by, if it is no request to the app itself.
+    pub(super) preview: Option<Arc<Preview>>,
 }
 
 /// A claim on a release: while it lives, the release is not drained.
@@ -142,13 +145,16 @@ impl Local {
             let found = table.find(asker.host, asker.head.uri.path());
             let found = found.ok_or_else(|| unrouted(ProxyError::UnknownHost))?;
             let stopped = |error| asker.stopped(&found.site.app, error);
-            asker.passes(found.site.front.as_ref()).map_err(stopped)?;
-            let concerns = |hold: &&Arc<Hold>| hold.concerns(asker.client.address);
+            asker.passes(found.site.front.as_ref(), found.preview.is_some()).map_err(stopped)?;
+            let previewed = preview::asked(&found, asker).map_err(stopped)?;
+            // Whoever looks at a release beside the app's requests does so while these are stopped, too.
+            let concerns =
+                |hold: &&Arc<Hold>| previewed.is_none() && hold.concerns(asker.client.address);
             if let Some(hold) = found.site.hold.as_ref().filter(concerns) {
                 asker.seen.borrow_mut().app = Some(found.site.app.clone());
                 return held(hold);
             }
-            let epoch = found.site.epoch.as_ref();
+            let epoch = previewed.or(found.site.epoch.as_ref());
             let epoch = epoch.ok_or_else(|| stopped(unrouted(ProxyError::NoRelease)))?;
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
             // Refused means closed, and the successor was stored before the close: the next look
@@ -160,7 +166,8 @@ impl Local {
             if (!limited || first || local.release.line.waiting() == 0)
                 && let Some(place) = Place::find(local, wish, asker.client.secure)
             {
-                return Ok(Asked::Way(Way { lease, place, strip }));
+                let preview = previewed.and(found.site.preview.as_ref()).map(Arc::clone);
+                return Ok(Asked::Way(Way { lease, place, strip, preview }));
             }
             // The lease ends here: who waits has no claim on anything.
             return Ok(Asked::Full(Rc::clone(local)));

@@ -88,6 +88,11 @@ pub(super) static HELD_REFUSALS: Family = Family::counter(
     "Requests answered with 503: too many waited (`full`), the time of the hold was over (`expired`), \
      or the app is in maintenance.",
 );
+pub(super) static PREVIEWS: Family = Family::counter(
+    "shunt_preview_requests_total",
+    &["app", "slot", "code"],
+    "Requests that asked to see the release of a slot, by class of the status; counted nowhere else.",
+);
 pub(super) static SERVING: Family =
     Family::gauge("shunt_serving", SLOT, "Share of new requests that go to the slot, 0 to 1.");
 pub(super) static RELEASE: Family = Family::gauge(
@@ -203,7 +208,7 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static COLLECTED: [&Family; 33] = [
+pub(super) static COLLECTED: [&Family; 34] = [
     &APPS,
     &TARGETS,
     &CUT,
@@ -221,6 +226,7 @@ pub(super) static COLLECTED: [&Family; 33] = [
     &HELD,
     &HELD_RELEASED,
     &HELD_REFUSALS,
+    &PREVIEWS,
     &PENDING,
     &REFUSED,
     &CONNECTED,

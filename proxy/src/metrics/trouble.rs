@@ -6,7 +6,7 @@ use shunt_config::{AppName, Slot};
 
 use super::catalog as of;
 use super::families::{Series, float};
-use super::meters::{Fault, Retry};
+use super::meters::{CLASSES, Fault, Retry};
 use crate::control::overview::{AppView, Overview};
 use crate::data::tunnel::End;
 use crate::route::Release;
@@ -27,6 +27,7 @@ pub(super) struct Trouble {
     held: Series,
     held_released: Series,
     held_refusals: Series,
+    previews: Series,
     pending: Series,
     refused: Series,
 }
@@ -48,6 +49,7 @@ impl Trouble {
             held: Series::of(&of::HELD),
             held_released: Series::of(&of::HELD_RELEASED),
             held_refusals: Series::of(&of::HELD_REFUSALS),
+            previews: Series::of(&of::PREVIEWS),
             pending: Series::of(&of::PENDING),
             refused: Series::of(&of::REFUSED),
         };
@@ -90,6 +92,12 @@ impl Trouble {
             self.queue_refusals.add(&[name, "timeout"], float(line.gave_up()));
         }
         self.holds(name, app);
+        for (slot, meters) in Slot::BOTH.iter().zip(app.previews.iter().flatten()) {
+            let counts = CLASSES.iter().zip(meters.totals().classes);
+            for (class, count) in counts.filter(|(_, count)| *count > 0) {
+                self.previews.add(&[name, slot.as_str(), class], float(count));
+            }
+        }
         if app.status.pending.is_some() {
             self.pending.add(&[name], 1.0);
         }
@@ -161,6 +169,7 @@ impl Trouble {
             self.held,
             self.held_released,
             self.held_refusals,
+            self.previews,
             self.pending,
             self.refused,
         ]

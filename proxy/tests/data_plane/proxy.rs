@@ -163,7 +163,8 @@ impl Proxy {
         hold: Option<Arc<Hold>>,
     ) -> Option<Arc<Epoch>> {
         let routes = vec![("*".parse().unwrap(), "/".parse().unwrap())];
-        let site = Site { app: app(), routes, strip_prefix: false, front: None, hold, epoch };
+        let (strip_prefix, front, preview) = (false, None, None);
+        let site = Site { app: app(), routes, strip_prefix, front, hold, epoch, preview };
         self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 
@@ -176,7 +177,8 @@ impl Proxy {
         strip_prefix: bool,
     ) -> Option<Arc<Epoch>> {
         let routes = vec![(host.parse().unwrap(), prefix.parse().unwrap())];
-        let site = Site { app: app(), routes, strip_prefix, front: None, hold: None, epoch };
+        let (front, hold, preview) = (None, None, None);
+        let site = Site { app: app(), routes, strip_prefix, front, hold, epoch, preview };
         self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 
