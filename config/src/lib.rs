@@ -7,6 +7,7 @@
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`split`], [`queue`],
 //!   [`eject`], [`https`], [`headers`], [`preview`], [`protocol`]: parts of those values
+//! - [`pass`]: what lets a request see a release that gets no others
 //! - [`command`], [`secret`]: what is run, and what is not shown
 //! - [`engine`]: where containers run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
@@ -41,6 +42,7 @@ pub mod key;
 pub mod latency;
 pub mod limits;
 pub mod name;
+pub mod pass;
 pub mod preview;
 pub mod protocol;
 pub mod proxy_file;

@@ -17,6 +17,7 @@ mod httpbin;
 mod killed;
 mod outages;
 mod parts;
+mod previews;
 mod shop;
 mod site;
 mod systemd;

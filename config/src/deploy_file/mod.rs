@@ -12,6 +12,7 @@ mod strategy;
 mod volume;
 mod workers;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -72,6 +73,8 @@ pub struct DeployFile {
     pub limits: Limits,
     /// What of the operator's own is run, and when.
     pub hooks: Hooks,
+    /// The file of the key that passes to previews are signed with, as it is written.
+    pub preview_key: Option<PathBuf>,
     /// Who is told of its deploys.
     pub notify: Vec<Notify>,
     /// What undoes a deploy by itself while it bakes.
@@ -107,6 +110,7 @@ impl DeployFile {
             let canary = canary(root, strategy);
             let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
+            let preview_key = root.section("preview").and_then(|mut s| s.required("key_file"));
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
                 root.mistake("store", &mistake.to_string());
@@ -128,6 +132,7 @@ impl DeployFile {
                 canary,
                 limits,
                 hooks,
+                preview_key,
                 notify,
                 guard: guard.unwrap_or_default(),
                 store,

@@ -36,8 +36,9 @@ impl Run<'_> {
             ..Release::default()
         };
         let (mut txn, replaced) = announce(&keys, slot, &release)?;
-        if let Some(app) = settings(&keys, job) {
-            let value = serde_json::to_vec(&app).map_err(|e| Trouble::Store(e.to_string()))?;
+        let changed = settings(&keys, job);
+        if let Some(app) = &changed {
+            let value = serde_json::to_vec(app).map_err(|e| Trouble::Store(e.to_string()))?;
             txn = txn.when(keys.unchanged(&AppKey::App)).put(AppKey::App.of(&self.app), value);
         }
         let change = |record: &mut Deploy| {
@@ -50,6 +51,7 @@ impl Run<'_> {
             tokens.get(&key).cloned().ok_or(Trouble::Store(format!("no token for {key}")))?;
         let said = format!("{} target(s) in `{slot}`", release.targets.len());
         self.announced = Some((token, release));
+        self.settings = changed.or_else(|| keys.app.as_ref().and_then(Kept::ok).cloned());
         // The transaction has compared `active` as it stands in these keys.
         self.exposure = Exposure::Announced(keys.active.map(|kept| kept.token));
         Ok(said)

@@ -2,6 +2,7 @@
 
 use shunt_config::deploy_file::{self, DeployFile, Host, Strategy, Variable, Worker};
 use shunt_config::key::AppKey;
+use shunt_config::pass::PassKey;
 use shunt_config::record::{Before, Canary, Deploy, Part, Previous, Stage, Step};
 use shunt_config::secret::Secret;
 use shunt_config::split::Testers;
@@ -27,6 +28,8 @@ pub struct Job {
     pub version: Option<String>,
     /// The variables of its containers.
     pub environment: Vec<(Variable, Secret)>,
+    /// What passes to its previews are signed with.
+    pub pass_key: Option<PassKey>,
 }
 
 impl Job {
@@ -38,7 +41,7 @@ impl Job {
             None => image,
         };
         let version = Reference::of(&image).version();
-        Self { file, image, version, environment: Vec::new() }
+        Self { file, image, version, environment: Vec::new(), pass_key: None }
     }
 }
 

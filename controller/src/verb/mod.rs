@@ -10,6 +10,7 @@ pub mod hold;
 pub mod init;
 pub mod list;
 pub mod logs;
+pub mod preview;
 pub mod promote;
 pub mod proxy;
 pub mod remove;

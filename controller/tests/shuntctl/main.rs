@@ -16,6 +16,7 @@ mod interference;
 mod lock;
 mod look;
 mod notify;
+mod preview;
 mod ready;
 mod remove;
 mod resume;

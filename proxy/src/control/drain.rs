@@ -49,7 +49,9 @@ impl Drain {
         let (busy, previews): (_, Vec<_>) =
             std::mem::take(&mut self.previews).into_iter().partition(|release| self.is_on(release));
         self.previews = busy;
-        previews.iter().for_each(|release| release.retire());
+        for release in previews {
+            release.retire();
+        }
         for release in done {
             release.retire();
             // The same announcement under other limits goes on counting in the same meters.

@@ -53,6 +53,9 @@ pub(super) enum ProxyError {
     /// The app has no release that was proved healthy.
     #[error("no release is serving")]
     NoRelease,
+    /// It shows a pass to a preview that is not good. The answer does not tell why.
+    #[error("the pass is not good")]
+    BadPass,
     /// It asks to see the release of a slot, and that is not proved.
     #[error("the release of this slot is not proved")]
     PreviewUnproved,
@@ -130,7 +133,7 @@ impl ProxyError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::RequestBody => StatusCode::BAD_REQUEST,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::BadPass => StatusCode::FORBIDDEN,
             Self::Redirect(_) => StatusCode::PERMANENT_REDIRECT,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -181,6 +184,7 @@ impl ProxyError {
             | Self::RequestTimeout
             | Self::UnknownHost
             | Self::NoRelease
+            | Self::BadPass
             | Self::PreviewUnproved
             | Self::PreviewEmpty
             | Self::NoRoom
@@ -208,6 +212,10 @@ impl ProxyError {
             Self::RequestTimeout => "the request body took too long",
             Self::UnknownHost => "nothing is served here",
             Self::NoRelease => "the app is not available",
+            Self::BadPass => {
+                "the pass to a preview is not good, or not any more: ask for another, or leave \
+                 header and cookie away"
+            }
             Self::PreviewUnproved => {
                 "the release of this slot gets no requests before its health checks have passed"
             }
@@ -239,6 +247,7 @@ impl ProxyError {
             Self::RequestTimeout => "request_timeout",
             Self::UnknownHost => "unknown_host",
             Self::NoRelease => "no_release",
+            Self::BadPass => "bad_pass",
             Self::PreviewUnproved => "preview_unproved",
             Self::PreviewEmpty => "preview_empty",
             Self::NoRoom => "no_room",

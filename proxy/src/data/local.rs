@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use shunt_config::pass::PassKey;
 use tokio::sync::Notify;
 
 use super::balance::{Asked, Asker, Place, Wish};
@@ -46,6 +47,8 @@ pub(super) struct Local {
     pub(super) log: Option<Rc<Lane>>,
     /// What errors look like.
     pub(super) pages: Arc<ArcSwap<Pages>>,
+    /// What passes to previews are signed with.
+    pass_keys: Arc<ArcSwap<Vec<PassKey>>>,
     /// The path that is answered whatever the host.
     pub(super) health: Option<Arc<str>>,
     view: RefCell<View>,
@@ -122,6 +125,7 @@ impl Local {
             tunnels: Tunnels::default(),
             log: seat.log.take().map(Rc::new),
             pages: Arc::clone(&seat.pages),
+            pass_keys: Arc::clone(&seat.pass_keys),
             health: seat.health.clone(),
             view: RefCell::new(seat.router.view()),
             met: Met::new(seat.thread, &kept),
@@ -146,7 +150,12 @@ impl Local {
             let found = found.ok_or_else(|| unrouted(ProxyError::UnknownHost))?;
             let stopped = |error| asker.stopped(&found.site.app, error);
             asker.passes(found.site.front.as_ref(), found.preview.is_some()).map_err(stopped)?;
-            let previewed = preview::asked(&found, asker).map_err(stopped)?;
+            let previewed = match &found.site.preview {
+                Some(_) => {
+                    preview::asked(&found, asker, &self.pass_keys.load()).map_err(stopped)?
+                }
+                None => None,
+            };
             // Whoever looks at a release beside the app's requests does so while these are stopped, too.
             let concerns =
                 |hold: &&Arc<Hold>| previewed.is_none() && hold.concerns(asker.client.address);

@@ -124,6 +124,9 @@ async fn answer(
         let told = way.preview.as_ref().and_then(|preview| preview.told(&host).cloned());
         (way, told)
     };
+    if let Some(preview) = &way.preview {
+        preview.strip(&mut head.headers);
+    }
     trail.release = Some(Rc::clone(way.lease.release()));
     if let Some(front) = &trail.front {
         bounds = front.limits.over(&bounds);

@@ -204,7 +204,7 @@ mod tests {
         let text =
             br#"{"hosts":["a.com"],"paths":["/api","/x"],"preview":{"host":"{slot}.{host}"}}"#;
         let app = shunt_config::App::parse(text).unwrap();
-        let preview = Preview::of(&app, Default::default()).map(Arc::new);
+        let preview = Preview::of(&"web".parse().unwrap(), &app, Default::default()).map(Arc::new);
         let own = Arc::into_inner(site("web", &[("a.com", "/api"), ("a.com", "/x")])).unwrap();
         let mut table = Table::default();
         table.insert(Arc::new(Site { preview, ..own }));

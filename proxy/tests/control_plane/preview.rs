@@ -1,10 +1,17 @@
 //! Preview hosts: who has them, when a release is shown, and what is told of them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use e2e::{ask, until};
+use http::Request;
+use http_body_util::Full;
+use rustix::process::Signal;
 use serde_json::json;
+use shunt_config::pass::{MOST, PassKey};
 
 use crate::backend::Backend;
-use crate::site::Site;
+use crate::site::{HOST, Site};
 
 const PREVIEW: &str = r#","preview":{"host":"{slot}.{host}"}"#;
 const GREEN: &str = "green.www.example.com";
@@ -107,11 +114,59 @@ async fn what_is_left_of_a_replaced_release_is_told_apart_from_the_drain_until_i
     let three = Backend::start("three").await;
     site.put("apps/web/green", &three.address.to_string()).await;
     answers(&site, GREEN, "three").await;
-    let status =
-        site.told("it is told", |status| status.get("previews_left").map(|_| status.clone())).await;
-    assert_eq!(status["previews_left"], json!({ &token: 1 }));
+    let status = site
+        .told("the one that is held is told", |status| {
+            (status["previews_left"] == json!({ &token: 1 })).then(|| status.clone())
+        })
+        .await;
     assert_eq!(status.get("draining"), None);
     site.two.let_go();
     assert_eq!(held.await.unwrap().unwrap().body, "two");
     site.told("it is over", |status| status.get("previews_left").is_none().then_some(())).await;
+}
+
+/// Writes `secret` as a key file that its group may read.
+fn write_key(path: &std::path::Path, secret: u8) {
+    std::fs::write(path, format!("{secret:02x}").repeat(32)).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
+}
+
+#[tokio::test]
+async fn keys_are_read_again_at_a_signal_and_one_that_is_bad_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("preview.key");
+    write_key(&path, 7);
+    let settings = format!("[preview]\nkeys = [{path:?}]\n");
+    let site = Site::with(&settings, r#","preview":{}"#).await;
+    let token = site
+        .told("green is shown", |status| {
+            let mut targets = status["targets"].as_array()?.iter();
+            let green = targets.find(|target| target["slot"] == json!("green"))?;
+            let token = green["token"].as_str()?.to_owned();
+            status["previews"].as_array()?.contains(&json!(token)).then_some(token)
+        })
+        .await;
+    let by = async |secret: u8| {
+        let key = PassKey::new(&[secret; 32]);
+        let pass = key.issue(&"web".parse().unwrap(), &token.as_str().into(), MOST);
+        let request = Request::get("/").header("host", HOST).header("x-shunt-preview", pass);
+        let request = request.header("connection", "close").body(Full::default()).unwrap();
+        let answer = ask::send(site.proxy.address(), request).await.unwrap();
+        (answer.status.as_u16(), answer.body)
+    };
+    assert_eq!(by(7).await, (200, "two".to_owned()));
+    assert_eq!(by(8).await.0, 403);
+    std::fs::write(&path, "torn").unwrap();
+    site.proxy.signal(Signal::HUP);
+    until("it says so", async || {
+        site.proxy.log().contains("the keys stay as they were").then_some(())
+    })
+    .await;
+    assert_eq!(by(7).await.0, 200);
+    write_key(&path, 8);
+    site.proxy.signal(Signal::HUP);
+    until("the new key is good", async || (by(8).await.0 == 200).then_some(())).await;
+    assert_eq!(by(7).await.0, 403);
+    assert_eq!(site.get("/").await.unwrap().body, "one");
+    assert!(!site.proxy.log().contains("v1."), "a pass is in the log");
 }

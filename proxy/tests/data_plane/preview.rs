@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use shunt_config::App;
 use shunt_config::hold::Hold as Spec;
+use shunt_config::pass::{MOST, PassKey};
 use shunt_proxy::metrics::Meters;
 use shunt_proxy::route::preview::Shown;
 use shunt_proxy::route::router::Change;
@@ -12,7 +13,7 @@ use shunt_proxy::route::{Epoch, Front, Hold, Preview, Release, Site, Stop};
 
 use crate::backend::Backend;
 use crate::client::{Answer, Client, header, within};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, pass_key};
 
 const HOSTS: &str = r#""preview":{"host":"{slot}.{host}"}"#;
 
@@ -49,7 +50,7 @@ impl Stage {
             front: Front::of(&self.settings),
             hold: self.hold.clone(),
             epoch: Some(Arc::clone(&self.epoch)),
-            preview: Preview::of(&self.settings, shown).map(Arc::new),
+            preview: Preview::of(&"web".parse().unwrap(), &self.settings, shown).map(Arc::new),
         };
         self.proxy.router.publish(vec![Change::Put(Arc::new(site))])
     }
@@ -110,7 +111,7 @@ async fn a_preview_host_goes_to_its_slot_and_a_flip_neither_moves_nor_waits_for_
 async fn an_unproved_release_gets_no_request_by_a_preview_and_says_why() {
     let one = Backend::answering("one").await;
     let mut stage = Stage::open(one.address, HOSTS);
-    stage.green = Shown::Unproved;
+    stage.green = Shown::Unproved("two".into());
     stage.publish();
     let refused = stage.get("green.web").await;
     assert_eq!(refused.status(), 503);
@@ -155,10 +156,11 @@ async fn previews_go_on_while_the_app_is_held_or_in_maintenance() {
         stage.hold = Some(Arc::new(Hold::new("h".into(), spec, stop, until, &stage.proxy.hall)));
         if stop == Stop::Wait {
             stage.proxy.hall.shut();
-        } else {
-            assert_eq!(stage.get("web").await.status(), 503);
         }
         stage.publish();
+        if stop != Stop::Wait {
+            assert_eq!(stage.get("web").await.status(), 503);
+        }
         assert_eq!(stage.get("green.web").await.body, "two", "{stop:?}");
     }
     assert_eq!(one.answered(), 0);
@@ -203,4 +205,90 @@ async fn no_target_is_left_out_for_what_becomes_of_previews() {
         assert_eq!(stage.get("web").await.body, "two");
     }
     assert!(release.targets[0].is_ejected());
+}
+
+/// Only by a pass.
+const SIGNED: &str = r#""preview":{}"#;
+
+fn passes(token: &str) -> [String; 2] {
+    let pass = pass_key().issue(&"web".parse().unwrap(), &token.into(), MOST);
+    [format!("X-Shunt-Preview: {pass}"), format!("Cookie: a=b; shunt-web.preview={pass}; c=d")]
+}
+
+impl Stage {
+    async fn with(&self, fields: &str) -> Client {
+        let mut client = self.proxy.client().await;
+        client.write(format!("GET /a HTTP/1.1\r\nHost: web\r\n{fields}\r\n\r\n")).await;
+        client
+    }
+}
+
+#[tokio::test]
+async fn a_pass_leads_to_the_release_it_names_and_is_not_passed_on() {
+    let (one, two) = (Backend::answering("one").await, Backend::bind().await);
+    let mut stage = Stage::open(one.address, SIGNED);
+    let release = stage.proxy.release("two", &[two.address()]);
+    stage.show(&release);
+    for pass in passes("two") {
+        let mut client = stage.with(&pass).await;
+        let mut conn = two.accept().await;
+        let head = conn.request().await;
+        assert!(!head.contains("shunt-preview") && !head.contains("preview="), "{head}");
+        let others = pass.starts_with("Cookie").then_some("a=b; c=d");
+        assert_eq!(header(&head, "cookie"), others, "{head}");
+        conn.write("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
+        assert_eq!(client.head().await.split(' ').nth(1), Some("204"));
+    }
+    assert_eq!(stage.get("web").await.body, "one", "without a pass all is as it was");
+    assert_eq!(release.meters.totals().requests(), 0);
+}
+
+#[tokio::test]
+async fn a_pass_that_is_not_good_is_refused_whatever_is_wrong_with_it() {
+    let one = Backend::answering("one").await;
+    let mut stage = Stage::open(one.address, SIGNED);
+    stage.show(&stage.proxy.release("two", &[one.address]));
+    let [good, _] = passes("two");
+    let by = |key: &PassKey, app: &str, token: &str| {
+        let pass = key.issue(&app.parse().unwrap(), &token.into(), MOST);
+        format!("X-Shunt-Preview: {pass}")
+    };
+    let (_, hash) = good.rsplit_once('.').unwrap();
+    let mut said = Vec::new();
+    for bad in [
+        by(&PassKey::new(&[8; 32]), "web", "two"),
+        by(&pass_key(), "api", "two"),
+        by(&pass_key(), "web", "another announcement"),
+        format!("X-Shunt-Preview: v1.4000000000.{hash}"),
+        format!("X-Shunt-Preview: v1.1000000000.{hash}"),
+        format!("X-Shunt-Preview: v1.{}.{hash}", u64::MAX),
+        "X-Shunt-Preview: yes".to_owned(),
+        "Cookie: shunt-web.preview=".to_owned(),
+    ] {
+        let answer = stage.with(&bad).await.answer().await;
+        assert_eq!(answer.status(), 403, "{bad}");
+        let id = answer.header("x-request-id").unwrap_or_default().to_owned();
+        said.push(answer.body.to_lowercase().replace(&id, ""));
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "{said:?}");
+    // An old cookie beside a good pass does no harm.
+    let both = format!("{good}\r\nCookie: shunt-web.preview=old");
+    assert_eq!(stage.with(&both).await.answer().await.status(), 200);
+    // The same for the same, once there is nothing to see.
+    stage.green = Shown::Nothing;
+    stage.publish();
+    assert_eq!(stage.with(&good).await.answer().await.status(), 403);
+}
+
+#[tokio::test]
+async fn a_pass_to_an_unproved_release_waits_for_its_proof() {
+    let two = Backend::answering("two").await;
+    let mut stage = Stage::open(two.address, SIGNED);
+    stage.green = Shown::Unproved("two".into());
+    stage.publish();
+    for pass in passes("two") {
+        assert_eq!(stage.with(&pass).await.answer().await.status(), 503);
+    }
+    assert_eq!(two.answered(), 0);
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shunt_config::pass::PassKey;
 use shunt_config::proxy_file::Client;
 use shunt_config::timeouts::Limits;
 use shunt_config::{App, AppName, Release as Spec, Slot, Timeouts};
@@ -65,6 +66,7 @@ impl Proxy {
             room,
             log: None,
             pages: Arc::default(),
+            pass_keys: Arc::new(arc_swap::ArcSwap::from_pointee(vec![pass_key()])),
             health: None,
         };
         let plane = Plane::start(config, &router).unwrap();
@@ -185,6 +187,11 @@ impl Proxy {
     pub(crate) async fn client(&self) -> client::Client {
         client::Client::connect(self.address).await
     }
+}
+
+/// What passes are signed with.
+pub(crate) fn pass_key() -> PassKey {
+    PassKey::new(&[9; 32])
 }
 
 fn app() -> AppName {

@@ -73,11 +73,14 @@ impl AppRun {
             let of_slot = || self.lives.iter().rev().filter(|live| live.release.slot == slot);
             let proved = of_slot().find(|live| live.was_proved()).map(|live: &Live| &live.release);
             let (epoch, replaced) = previews.show(slot, proved, threads);
-            replaced.into_iter().for_each(|release| self.drain.leave_preview(release));
+            if let Some(release) = replaced {
+                self.drain.leave_preview(release);
+            }
             match epoch {
                 Some(epoch) => Shown::Release(epoch),
-                None if of_slot().next().is_some() => Shown::Unproved,
-                None => Shown::Nothing,
+                None => of_slot()
+                    .next()
+                    .map_or(Shown::Nothing, |live| Shown::Unproved(live.token().clone())),
             }
         });
         if let Some((site, token)) = &self.site
@@ -87,7 +90,7 @@ impl AppRun {
         {
             return Some(Arc::clone(present));
         }
-        Preview::of(&settings.value, shown).map(Arc::new)
+        Preview::of(&self.name, &settings.value, shown).map(Arc::new)
     }
 
     /// Lets go of what previews had.
@@ -95,7 +98,9 @@ impl AppRun {
         let Some(mut previews) = self.previews.take() else { return };
         for slot in Slot::BOTH {
             let (_, replaced) = previews.show(slot, None, 0);
-            replaced.into_iter().for_each(|release| self.drain.leave_preview(release));
+            if let Some(release) = replaced {
+                self.drain.leave_preview(release);
+            }
         }
     }
 
