@@ -10,6 +10,7 @@ mod run;
 mod settings;
 mod strategy;
 mod volume;
+mod warm_up;
 mod workers;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use self::run::{MAX_REPLICAS, Run};
 pub use self::settings::{HostAddress, Log, Restart, Settings};
 pub use self::strategy::Strategy;
 pub use self::volume::Volume;
+pub use self::warm_up::WarmUp;
 pub use self::workers::Worker;
 
 use crate::app::App;
@@ -63,6 +65,8 @@ pub struct DeployFile {
     pub health: Health,
     /// A command that has to end well in each new container before it is announced.
     pub ready: Option<Command>,
+    /// What a new release is asked for before anybody else asks it, if that is wanted.
+    pub warm_up: Option<WarmUp>,
     /// The timeouts of its releases.
     pub timeouts: Timeouts,
     /// How one release takes the place of another.
@@ -100,6 +104,10 @@ impl DeployFile {
             let made = made.unwrap_or_default();
             let workers = root.section("workers").map(|all| workers::read(all, &made));
             let (health, ready) = health(root);
+            let warm_up: Option<WarmUp> = root.optional("warm_up");
+            if let Some(Err(mistake)) = warm_up.as_ref().map(WarmUp::validate) {
+                root.mistake("warm_up", &mistake.to_string());
+            }
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
             let guard: Option<Guard> = root.optional("guard");
@@ -127,6 +135,7 @@ impl DeployFile {
                 workers: workers.unwrap_or_default(),
                 health,
                 ready,
+                warm_up,
                 timeouts,
                 strategy,
                 canary,

@@ -20,6 +20,7 @@ mod run;
 mod start;
 mod stop;
 mod trouble;
+mod warm_up;
 mod workers;
 
 pub use host::Host;

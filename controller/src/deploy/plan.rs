@@ -1,6 +1,7 @@
 //! What a deploy is going to do, before it does anything.
 
 use shunt_config::deploy_file::{self, DeployFile, Host, Strategy, Variable, Worker};
+use shunt_config::health::CheckPath;
 use shunt_config::key::AppKey;
 use shunt_config::pass::PassKey;
 use shunt_config::record::{Before, Canary, Deploy, Part, Previous, Stage, Step};
@@ -128,6 +129,7 @@ fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> 
         // There has to be something to compare with, and to go back to.
         Step::Bake => previous && job.file.limits.bake.is_some(),
         Step::Migrate => hooks.migrate.is_some(),
+        Step::WarmUp => job.file.warm_up.is_some(),
         Step::Verify => !hooks.verify.is_empty(),
         Step::Workers => workers,
         // What was stopped is gone for good then.
@@ -238,6 +240,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         }
         Step::Start => format!("{n} container(s) on {}, ports {range}", places(run, slot)),
         Step::Check => format!("health of {n} container(s), from here"),
+        Step::WarmUp => warm_up(job),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Canary => shares(&job.file.canary),
         Step::Flip => format!("`active` to `{slot}`"),
@@ -266,6 +269,13 @@ fn places(run: &deploy_file::Run, slot: Slot) -> String {
         none if none.is_empty() => format!("this machine, published on {}", run.bind),
         places => places,
     }
+}
+
+/// The requests that each container is sent first, in words.
+fn warm_up(job: &Job) -> String {
+    let Some(wanted) = &job.file.warm_up else { return String::new() };
+    let paths: Vec<_> = wanted.paths.iter().map(CheckPath::as_str).collect();
+    format!("{} request(s) to each container, from here: {}", wanted.requests, paths.join(" "))
 }
 
 /// The shares of a canary, in words.

@@ -118,6 +118,7 @@ impl<'a> Run<'a> {
             (Step::Migrate, Some(_)) => self.migrate().await?,
             (Step::Start, Some(job)) => self.start(job).await?,
             (Step::Check, Some(job)) => self.check(job).await?,
+            (Step::WarmUp, Some(job)) => return self.warm_up(job).await,
             (Step::Announce, Some(job)) => self.announce(job).await?,
             (Step::Prove, Some(job)) => self.prove(job).await?,
             (Step::Verify, Some(_)) => self.verify().await?,
