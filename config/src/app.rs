@@ -13,6 +13,7 @@ use crate::health::Health;
 pub use crate::host::{HostPattern, PathPrefix};
 use crate::https::{Hsts, Https};
 use crate::limits::Limits;
+use crate::preview::Preview;
 use crate::queue::Queue;
 use crate::sessions::Sessions;
 use crate::split::{Split, Testers};
@@ -86,6 +87,9 @@ pub struct App {
     /// For how long a target that has just been proved gets less than its share, at most 1 h.
     #[serde(default, with = "duration::option", skip_serializing_if = "Option::is_none")]
     pub slow_start: Option<Duration>,
+    /// How the release of each slot is reached beside the app's own requests; by default not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// Health check of releases that bring none of their own.
     #[serde(default)]
     pub health: Health,
@@ -137,6 +141,9 @@ impl App {
         }
         if let Some(testers) = &self.testers {
             testers.validate()?;
+        }
+        if let Some(preview) = &self.preview {
+            preview.validate(self)?;
         }
         self.headers.validate()?;
         self.limits.validate()?;
@@ -201,7 +208,8 @@ mod tests {
             "sessions":{"idle":"10m","deadline":"2h"},
             "split":"cookie","testers":{"header":"X-Canary: yes"},
             "max_requests":64,"queue":{"length":10,"timeout":"2s"},
-            "eject":{"failures":3,"for":"5s"},"slow_start":"30s","timeouts":{"tunnel":"2h"}}"#;
+            "eject":{"failures":3,"for":"5s"},"slow_start":"30s","preview":{"host":"{slot}.{host}"},
+            "timeouts":{"tunnel":"2h"}}"#;
         let app = App::parse(text.as_bytes()).unwrap();
         assert_eq!(app.canonical_host.as_deref(), Some("www.example.com"));
         assert_eq!(app.eject.failures, 3);

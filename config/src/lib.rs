@@ -6,7 +6,9 @@
 //! - [`name`], [`slot`], [`address`], [`token`]: the small words
 //! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`sessions`],
-//!   [`split`], [`queue`], [`eject`], [`https`], [`headers`], [`protocol`]: parts of those values
+//!   [`split`], [`queue`], [`eject`], [`https`], [`headers`], [`preview`], [`protocol`]: parts of
+//!   those values
+//! - [`pass`]: what lets a request see a release that gets no others
 //! - [`command`], [`template`], [`secret`]: what is run, what is filled in, and what is not shown
 //! - [`engine`]: where containers or units run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
@@ -41,6 +43,8 @@ pub mod key;
 pub mod latency;
 pub mod limits;
 pub mod name;
+pub mod pass;
+pub mod preview;
 pub mod protocol;
 pub mod proxy_file;
 pub mod queue;

@@ -4,6 +4,7 @@ mod access_log;
 mod client;
 mod http2;
 mod listen;
+mod preview;
 mod tls;
 mod trust;
 
@@ -62,6 +63,8 @@ pub struct ProxyFile {
     /// Directory of pages in the place of the built-in ones: `503.html`, `503.json`,
     /// `web/503.html`, `web/maintenance.html`; absolute.
     pub pages: Option<PathBuf>,
+    /// Files of the keys that passes to previews are signed with, at most two; absolute.
+    pub preview_keys: Vec<PathBuf>,
     /// A path that every listener answers with 200 whatever the host, for a load balancer in front.
     pub front_health: Option<String>,
     /// How long a flip may wait for its proof.
@@ -99,6 +102,7 @@ impl ProxyFile {
             let http2 = http2::read(root);
             let access_log = access_log::read(root);
             let pages = pages(root);
+            let preview_keys = preview::read(root);
             let front_health = front_health(root);
             let admin = admin(root);
             let state = state(root);
@@ -116,6 +120,7 @@ impl ProxyFile {
                 http2,
                 access_log,
                 pages,
+                preview_keys,
                 front_health,
                 flip_timeout,
                 lost_after,

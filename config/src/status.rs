@@ -57,6 +57,12 @@ pub struct AppStatus {
     /// gets no new request whatever cookie it brings.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sessions: BTreeMap<Token, Stays>,
+    /// Releases that previews reach, whether new requests go to them or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previews: Vec<Token>,
+    /// Leases per release of previews that reach it no longer; in `draining` are none of these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub previews_left: BTreeMap<Token, u64>,
     /// What stops the app's requests, from the moment that it took effect: no request could claim a
     /// release from then on. Gone with the last request that waited for its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]

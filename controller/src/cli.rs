@@ -146,6 +146,11 @@ enum Verb {
     /// Goes back to the previous release; it still runs, so this takes well under a second
     #[command(after_help = verb::undo::HELP)]
     Undo(verb::undo::Undo),
+    /// Shows where a release is seen that gets no requests yet, and signs a pass to it
+    #[command(
+        after_help = "Examples:\n  shuntctl preview web\n  shuntctl preview web --slot green --for 10m --key /etc/shunt/preview.key"
+    )]
+    Preview(verb::preview::Preview),
     /// Ends the share that a canary waits at: the next one begins, or the flip
     #[command(after_help = verb::promote::HELP)]
     Promote(verb::promote::Promote),
@@ -227,6 +232,7 @@ impl Cli {
             Verb::Release(release) => Box::pin(release.run(&context)).await,
             Verb::Maintenance(maintenance) => Box::pin(maintenance.run(&context)).await,
             Verb::Undo(undo) => Box::pin(undo.run(&context)).await,
+            Verb::Preview(preview) => preview.run(&context).await,
             Verb::Promote(promote) => promote.run(&context).await,
             Verb::Abort(abort) => Box::pin(abort.run(&context)).await,
             Verb::Status(status) => status.run(&context).await,

@@ -11,7 +11,7 @@
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside
-//! - [`hook`]: commands of the operator's own
+//! - [`hook`]: commands of the operator's own; [`preview`]: how they see a release that gets no requests
 //! - [`canary`](mod@canary): what a part of a canary waits for
 //! - [`judge`]: whether a release is worse than the one before; [`checks`]: what else is asked
 //! - [`retire`]: what is stopped for good, and when; [`stay`]: visitors who are still there
@@ -47,6 +47,7 @@ pub mod keeping;
 pub mod lock;
 pub mod notify;
 pub mod port;
+pub mod preview;
 pub mod probe;
 pub mod prove;
 pub mod report;

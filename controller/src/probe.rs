@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, header};
-use http_body_util::Empty;
+use http::{Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -34,9 +34,30 @@ pub enum Down {
     Unhealthy(String),
 }
 
+/// How much of an answer is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Head,
+    Whole,
+}
+
 /// Asks `address` once: what it answered, and whether that counts as healthy. Ends within the
 /// check's timeout.
 pub async fn probe(address: &Address, protocol: Protocol, check: &Check) -> Result<String, Down> {
+    asked_once(address, protocol, check, Part::Head).await
+}
+
+/// The same, to the end of the answer's body, which is dropped.
+pub async fn fetch(address: &Address, protocol: Protocol, check: &Check) -> Result<String, Down> {
+    asked_once(address, protocol, check, Part::Whole).await
+}
+
+async fn asked_once(
+    address: &Address,
+    protocol: Protocol,
+    check: &Check,
+    part: Part,
+) -> Result<String, Down> {
     let deadline = Instant::now() + check.timeout;
     let late = |_| format!("no answer within {}", show(check.timeout));
     let refused = |e: io::Error| {
@@ -52,12 +73,12 @@ pub async fn probe(address: &Address, protocol: Protocol, check: &Check) -> Resu
         Address::Tcp { host, port } => {
             let stream = timeout_at(deadline, TcpStream::connect((host.as_str(), port))).await;
             let stream = stream.map_err(|e| Down::OutOfReach(format!("connect: {}", late(e))))?;
-            let asked = ask(stream.map_err(refused)?, address, protocol, check);
+            let asked = ask(stream.map_err(refused)?, address, (protocol, part), check);
             timeout_at(deadline, asked).await
         }
         Address::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(refused)?;
-            timeout_at(deadline, ask(stream, address, protocol, check)).await
+            timeout_at(deadline, ask(stream, address, (protocol, part), check)).await
         }
     };
     answer.unwrap_or_else(|e| Err(late(e))).map_err(Down::Unhealthy)
@@ -73,14 +94,14 @@ fn with_port(address: &Address, port: Option<u16>) -> Address {
 async fn ask<S>(
     mut stream: S,
     address: &Address,
-    protocol: Protocol,
+    (protocol, part): (Protocol, Part),
     check: &Check,
 ) -> Result<String, String>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     match check.kind {
-        CheckKind::Http => request(stream, address, protocol, check).await,
+        CheckKind::Http => request(stream, address, (protocol, part), check).await,
         CheckKind::Tcp => match timeout(STAYS_OPEN, stream.read_u8()).await {
             Ok(Err(error)) => Err(format!("connected, then closed: {error}")),
             // Some servers speak first.
@@ -92,7 +113,7 @@ where
 async fn request<S>(
     stream: S,
     address: &Address,
-    protocol: Protocol,
+    (protocol, part): (Protocol, Part),
     check: &Check,
 ) -> Result<String, String>
 where
@@ -104,12 +125,12 @@ where
     let answer = if protocol.is_http2() {
         let here = TokioExecutor::new();
         let (mut sender, connection) = http2::handshake(here, io).await.map_err(connect)?;
-        answered(sender.send_request(request), connection).await
+        answered(sender.send_request(request), connection, part).await
     } else {
         let (mut sender, connection) = http1::handshake(io).await.map_err(connect)?;
-        answered(sender.send_request(request), connection).await
+        answered(sender.send_request(request), connection, part).await
     };
-    let status = answer.map_err(|e| format!("no answer: {e}"))?.status();
+    let status = answer.map_err(|e| format!("no answer: {e}"))?;
     let said = format!("{} {}", check.path, status);
     if check.status.contains(status.as_u16()) { Ok(said) } else { Err(said) }
 }
@@ -139,12 +160,21 @@ fn asked(
     request.header(header::USER_AGENT, agent).body(Empty::new())
 }
 
-/// The answer's head, which is all that counts: the connection is dropped with this future.
+/// The answer's status, once so much of it is there: the connection is dropped with this future.
 async fn answered(
     answer: impl Future<Output = hyper::Result<Response<Incoming>>>,
     connection: impl Future<Output = hyper::Result<()>>,
-) -> hyper::Result<Response<Incoming>> {
-    let mut answer = std::pin::pin!(answer);
+    part: Part,
+) -> hyper::Result<StatusCode> {
+    let mut answer = std::pin::pin!(async {
+        let (head, mut body) = answer.await?.into_parts();
+        if part == Part::Whole {
+            while let Some(frame) = body.frame().await {
+                frame?;
+            }
+        }
+        Ok(head.status)
+    });
     tokio::select! {
         answer = &mut answer => answer,
         // It may be over in the same moment in which the answer has come.
@@ -190,6 +220,18 @@ mod tests {
         let down = answering("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
         let said = probe(&down, Protocol::Http1, &check("{}")).await.unwrap_err();
         assert_eq!(said, Down::Unhealthy("/up 503 Service Unavailable".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_good_enough_for_a_check_and_not_for_a_fetch() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+        let up = answering(text).await;
+        assert_eq!(probe(&up, Protocol::Http1, &check("{}")).await.unwrap(), "/up 200 OK");
+        let up = answering(text).await;
+        let said = fetch(&up, Protocol::Http1, &check("{}")).await.unwrap_err().to_string();
+        assert!(said.starts_with("no answer: "), "{said}");
+        let up = answering("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfull").await;
+        assert!(fetch(&up, Protocol::Http1, &check("{}")).await.is_ok());
     }
 
     #[tokio::test]

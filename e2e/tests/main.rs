@@ -19,6 +19,7 @@ mod machine;
 mod outages;
 mod partition;
 mod parts;
+mod previews;
 mod serve;
 mod sessions;
 mod shop;

@@ -100,6 +100,7 @@ fn site(n: usize) -> Arc<Site> {
         hold: None,
         front: None,
         epoch: Some(Arc::new(epoch(n))),
+        preview: None,
     })
 }
 

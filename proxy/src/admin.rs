@@ -29,6 +29,7 @@ use crate::control::overview::{AppView, Overview, Shown};
 use crate::control::report::Identity;
 use crate::metrics::Scrape;
 use crate::route::Line;
+use crate::tls::resolver::Table;
 use crate::tls::{CertificateState, Certificates, CertificatesState};
 
 /// Connections served at once; more wait their turn in the kernel.
@@ -215,6 +216,9 @@ struct OneApp<'a> {
     /// Targets left out for failing requests.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ejected: Vec<String>,
+    /// Hosts of previews that no certificate is for, where there are certificates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    previews_without_certificate: Vec<String>,
 }
 
 impl<'a> Status<'a> {
@@ -224,6 +228,8 @@ impl<'a> Status<'a> {
         certificates: Option<&'a CertificatesState>,
     ) -> Self {
         let about = &admin.identity.about;
+        let table = admin.certificates.as_ref().map(|all| all.table());
+        let table = table.as_deref().map(|table| &**table);
         Self {
             proxy: admin.identity.proxy.as_str(),
             instance: &admin.identity.instance,
@@ -246,13 +252,18 @@ impl<'a> Status<'a> {
                 certificates: &state.certificates,
                 certificates_fault: state.fault.as_deref(),
             }),
-            apps: view.apps.iter().map(|(name, app)| (name, OneApp::of(app))).collect(),
+            apps: view.apps.iter().map(|(name, app)| (name, OneApp::of(app, table))).collect(),
         }
     }
 }
 
 impl<'a> OneApp<'a> {
-    fn of(app: &'a AppView) -> Self {
+    fn of(app: &'a AppView, certificates: Option<&Table>) -> Self {
+        let previews = app.settings.iter().filter_map(|app| Some(app.preview.as_ref()?.hosts(app)));
+        let uncertified = certificates.into_iter().flat_map(|table| {
+            let hosts = previews.clone().flatten().map(|preview| preview.host.to_string());
+            hosts.filter(|host| !table.is_for(host)).collect::<Vec<_>>()
+        });
         let per_slot = |count: &dyn Fn(Slot) -> u64| {
             Slot::BOTH.into_iter().map(|slot| (slot, count(slot))).collect()
         };
@@ -268,6 +279,7 @@ impl<'a> OneApp<'a> {
                 .filter(|target| target.is_ejected())
                 .map(|target| target.address.to_string())
                 .collect(),
+            previews_without_certificate: uncertified.collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use arc_swap::ArcSwap;
 use prometheus::Registry;
 use sd_notify::NotifyState;
+use shunt_config::pass::PassKey;
 use shunt_config::proxy_file::{Destination, Format as LogFormat, ProxyFile};
 use shunt_config::{key, store};
 use tokio::net::TcpListener;
@@ -49,6 +50,7 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
     say_where(&listeners, &admin)?;
 
     let pages = Arc::new(ArcSwap::from_pointee(pages(&file)?));
+    let pass_keys = Arc::new(ArcSwap::from_pointee(pass_keys(&file)?));
     let router = Arc::new(Router::default());
     let mut proxy = Proxy::start(&file, &router, admin, tls)?;
     let door = if proxy.restored { DOOR_RESTORED } else { DOOR };
@@ -71,6 +73,7 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
             .per_client(file.client.per_address),
         log: log.clone(),
         pages: Arc::clone(&pages),
+        pass_keys: Arc::clone(&pass_keys),
         health: file.front_health.as_deref().map(Into::into),
     };
     let plane = Plane::start(plane, &router)?;
@@ -86,6 +89,7 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
                 Told::Reload => {
                     settings = proxy.reload(path, settings);
                     reload_pages(&settings, &pages);
+                    reload_pass_keys(&settings, &pass_keys);
                 }
                 Told::Reopen => {
                     if let Some(log) = &log {
@@ -142,6 +146,20 @@ fn reload_pages(file: &ProxyFile, used: &ArcSwap<Pages>) {
     match pages(file) {
         Ok(pages) => used.store(Arc::new(pages)),
         Err(error) => error!("the pages stay as they were: {error:#}"),
+    }
+}
+
+/// The keys that `file` names.
+fn pass_keys(file: &ProxyFile) -> anyhow::Result<Vec<PassKey>> {
+    let load = |path: &std::path::PathBuf| PassKey::load(path);
+    file.preview_keys.iter().map(load).collect::<Result<_, _>>().context("[preview] keys")
+}
+
+/// Reads the keys again; those in use stay if there is a mistake.
+fn reload_pass_keys(file: &ProxyFile, used: &ArcSwap<Vec<PassKey>>) {
+    match pass_keys(file) {
+        Ok(keys) => used.store(Arc::new(keys)),
+        Err(error) => error!("the keys stay as they were: {error:#}"),
     }
 }
 
@@ -269,6 +287,7 @@ impl Proxy {
             flip_timeout: new.flip_timeout,
             lost_after: new.lost_after,
             grace: new.grace,
+            preview_keys: new.preview_keys.clone(),
             ..old
         };
         let shown = path.display();

@@ -10,6 +10,8 @@ mod cookie;
 mod forwarded;
 #[path = "../../fuzz/checks/frames.rs"]
 mod frames;
+#[path = "../../fuzz/checks/pass.rs"]
+mod pass;
 #[path = "../../fuzz/checks/proxy_protocol.rs"]
 mod proxy_protocol;
 #[path = "../../fuzz/seeds.rs"]
@@ -42,6 +44,11 @@ fn websocket_frames_hold_what_fuzzing_asks() {
 #[test]
 fn cookies_hold_what_fuzzing_asks() {
     each("cookie", cookie::check);
+}
+
+#[test]
+fn passes_hold_what_fuzzing_asks() {
+    each("pass", pass::check);
 }
 
 #[test]

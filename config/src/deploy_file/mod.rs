@@ -12,8 +12,10 @@ mod settings;
 mod strategy;
 mod units;
 mod volume;
+mod warm_up;
 mod workers;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -30,6 +32,7 @@ pub use self::settings::{HostAddress, Log, Restart, Settings};
 pub use self::strategy::Strategy;
 pub use self::units::Units;
 pub use self::volume::Volume;
+pub use self::warm_up::WarmUp;
 pub use self::workers::Worker;
 
 use crate::app::App;
@@ -65,6 +68,8 @@ pub struct DeployFile {
     pub health: Health,
     /// A command that has to end well in each new container before it is announced.
     pub ready: Option<Command>,
+    /// What a new release is asked for before anybody else asks it, if that is wanted.
+    pub warm_up: Option<WarmUp>,
     /// The timeouts of its releases.
     pub timeouts: Timeouts,
     /// How one release takes the place of another.
@@ -75,6 +80,8 @@ pub struct DeployFile {
     pub limits: Limits,
     /// What of the operator's own is run, and when.
     pub hooks: Hooks,
+    /// The file of the key that passes to previews are signed with, as it is written.
+    pub preview_key: Option<PathBuf>,
     /// Who is told of its deploys.
     pub notify: Vec<Notify>,
     /// What undoes a deploy by itself while it is watched.
@@ -112,6 +119,10 @@ impl DeployFile {
                 root.mistake("workers", said);
             }
             let (health, ready) = health(root, units);
+            let warm_up: Option<WarmUp> = root.optional("warm_up");
+            if let Some(Err(mistake)) = warm_up.as_ref().map(WarmUp::validate) {
+                root.mistake("warm_up", &mistake.to_string());
+            }
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
             let route = root.section("route").map(route);
             let (guard, checks) = root.section("guard").map(guard).unwrap_or_default();
@@ -124,6 +135,7 @@ impl DeployFile {
             let canary = canary(root, strategy);
             let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
+            let preview_key = root.section("preview").and_then(|mut s| s.required("key_file"));
             let store: Option<StoreConfig> = root.optional("store");
             for mistake in store.iter().flat_map(StoreConfig::mistakes) {
                 root.mistake("store", &mistake.to_string());
@@ -140,11 +152,13 @@ impl DeployFile {
                 workers: workers.unwrap_or_default(),
                 health,
                 ready,
+                warm_up,
                 timeouts,
                 strategy,
                 canary,
                 limits,
                 hooks,
+                preview_key,
                 notify,
                 guard,
                 checks,
@@ -248,6 +262,7 @@ fn route(mut section: Section<'_>) -> Option<App> {
         queue: or_default(&mut section, "queue"),
         eject: or_default(&mut section, "eject"),
         slow_start: section.optional_duration("slow_start"),
+        preview: section.optional("preview"),
         health: Health::default(),
         timeouts: Timeouts::default(),
     };

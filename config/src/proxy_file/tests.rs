@@ -80,6 +80,8 @@ format = "combined"
 buffer = 100
 [pages]
 directory = "/etc/shunt/pages"
+[preview]
+keys = ["/etc/shunt/preview.key", "/etc/shunt/preview-old.key"]
 [front]
 health = "/lb-health"
 "#;
@@ -97,6 +99,7 @@ health = "/lb-health"
     assert_eq!((log.format, log.buffer), (Format::Combined, 100));
     assert_eq!(log.path, Destination::File("/var/log/shunt/access.log".into()));
     assert_eq!(file.pages.as_deref(), Some(Path::new("/etc/shunt/pages")));
+    assert_eq!(file.preview_keys[1], Path::new("/etc/shunt/preview-old.key"));
     assert_eq!(file.front_health.as_deref(), Some("/lb-health"));
 }
 
@@ -117,6 +120,9 @@ fn each_mistake_at_the_front_door_is_named_with_the_way_out() {
         ("tls = true", "[tls]\n", "tls.certificates", "missing key"),
         ("", "[tls]\ncertificates = \"c\"\n", "tls.certificates", "not absolute"),
         ("", &format!("{tls}default = \"a/b\"\n"), "tls.default", "no NAME of a `NAME.crt`"),
+        ("", "[preview]\n", "preview.keys", "missing key"),
+        ("", "[preview]\nkeys = [\"a.key\"]\n", "preview.keys", "not absolute"),
+        ("", "[preview]\nkeys = [\"/a\", \"/b\", \"/c\"]\n", "preview.keys", "2 are valid"),
         ("", &format!("{tls}min_version = \"1.1\"\n"), "tls.min_version", "unknown value `1.1`"),
         ("client_ca = \"/ca.pem\"", "", "listen[0].client_ca", "add `tls = true`"),
         ("client_auth = \"optional\"", "", "listen[0].client_auth", "add `tls = true`"),

@@ -24,6 +24,9 @@ pub enum Step {
     Start,
     /// They answer their health check, asked from here.
     Check,
+    /// Each container was sent requests that nobody waits for.
+    #[serde(rename = "warm-up")]
+    WarmUp,
     /// The release is in the standby slot.
     Announce,
     /// Every live proxy has proved all its targets.
@@ -61,6 +64,7 @@ impl Step {
             Self::Migrate => "migrate",
             Self::Start => "start",
             Self::Check => "check",
+            Self::WarmUp => "warm-up",
             Self::Announce => "announce",
             Self::Prove => "prove",
             Self::Verify => "verify",

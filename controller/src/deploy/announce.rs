@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage};
-use shunt_config::{Release, Target};
+use shunt_config::{App, Release, Target};
 
 use super::check::{ended, last_lines};
 use super::exposure::Exposure;
@@ -38,10 +38,9 @@ impl Run<'_> {
         };
         let stays = may_stay(&keys, &self.sight.fleet, slot);
         let (mut txn, replaced) = announce(&keys, slot, &release, stays)?;
-        // Without its settings no proxy would look at the app, and nothing could be proved. They
-        // change no traffic: until the flip there is nothing they could send requests to.
-        if let (None, Some(route)) = (&keys.app, &job.file.route) {
-            let value = serde_json::to_vec(route).map_err(|e| Trouble::Store(e.to_string()))?;
+        let changed = settings(&keys, job);
+        if let Some(app) = &changed {
+            let value = serde_json::to_vec(app).map_err(|e| Trouble::Store(e.to_string()))?;
             txn = txn.when(keys.unchanged(&AppKey::App)).put(AppKey::App.of(&self.app), value);
         }
         let change = |record: &mut Deploy| {
@@ -54,6 +53,7 @@ impl Run<'_> {
             tokens.get(&key).cloned().ok_or(Trouble::Store(format!("no token for {key}")))?;
         let said = format!("{} target(s) in `{slot}`", release.targets.len());
         self.announced = Some((token, release));
+        self.settings = changed.or_else(|| keys.app.as_ref().and_then(Kept::ok).cloned());
         // The transaction has compared `active` as it stands in these keys.
         self.exposure = Exposure::Announced(keys.active.map(|kept| kept.token));
         Ok(said)
@@ -105,6 +105,22 @@ impl Run<'_> {
                 }
                 Err(Trouble::Unhealthy(said, details))
             }
+        }
+    }
+}
+
+/// The app's settings as they have to be before the flip, if they are not already.
+fn settings(keys: &AppKeys, job: &Job) -> Option<App> {
+    let route = job.file.route.as_ref()?;
+    match &keys.app {
+        // Without its settings no proxy would look at the app, and nothing could be proved. They
+        // change no traffic: until the flip there is nothing they could send requests to.
+        None => Some(route.clone()),
+        // Who looks at the release beforehand has to reach it.
+        Some(kept) => {
+            let present = kept.ok().filter(|present| present.preview != route.preview)?;
+            let app = App { preview: route.preview.clone(), ..present.clone() };
+            app.validate().is_ok().then_some(app)
         }
     }
 }

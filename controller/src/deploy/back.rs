@@ -6,7 +6,7 @@
 use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage, Step};
 use shunt_config::store::Txn;
-use shunt_config::{Active, Token};
+use shunt_config::{Active, App, Token};
 
 use super::exposure::Exposure;
 use super::hold::is_held;
@@ -128,9 +128,7 @@ impl Run<'_> {
             }
             None => txn.delete(slot.of(&self.app)),
         };
-        if record.before.app.is_none() && keys.app.is_some() {
-            txn = txn.delete(AppKey::App.of(&self.app));
-        }
+        txn = app_back(txn, &keys, &record);
         self.journal.write(|_| {}, txn).await?;
         Ok(())
     }
@@ -150,7 +148,7 @@ impl Run<'_> {
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let retired = match announcement(&keys, &record) {
             Some(token) if possible => reaper.retire(&mut self.sight, &token, &mut tell).await?,
-            Some(token) => reaper.discard(app, &token).await?,
+            Some(token) => reaper.discard(&mut self.sight, &token, &mut tell).await?,
             None => {
                 let engines = &record.engines;
                 let cleared = match possible {
@@ -185,6 +183,22 @@ impl Run<'_> {
             previous.token = keys.slot(previous.slot)?.token.clone();
         }
         Some(earlier)
+    }
+}
+
+/// Adds to `txn` that the app's settings are as before the release was announced, as far as that has
+/// changed them.
+fn app_back(txn: Txn, keys: &AppKeys, record: &Deploy) -> Txn {
+    let key = AppKey::App.of(&keys.name);
+    let Some(kept) = &keys.app else { return txn };
+    let Some(before) = &record.before.app else { return txn.delete(key) };
+    let was = App::parse(before.as_bytes()).ok();
+    let previewed = was.zip(kept.ok()).is_some_and(|(was, now)| {
+        was != *now && App { preview: now.preview.clone(), ..was } == *now
+    });
+    match previewed {
+        true => txn.when(keys.unchanged(&AppKey::App)).put(key, before.clone()),
+        false => txn,
     }
 }
 

@@ -3,11 +3,13 @@
 use std::future::pending;
 
 use shunt_config::command::Command;
+use shunt_config::pass::MOST;
 
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::exit::Failure;
 use crate::hook::{Hook, Variables};
+use crate::preview::View;
 
 impl Run<'_> {
     pub(super) async fn migrate(&mut self) -> Result<String, Trouble> {
@@ -63,9 +65,26 @@ impl Run<'_> {
             let all: Vec<_> = release.targets.iter().map(|t| t.address.to_string()).collect();
             all.join(" ")
         });
+        let view = self.view();
+        let pass = view.as_ref().and_then(|view| view.pass.as_ref());
+        for secret in pass.into_iter().flat_map(|pass| [&pass.header, &pass.cookie]) {
+            self.report.hide(secret);
+        }
+        let url = view.as_ref().and_then(|view| view.urls.first());
         Variables::of(&self.app, self.journal.record())
             .and("SHUNT_STEP", step)
             .maybe("SHUNT_TARGETS", targets.as_deref())
+            .maybe("SHUNT_PREVIEW_URL", url.map(String::as_str))
+            .maybe("SHUNT_PREVIEW_HEADER", pass.map(|pass| pass.header.reveal()))
+            .maybe("SHUNT_PREVIEW_COOKIE", pass.map(|pass| pass.cookie.reveal()))
+    }
+
+    /// What it takes to see the new release, once it was announced.
+    fn view(&self) -> Option<View> {
+        let (token, _) = self.announced.as_ref()?;
+        let settings = self.settings.as_ref()?;
+        let slot = self.journal.record().slot;
+        View::of(&self.app, settings, (slot, token), self.pass_key.as_ref(), MOST)
     }
 }
 

@@ -22,6 +22,7 @@ mod start;
 mod stop;
 mod trouble;
 mod units;
+mod warm_up;
 mod workers;
 
 pub use host::Host;

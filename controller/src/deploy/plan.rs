@@ -1,7 +1,9 @@
 //! What a deploy is going to do, before it does anything.
 
 use shunt_config::deploy_file::{self, DeployFile, Host, Strategy, Variable, Worker};
+use shunt_config::health::CheckPath;
 use shunt_config::key::AppKey;
+use shunt_config::pass::PassKey;
 use shunt_config::record::{Before, Canary, Deploy, Draining, Part, Previous, Stage, Step};
 use shunt_config::secret::Secret;
 use shunt_config::split::Testers;
@@ -29,6 +31,8 @@ pub struct Job {
     pub environment: Vec<(Variable, Secret)>,
     /// Whether it waits for visitors who stay on the old release, whatever the file says.
     pub wait_sessions: bool,
+    /// What passes to its previews are signed with.
+    pub pass_key: Option<PassKey>,
 }
 
 impl Job {
@@ -53,6 +57,7 @@ impl Job {
             version,
             environment: Vec::new(),
             wait_sessions: false,
+            pass_key: None,
         })
     }
 
@@ -86,6 +91,7 @@ impl Job {
             version: Some(tag.to_owned()),
             environment: Vec::new(),
             wait_sessions: false,
+            pass_key: None,
         })
     }
 }
@@ -181,6 +187,7 @@ fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> 
         // There has to be something to compare with, and to go back to.
         Step::Bake => previous && job.file.limits.bake.is_some(),
         Step::Migrate => hooks.migrate.is_some(),
+        Step::WarmUp => job.file.warm_up.is_some(),
         Step::Verify => !hooks.verify.is_empty(),
         Step::Workers => workers,
         // What was stopped is gone for good then.
@@ -324,6 +331,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
             None => format!("health of {n} container(s), from here"),
             Some(_) => "health of each unit, from here".to_owned(),
         },
+        Step::WarmUp => warm_up(job),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Canary => format!("{}{}", shares(&job.file.canary), asked(job)),
         Step::Flip => format!("`active` to `{slot}`"),
@@ -371,6 +379,13 @@ fn asked(job: &Job) -> String {
         true => String::new(),
         false => format!(", and the checks {}", names.join(", ")),
     }
+}
+
+/// The requests that each container is sent first, in words.
+fn warm_up(job: &Job) -> String {
+    let Some(wanted) = &job.file.warm_up else { return String::new() };
+    let paths: Vec<_> = wanted.paths.iter().map(CheckPath::as_str).collect();
+    format!("{} request(s) to each container, from here: {}", wanted.requests, paths.join(" "))
 }
 
 /// The shares of a canary, in words.

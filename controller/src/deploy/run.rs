@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
+use shunt_config::pass::PassKey;
 use shunt_config::record::{Deploy, Step, StepTime};
 use shunt_config::store::{Store, Txn};
-use shunt_config::{AppName, Engine, Release, Token};
+use shunt_config::{App, AppName, Engine, Release, Token};
 
 use super::exposure::Exposure;
 use super::host::{Host, Replica};
@@ -42,6 +43,10 @@ pub struct Run<'a> {
     pub(super) active: Option<Token>,
     /// Whether the new release may have been sent a request.
     pub(super) exposure: Exposure,
+    /// The app's settings as they are from its announcement on.
+    pub(super) settings: Option<App>,
+    /// What passes to its previews are signed with.
+    pub(super) pass_key: Option<PassKey>,
 }
 
 impl<'a> Run<'a> {
@@ -71,6 +76,8 @@ impl<'a> Run<'a> {
             announced: None,
             active: None,
             exposure,
+            settings: None,
+            pass_key: None,
         })
     }
 
@@ -87,6 +94,7 @@ impl<'a> Run<'a> {
         let event = json!({ "id": record.id, "app": self.app, "slot": record.slot,
             "version": record.version, "image": record.image });
         self.report.event("deploy", event);
+        self.pass_key.clone_from(&job.pass_key);
         let steps = record.plan.clone();
         let done = self.walk(&steps, Some(job)).await;
         Box::pin(self.end(done)).await
@@ -110,6 +118,7 @@ impl<'a> Run<'a> {
             (Step::Migrate, Some(_)) => self.migrate().await?,
             (Step::Start, Some(job)) => self.start(job).await?,
             (Step::Check, Some(job)) => self.check(job).await?,
+            (Step::WarmUp, Some(job)) => return self.warm_up(job).await,
             (Step::Announce, Some(job)) => self.announce(job).await?,
             (Step::Prove, Some(job)) => self.prove(job).await?,
             (Step::Verify, Some(_)) => self.verify().await?,

@@ -185,6 +185,32 @@ impl Fleet {
         statuses.flat_map(|status| &status.serving).any(|serving| serving.token == *token)
     }
 
+    /// Leases of previews on `token`, per live proxy: `None` where previews still reach it.
+    pub fn previewing(&self, token: &Token) -> BTreeMap<ProxyName, Option<u64>> {
+        let mut previewing = BTreeMap::new();
+        for (name, process) in self.processes() {
+            let Some(status) = &process.status else { continue };
+            let leases = match status.previews_left.get(token) {
+                _ if status.previews.contains(token) => None,
+                Some(leases) => Some(*leases),
+                None => continue,
+            };
+            let sum = previewing.entry(name.clone()).or_insert(Some(0));
+            *sum = sum.zip(leases).map(|(a, b): (u64, u64)| a + b);
+        }
+        previewing
+    }
+
+    /// [`Self::holding`] and [`Self::previewing`] together: who may have any request at all on it.
+    pub fn reaching(&self, keys: &AppKeys, token: &Token) -> BTreeMap<ProxyName, Option<u64>> {
+        let mut reaching = self.holding(keys, token);
+        for (name, leases) in self.previewing(token) {
+            let sum = reaching.entry(name).or_insert(Some(0));
+            *sum = sum.zip(leases).map(|(a, b): (u64, u64)| a + b);
+        }
+        reaching
+    }
+
     /// A live proxy that says that it sends new requests to a release in `slot`.
     pub fn serving(&self, slot: Slot) -> Option<&ProxyName> {
         let serves = |status: &AppStatus| status.serving.iter().any(|s| s.slot == slot);
@@ -260,7 +286,10 @@ impl Fleet {
     /// Proxies that still have something of the app.
     pub fn having(&self) -> BTreeSet<ProxyName> {
         let has = |status: &AppStatus| {
-            !status.serving.is_empty() || !status.draining.is_empty() || status.app.is_some()
+            !status.serving.is_empty()
+                || !status.draining.is_empty()
+                || !status.previews_left.is_empty()
+                || status.app.is_some()
         };
         let having = self.live().filter(|(_, proxy)| proxy.statuses().any(has));
         having.map(|(name, _)| name.clone()).collect()

@@ -41,7 +41,7 @@ async fn forget(context: &Context, store: &dyn Store, app: &AppName) -> Result<(
         let Some(draining) = kept.ok() else { continue };
         let ours = draining.release().is_some_and(|release| release.deploy.is_some());
         // Only who holds the lock runs what is left to be run.
-        if ours || draining.finish.is_some() || !fleet.holding(&keys, token).is_empty() {
+        if ours || draining.finish.is_some() || !fleet.reaching(&keys, token).is_empty() {
             continue;
         }
         let stay = Stay::of(&fleet, token).is_some_and(|stay| !stay.is_over());

@@ -42,7 +42,7 @@ impl Reaper<'_> {
         }
         let waited: Result<Waited<()>, Infallible> = sight
             .wait(limit, tell, |keys, fleet| {
-                let holding = fleet.holding(keys, token);
+                let holding = fleet.reaching(keys, token);
                 if let Some((name, _)) = fleet.stays(token).next() {
                     return Ok(Look::Wait(name.to_string(), format!("{name} lets visitors stay")));
                 }
@@ -57,10 +57,34 @@ impl Reaper<'_> {
             Ok(Waited::Done(())) => Ok(BTreeMap::new()),
             Ok(Waited::TimedOut(waits)) => match (sight.out_of_touch(), late(&sight.fleet)) {
                 (None, None) if sight.fleet.stays(token).next().is_none() => {
-                    Ok(sight.fleet.holding(&sight.keys, token))
+                    Ok(sight.fleet.reaching(&sight.keys, token))
                 }
                 _ => Err(waits),
             },
+            Err(never) => match never {},
+        }
+    }
+
+    /// Waits until no live proxy has a preview on `token`: those that are left when their time is over.
+    pub(super) async fn previews_let_go(
+        &self,
+        sight: &mut Sight,
+        token: &Token,
+        tell: &mut Tell<'_>,
+    ) -> BTreeMap<ProxyName, Option<u64>> {
+        let limit = if self.wait { self.limits.drain } else { Duration::ZERO };
+        let waited: Result<Waited<()>, Infallible> = sight
+            .wait(limit, tell, |_, fleet| {
+                let previewing = fleet.previewing(token);
+                Ok(match previewing.is_empty() {
+                    true => Look::Done(()),
+                    false => Look::Wait(join(previewing.keys()), leases(&previewing)),
+                })
+            })
+            .await;
+        match waited {
+            Ok(Waited::Done(())) => BTreeMap::new(),
+            Ok(Waited::TimedOut(_)) => sight.fleet.previewing(token),
             Err(never) => match never {},
         }
     }

@@ -149,7 +149,7 @@ impl Reaper<'_> {
             return Ok(Retired::Kept(why));
         }
         let against = |keys: &AppKeys, fleet: &Fleet| {
-            let holding = fleet.holding(keys, token);
+            let holding = fleet.reaching(keys, token);
             let serving = holding.iter().find(|(_, leases)| leases.is_none());
             let serving = serving.map(|(name, _)| format!("{name} has not let go of it"));
             let stays = fleet.stays(token).next();
@@ -163,16 +163,30 @@ impl Reaper<'_> {
         })
     }
 
-    /// The same for a release that no proxy was ever asked to send requests to. So there is nothing
-    /// to wait for, and a lost proxy is no reason to keep it: nothing has told it to serve this.
-    pub async fn discard(&self, app: &AppName, token: &Token) -> Result<Retired, Failure> {
-        let keys = self.keys(app).await?;
+    /// The same for a release that no proxy was ever asked to send an app's requests to. So it is only
+    /// previews that have to let go of it, and a lost proxy is no reason to keep it: nothing has told
+    /// it to serve this.
+    pub async fn discard(
+        &self,
+        sight: &mut Sight,
+        token: &Token,
+        tell: &mut Tell<'_>,
+    ) -> Result<Retired, Failure> {
+        let app = sight.keys.name.clone();
+        let keys = self.keys(&app).await?;
         let Some(kept) = keys.draining.get(token) else { return Ok(Retired::nothing()) };
         let draining = readable(&keys, token, kept)?;
+        let left = self.previews_let_go(sight, token, tell).await;
         let against = |_: &AppKeys, fleet: &Fleet| {
-            fleet.naming(token).map(|name| format!("{name} has not let go of it"))
+            let previewing = fleet.previewing(token);
+            let open = previewing.iter().find(|(_, leases)| leases.is_none());
+            let name = fleet.naming(token).or(open.map(|(name, _)| name))?;
+            Some(format!("{name} has not let go of it"))
         };
-        self.stop(app, token, draining, against).await
+        Ok(match self.stop(&app, token, draining, against).await? {
+            Retired::Gone { stopped, .. } => Retired::Gone { stopped, cut: left },
+            kept @ Retired::Kept(_) => kept,
+        })
     }
 
     /// Stops the containers of `draining`, and forgets it. `against` says what speaks against that

@@ -20,6 +20,7 @@ use crate::flip::someone_serves;
 use crate::keeping::{engines_of, release, sweep, take_in_order};
 use crate::lock::Held;
 use crate::notify::{Notifier, Subject};
+use crate::preview::key;
 use crate::report::table;
 use crate::retire::Reaper;
 use crate::sight::Sight;
@@ -87,6 +88,7 @@ impl Deploy {
         let wanted = &job.file.run.settings.environment;
         job.environment =
             environment::resolve(wanted, context.directory(), &context.report).await?;
+        job.pass_key = key(context, None, job.file.preview_key.as_deref())?;
         let store = context.store()?;
         someone_serves(&Fleet::read(&*store, Some(&job.file.app)).await?)?;
         let wait = self.lock_wait.unwrap_or_default();

@@ -11,6 +11,7 @@ pub mod init;
 pub mod list;
 pub mod logs;
 pub mod mend;
+pub mod preview;
 pub mod promote;
 pub mod proxy;
 pub mod prune;

@@ -19,6 +19,7 @@ mod lock;
 mod look;
 mod notify;
 mod pages;
+mod preview;
 mod prune;
 mod ready;
 mod remove;

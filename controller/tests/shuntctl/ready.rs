@@ -46,3 +46,20 @@ async fn a_container_that_ends_while_the_proxies_ask_it_fails_the_deploy_at_once
     shop.deploy("1").await.ended_with(3).says("no configuration found in DATABASE_URL");
     assert!(shop.containers().await.is_empty());
 }
+
+#[tokio::test]
+async fn each_container_is_warmed_up_and_a_request_that_fails_stops_a_deploy_only_where_it_says_so()
+{
+    let settings = |required: bool| {
+        format!("[warm_up]\npaths = [\"/\", \"/nowhere\"]\nrequests = 6\nrequired = {required}\n")
+    };
+    let shop = Shop::open(&["1"], &settings(true)).await;
+    let _proxy = shop.obedient("lb1").await;
+    let run = shop.deploy("1").await.ended_with(3);
+    run.says("fails requests to warm it up").says("3 answered").says("/nowhere 404 Not Found");
+    assert!(shop.containers().await.is_empty());
+    assert_eq!(shop.site.everything().await.len(), 1, "nothing was announced");
+    shop.write_file("hosts = [\"www.example.com\"]", &settings(false));
+    let run = shop.deploy("1").await.ended_with(0);
+    run.says("3 answered").says("3 failed").says("/nowhere 404 Not Found");
+}

@@ -23,6 +23,7 @@ use crate::saved::SavedApp;
 
 mod held;
 mod kept;
+mod previews;
 
 /// What every app's work needs.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub struct AppRun {
     hall: Arc<Hall>,
     /// Its visitors, once its requests were split.
     visitors: Option<Arc<Visitors>>,
+    /// What is reached beside its own requests, if that is asked for.
+    previews: Option<Box<previews::Previews>>,
     /// The site as published, and the settings it was made of.
     site: Option<(Arc<Site>, Token)>,
     /// Drains of this app.
@@ -87,6 +90,7 @@ impl AppRun {
             line: Arc::default(),
             hall: Arc::default(),
             visitors: None,
+            previews: None,
             site: None,
             drain: Drain::default(),
             flips: Flips::default(),
@@ -184,7 +188,8 @@ impl AppRun {
         let draining = self.draining();
         let Verdict { refused, pending, .. } = &self.verdict;
         let refused: Vec<_> = refused.iter().cloned().chain(self.crowded_out()).collect();
-        if served.is_none() && refused.is_empty() && draining.is_empty() {
+        let quiet = draining.is_empty() && self.drain.preview_leases().is_empty();
+        if served.is_none() && refused.is_empty() && quiet {
             return None;
         }
         let mut targets: Vec<_> = self.lives.iter().flat_map(Live::targets).collect();
@@ -200,6 +205,8 @@ impl AppRun {
             pending: pending.clone(),
             draining,
             sessions: self.stays.clone(),
+            previews: self.previewed(),
+            previews_left: self.drain.preview_leases(),
             hold: self.hold_status(),
             counts: self.counts(),
             targets,
@@ -323,6 +330,7 @@ impl AppRun {
     /// The site as it must be now, if that is not the one published.
     fn change(&mut self, context: &Context) -> Option<Change> {
         if self.state.served().is_none() {
+            self.end_previews();
             return self.site.take().map(|_| Change::Remove(self.name.clone()));
         }
         let hold = self.hold_now();
@@ -331,11 +339,13 @@ impl AppRun {
         // With the epoch closes the way that requests may be on that have not seen the hold yet.
         let fresh = hold.is_some() && !same_hold;
         let epoch = self.epoch_now(context, fresh);
+        let preview = self.preview_now(context);
         let served = self.state.served()?;
         if let Some((site, settings)) = &self.site
             && *settings == served.settings.token
             && same_hold
             && same(site.epoch.as_ref(), epoch.as_ref())
+            && same(site.preview.as_ref(), preview.as_ref())
         {
             return None;
         }
@@ -349,6 +359,7 @@ impl AppRun {
             front: Front::of(&served.settings.value),
             hold,
             epoch,
+            preview,
         });
         self.site = Some((Arc::clone(&site), served.settings.token.clone()));
         Some(Change::Put(site))

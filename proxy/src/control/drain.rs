@@ -7,13 +7,15 @@ use shunt_config::Token;
 
 use super::live::Live;
 use crate::metrics::Totals;
-use crate::route::{Epoch, Release};
+use crate::route::{Epoch, Release, Share};
 
 /// One app's replaced epochs, and the releases that go with the last request on them.
 #[derive(Debug, Default)]
 pub struct Drain {
     replaced: Vec<Arc<Epoch>>,
     leaving: Vec<Arc<Release>>,
+    /// Those of previews, which are not counted with the others.
+    previews: Vec<Arc<Release>>,
     /// What releases that are gone have counted, by slot.
     gone: Gone,
 }
@@ -32,6 +34,11 @@ impl Drain {
         self.leaving.push(release);
     }
 
+    /// Takes in a release of previews that are replaced or over.
+    pub fn leave_preview(&mut self, release: Arc<Release>) {
+        self.previews.push(release);
+    }
+
     /// Lets go of what is drained. A release's connections are dropped then, and what it counted
     /// becomes part of its slot's sum.
     pub fn settle(&mut self, lives: &[Live]) {
@@ -39,6 +46,12 @@ impl Drain {
         let (busy, done) =
             std::mem::take(&mut self.leaving).into_iter().partition(|release| self.is_on(release));
         self.leaving = busy;
+        let (busy, previews): (_, Vec<_>) =
+            std::mem::take(&mut self.previews).into_iter().partition(|release| self.is_on(release));
+        self.previews = busy;
+        for release in previews {
+            release.retire();
+        }
         for release in done {
             release.retire();
             // The same announcement under other limits goes on counting in the same meters.
@@ -52,10 +65,24 @@ impl Drain {
         }
     }
 
-    /// Leases on replaced epochs by release.
+    /// Leases on replaced epochs by release, but for those of previews.
     pub fn leases(&self) -> BTreeMap<Token, u64> {
+        self.count(|epoch| !self.is_preview(epoch))
+    }
+
+    /// Leases on replaced epochs of previews, by release.
+    pub fn preview_leases(&self) -> BTreeMap<Token, u64> {
+        self.count(|epoch| self.is_preview(epoch))
+    }
+
+    fn is_preview(&self, epoch: &Epoch) -> bool {
+        let of = |share: &Share| self.previews.iter().any(|own| Arc::ptr_eq(own, &share.release));
+        epoch.shares().iter().any(of)
+    }
+
+    fn count(&self, counts: impl Fn(&Epoch) -> bool) -> BTreeMap<Token, u64> {
         let mut all = BTreeMap::new();
-        for epoch in &self.replaced {
+        for epoch in self.replaced.iter().filter(|epoch| counts(epoch)) {
             for share in epoch.shares() {
                 let token = &share.release.token;
                 *all.entry(token.clone()).or_default() += epoch.leases(token);

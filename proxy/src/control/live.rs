@@ -173,6 +173,11 @@ impl Live {
         Err(format!("target {}: {last}{more}", target.address))
     }
 
+    /// Whether every target has passed since it was announced, whatever it says now.
+    pub fn was_proved(&self) -> bool {
+        self.watched.iter().all(|watched| watched.state != TargetState::Unproved)
+    }
+
     /// What its requests came to.
     pub fn counts(&self) -> Counts {
         Counts { total: self.release.meters.totals().tally(), earlier: self.earlier[0].clone() }

@@ -66,6 +66,8 @@ pub struct AppView {
     pub flips: Flips,
     /// Where its requests wait while it is held.
     pub hall: Arc<Hall>,
+    /// Counters of the previews of each slot, if there are any.
+    pub previews: Option<[Arc<Meters>; 2]>,
 }
 
 impl AppView {

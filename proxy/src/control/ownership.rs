@@ -25,6 +25,17 @@ pub fn routes(app: &App) -> Vec<Route> {
     all
 }
 
+/// The same with the hosts of its previews, which no other app may have either.
+pub fn all_routes(app: &App) -> Vec<Route> {
+    let mut all = routes(app);
+    let hosts = app.preview.iter().flat_map(|preview| preview.hosts(app));
+    let each = |preview: shunt_config::preview::PreviewHost| {
+        app.paths.iter().map(move |path| (preview.host.clone(), path.clone())).collect::<Vec<_>>()
+    };
+    all.extend(hosts.flat_map(each));
+    all
+}
+
 /// What an app asks for.
 #[derive(Clone, Debug)]
 pub struct Claim {

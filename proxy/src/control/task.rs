@@ -165,7 +165,7 @@ impl Control {
     /// Serves what was saved, before the store has said a word.
     fn restore(&mut self, mut loaded: Loaded) {
         let claim = |(name, saved): (&AppName, &SavedApp)| {
-            let wants = Some(ownership::routes(&saved.served.settings.value));
+            let wants = Some(ownership::all_routes(&saved.served.settings.value));
             (name.clone(), Claim { created: 0, wants, gone: false })
         };
         self.ownership.settle(loaded.apps.iter().map(claim).collect());
@@ -289,7 +289,7 @@ impl Control {
         let sound = value.and_then(|value| value.read.as_ref().ok());
         Claim {
             created: value.map_or(0, |value| value.created),
-            wants: sound.map(|app| ownership::routes(app)),
+            wants: sound.map(|app| ownership::all_routes(app)),
             gone: value.is_none() && wanted.is_none_or(|wanted| !wanted.doubted),
         }
     }

@@ -104,6 +104,7 @@ impl Control {
             epochs: app.epoch().into_iter().chain(app.drain.replaced()).cloned().collect(),
             flips: app.flips,
             hall: Arc::clone(app.hall()),
+            previews: app.preview_meters().cloned(),
         };
         self.view.apps.insert(name.clone(), Arc::new(view));
     }

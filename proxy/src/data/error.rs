@@ -53,6 +53,15 @@ pub(super) enum ProxyError {
     /// The app has no release that was proved healthy.
     #[error("no release is serving")]
     NoRelease,
+    /// It shows a pass to a preview that is not good. The answer does not tell why.
+    #[error("the pass is not good")]
+    BadPass,
+    /// It asks to see the release of a slot, and that is not proved.
+    #[error("the release of this slot is not proved")]
+    PreviewUnproved,
+    /// It asks to see the release of a slot, and there is none.
+    #[error("no release is in this slot")]
+    PreviewEmpty,
     /// Every target has as many requests as it may, and the line is full or the wait was too long.
     #[error("every target has as many requests as it may")]
     Busy {
@@ -124,7 +133,7 @@ impl ProxyError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::RequestBody => StatusCode::BAD_REQUEST,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::BadPass => StatusCode::FORBIDDEN,
             Self::Redirect(_) => StatusCode::PERMANENT_REDIRECT,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -135,6 +144,8 @@ impl ProxyError {
             Self::UnknownHost => StatusCode::NOT_FOUND,
             Self::Stopping
             | Self::NoRelease
+            | Self::PreviewUnproved
+            | Self::PreviewEmpty
             | Self::NoRoom
             | Self::Busy { .. }
             | Self::Held(_)
@@ -173,6 +184,9 @@ impl ProxyError {
             | Self::RequestTimeout
             | Self::UnknownHost
             | Self::NoRelease
+            | Self::BadPass
+            | Self::PreviewUnproved
+            | Self::PreviewEmpty
             | Self::NoRoom
             | Self::Busy { .. }
             | Self::Held(_)
@@ -198,6 +212,14 @@ impl ProxyError {
             Self::RequestTimeout => "the request body took too long",
             Self::UnknownHost => "nothing is served here",
             Self::NoRelease => "the app is not available",
+            Self::BadPass => {
+                "the pass to a preview is not good, or not any more: ask for another, or leave \
+                 header and cookie away"
+            }
+            Self::PreviewUnproved => {
+                "the release of this slot gets no requests before its health checks have passed"
+            }
+            Self::PreviewEmpty => "no release is in this slot",
             Self::NoRoom => "the server has too much to do just now",
             Self::Busy { .. } => "the app has too much to do just now",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } => "the app cannot be reached",
@@ -225,6 +247,9 @@ impl ProxyError {
             Self::RequestTimeout => "request_timeout",
             Self::UnknownHost => "unknown_host",
             Self::NoRelease => "no_release",
+            Self::BadPass => "bad_pass",
+            Self::PreviewUnproved => "preview_unproved",
+            Self::PreviewEmpty => "preview_empty",
             Self::NoRoom => "no_room",
             Self::Unreachable { .. } => Fault::Connect.as_str(),
             Self::ConnectTimeout { .. } => Fault::ConnectTimeout.as_str(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use shunt_config::pass::PassKey;
 use tokio::sync::Notify;
 
 use super::balance::{Asked, Asker, Place, Wish};
@@ -17,6 +18,7 @@ use super::error::ProxyError;
 use super::met::{LocalEpoch, LocalRelease, Met};
 use super::plane::Seat;
 use super::pool::Kept;
+use super::preview;
 use super::tunnels::Tunnels;
 use crate::access_log::Lane;
 use crate::descriptors;
@@ -24,7 +26,7 @@ use crate::metrics::ProcessMeters;
 use crate::metrics::process::Cut;
 use crate::pages::Pages;
 use crate::route::router::View;
-use crate::route::{Epoch, Hold, Stop};
+use crate::route::{Epoch, Hold, Preview, Stop};
 
 /// A data thread's own state.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(super) struct Local {
     pub(super) log: Option<Rc<Lane>>,
     /// What errors look like.
     pub(super) pages: Arc<ArcSwap<Pages>>,
+    /// What passes to previews are signed with.
+    pass_keys: Arc<ArcSwap<Vec<PassKey>>>,
     /// The path that is answered whatever the host.
     pub(super) health: Option<Arc<str>>,
     view: RefCell<View>,
@@ -67,6 +71,8 @@ pub(super) struct Way {
     pub(super) place: Place,
     /// Length of the path prefix to take off.
     pub(super) strip: Option<usize>,
+    /// What it is seen by, if it is no request to the app itself.
+    pub(super) preview: Option<Arc<Preview>>,
 }
 
 /// A claim on a release: while it lives, the release is not drained.
@@ -119,6 +125,7 @@ impl Local {
             tunnels: Tunnels::default(),
             log: seat.log.take().map(Rc::new),
             pages: Arc::clone(&seat.pages),
+            pass_keys: Arc::clone(&seat.pass_keys),
             health: seat.health.clone(),
             view: RefCell::new(seat.router.view()),
             met: Met::new(seat.thread, &kept),
@@ -142,13 +149,21 @@ impl Local {
             let found = table.find(asker.host, asker.head.uri.path());
             let found = found.ok_or_else(|| unrouted(ProxyError::UnknownHost))?;
             let stopped = |error| asker.stopped(&found.site.app, error);
-            asker.passes(found.site.front.as_ref()).map_err(stopped)?;
-            let concerns = |hold: &&Arc<Hold>| hold.concerns(asker.client.address);
+            asker.passes(found.site.front.as_ref(), found.preview.is_some()).map_err(stopped)?;
+            let previewed = match &found.site.preview {
+                Some(_) => {
+                    preview::asked(&found, asker, &self.pass_keys.load()).map_err(stopped)?
+                }
+                None => None,
+            };
+            // Whoever looks at a release beside the app's requests does so while these are stopped, too.
+            let concerns =
+                |hold: &&Arc<Hold>| previewed.is_none() && hold.concerns(asker.client.address);
             if let Some(hold) = found.site.hold.as_ref().filter(concerns) {
                 asker.seen.borrow_mut().app = Some(found.site.app.clone());
                 return held(hold);
             }
-            let epoch = found.site.epoch.as_ref();
+            let epoch = previewed.or(found.site.epoch.as_ref());
             let epoch = epoch.ok_or_else(|| stopped(unrouted(ProxyError::NoRelease)))?;
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
             // Refused means closed, and the successor was stored before the close: the next look
@@ -160,7 +175,8 @@ impl Local {
             if (!limited || first || local.release.line.waiting() == 0)
                 && let Some(place) = Place::find(local, wish, asker.client.secure)
             {
-                return Ok(Asked::Way(Way { lease, place, strip }));
+                let preview = previewed.and(found.site.preview.as_ref()).map(Arc::clone);
+                return Ok(Asked::Way(Way { lease, place, strip, preview }));
             }
             // The lease ends here: who waits has no claim on anything.
             return Ok(Asked::Full(Rc::clone(local)));

@@ -20,6 +20,7 @@
 //! - [`frames`]: what bounds the frames of HTTP/2; `framing`: where they begin; `frame_watch`: who looks
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, its clients, leases
+//! - `preview`: requests that ask to see the release of a slot
 //! - `met`: the epochs and announcements a thread has met
 //! - `balance`: which target of the release
 //! - `exchange`: a request that has claimed a release
@@ -70,6 +71,7 @@ mod met;
 mod per_address;
 pub mod plane;
 mod pool;
+mod preview;
 mod request;
 mod respond;
 pub mod room;

@@ -8,6 +8,7 @@ use std::{io, thread};
 
 use arc_swap::ArcSwap;
 use shunt_config::limits::Bounds;
+use shunt_config::pass::PassKey;
 use shunt_config::proxy_file::{Client, Http2};
 use tokio::sync::{oneshot, watch};
 
@@ -46,6 +47,8 @@ pub struct PlaneConfig {
     pub log: Option<Arc<AccessLog>>,
     /// What errors look like.
     pub pages: Arc<ArcSwap<Pages>>,
+    /// What passes to previews are signed with; without any none is good.
+    pub pass_keys: Arc<ArcSwap<Vec<PassKey>>>,
     /// A path that is answered with 200 whatever the host, and with 503 once the plane ends: for a
     /// load balancer in front.
     pub health: Option<Arc<str>>,
@@ -77,6 +80,8 @@ pub(super) struct Seat {
     pub(super) log: Option<Lane>,
     /// What errors look like.
     pub(super) pages: Arc<ArcSwap<Pages>>,
+    /// What passes to previews are signed with.
+    pub(super) pass_keys: Arc<ArcSwap<Vec<PassKey>>>,
     /// The path that is answered whatever the host.
     pub(super) health: Option<Arc<str>>,
     /// The snapshot.
@@ -118,6 +123,7 @@ impl Plane {
                 room: Arc::clone(&room),
                 log: config.log.as_ref().map(|log| log.lane()),
                 pages: Arc::clone(&config.pages),
+                pass_keys: Arc::clone(&config.pass_keys),
                 health: config.health.clone(),
                 router: Arc::clone(router),
                 stop: stopped.clone(),

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, EXPECT};
+use http::header::{CONNECTION, EXPECT, HOST};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body, Incoming};
 
@@ -107,7 +107,7 @@ async fn answer(
     let mut bounds = peer.client.limits().bounds;
     let extended = Extended::of(&mut head);
     strict::request(&head, &bounds)?;
-    let way = {
+    let (way, told) = {
         let host = host::host(head.version, &head.uri, &head.headers)?;
         let asker = Asker {
             head: &head,
@@ -120,8 +120,13 @@ async fn answer(
         let admitted = peer.local.admit(&asker, deadline).await;
         Seen { front: trail.front, app: trail.app, release: trail.release } =
             asker.seen.into_inner();
-        admitted?
+        let way = admitted?;
+        let told = way.preview.as_ref().and_then(|preview| preview.told(&host).cloned());
+        (way, told)
     };
+    if let Some(preview) = &way.preview {
+        preview.strip(&mut head.headers);
+    }
     trail.release = Some(Rc::clone(way.lease.release()));
     if let Some(front) = &trail.front {
         bounds = front.limits.over(&bounds);
@@ -133,6 +138,10 @@ async fn answer(
     let http1 = head.version == Version::HTTP_11;
     let (hop, id) =
         headers::forward_request(&mut head, (&peer.origin, &peer.certificate), way.strip);
+    if let Some(host) = told {
+        // What was asked for is in X-Forwarded-Host by now.
+        head.headers.insert(HOST, host);
+    }
     if hop.coding == Coding::Other {
         return Err(ProxyError::BadRequest("Transfer-Encoding must be chunked"));
     }
@@ -210,11 +219,11 @@ fn tunnel(
 }
 
 /// Whether the request may pass to its app, and is in the right place.
-pub(super) fn pass(asker: &Asker<'_>, front: &Front) -> Result<(), ProxyError> {
+pub(super) fn pass(asker: &Asker<'_>, front: &Front, preview: bool) -> Result<(), ProxyError> {
     if !front.permits(asker.client.address) {
         return Err(ProxyError::Forbidden);
     }
-    match front.location(asker.client.secure, asker.host, &asker.head.uri) {
+    match front.location(asker.client.secure, asker.host, &asker.head.uri, preview) {
         Some(location) => Err(ProxyError::Redirect(location)),
         None if headers_over(front, asker.head) => Err(ProxyError::HeadTooLarge),
         None => Ok(()),

@@ -93,6 +93,11 @@ pub(super) static SESSIONS: Family = Family::gauge(
     SLOT,
     "Visitors who stay on releases of the slot that new ones no longer go to.",
 );
+pub(super) static PREVIEWS: Family = Family::counter(
+    "shunt_preview_requests_total",
+    &["app", "slot", "code"],
+    "Requests that asked to see the release of a slot, by class of the status; counted nowhere else.",
+);
 pub(super) static SERVING: Family =
     Family::gauge("shunt_serving", SLOT, "Share of new requests that go to the slot, 0 to 1.");
 pub(super) static RELEASE: Family = Family::gauge(
@@ -208,7 +213,7 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static COLLECTED: [&Family; 34] = [
+pub(super) static COLLECTED: [&Family; 35] = [
     &APPS,
     &TARGETS,
     &CUT,
@@ -227,6 +232,7 @@ pub(super) static COLLECTED: [&Family; 34] = [
     &HELD_RELEASED,
     &HELD_REFUSALS,
     &SESSIONS,
+    &PREVIEWS,
     &PENDING,
     &REFUSED,
     &CONNECTED,

@@ -6,7 +6,7 @@ use shunt_config::{AppName, Slot};
 
 use super::catalog as of;
 use super::families::{Series, float};
-use super::meters::{Fault, Retry};
+use super::meters::{CLASSES, Fault, Retry};
 use crate::control::overview::{AppView, Overview};
 use crate::data::tunnel::End;
 use crate::route::Release;
@@ -28,6 +28,7 @@ pub(super) struct Trouble {
     held_released: Series,
     held_refusals: Series,
     sessions: Series,
+    previews: Series,
     pending: Series,
     refused: Series,
 }
@@ -50,6 +51,7 @@ impl Trouble {
             held_released: Series::of(&of::HELD_RELEASED),
             held_refusals: Series::of(&of::HELD_REFUSALS),
             sessions: Series::of(&of::SESSIONS),
+            previews: Series::of(&of::PREVIEWS),
             pending: Series::of(&of::PENDING),
             refused: Series::of(&of::REFUSED),
         };
@@ -97,6 +99,12 @@ impl Trouble {
             if stays.peek().is_some() {
                 let visitors = stays.map(|stays| u64::from(stays.visitors)).sum();
                 self.sessions.add(&[name, slot.as_str()], float(visitors));
+            }
+        }
+        for (slot, meters) in Slot::BOTH.iter().zip(app.previews.iter().flatten()) {
+            let counts = CLASSES.iter().zip(meters.totals().classes);
+            for (class, count) in counts.filter(|(_, count)| *count > 0) {
+                self.previews.add(&[name, slot.as_str(), class], float(count));
             }
         }
         if app.status.pending.is_some() {
@@ -171,6 +179,7 @@ impl Trouble {
             self.held_released,
             self.held_refusals,
             self.sessions,
+            self.previews,
             self.pending,
             self.refused,
         ]

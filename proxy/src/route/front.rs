@@ -66,9 +66,21 @@ impl Front {
         self.access.permits(address)
     }
 
-    /// Where a request is sent instead, if it is in the wrong place.
-    pub fn location(&self, secure: bool, host: &str, uri: &Uri) -> Option<HeaderValue> {
-        self.redirect.location(secure, host, uri)
+    /// Where a request is sent instead, if it is in the wrong place. A `preview` is where it is to be
+    /// whatever the app's canonical host is.
+    pub fn location(
+        &self,
+        secure: bool,
+        host: &str,
+        uri: &Uri,
+        preview: bool,
+    ) -> Option<HeaderValue> {
+        match preview {
+            true => {
+                Redirect { canonical: None, ..self.redirect.clone() }.location(secure, host, uri)
+            }
+            false => self.redirect.location(secure, host, uri),
+        }
     }
 
     /// Changes the head of a request.

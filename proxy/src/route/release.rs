@@ -142,6 +142,21 @@ impl Release {
         !over && self.targets.iter().any(|target| target.is_usable())
     }
 
+    /// The same announcement for those who look at it beside the app's own requests: they wait in
+    /// `line`, are counted in `meters`, and no target is left out for what becomes of them.
+    #[must_use]
+    pub fn previewed(&self, line: &Arc<Line>, meters: &Arc<Meters>) -> Self {
+        let mut spread = self.spread.clone();
+        spread.eject.failures = 0;
+        Self {
+            spread,
+            line: Arc::clone(line),
+            meters: Arc::clone(meters),
+            admitted: Arc::new(AtomicBool::new(true)),
+            ..self.with_limits(self.limits)
+        }
+    }
+
     /// What each target weighs at this moment, by its index.
     pub(crate) fn weights(&self) -> impl Fn(usize) -> i64 {
         let slow = self.spread.slow_start.map(|lasts| (lasts, moment::now()));
@@ -169,6 +184,9 @@ impl Release {
     /// Target number `target` has failed a request. It is left out for a while if it has done so too
     /// often, unless no other would be left.
     pub(crate) fn failed(&self, target: usize) {
+        if self.spread.eject.failures == 0 {
+            return;
+        }
         let failing = &self.targets[target];
         if !failing.failed(&self.spread.eject) {
             return;

@@ -72,11 +72,12 @@ impl Router {
         }
         let closing: Vec<_> = replaced
             .iter()
-            .filter_map(|old| {
-                let epoch = old.epoch.as_ref()?;
-                let goes_on = table.site(&old.app).and_then(|site| site.epoch.as_ref());
-                (!goes_on.is_some_and(|now| Arc::ptr_eq(now, epoch))).then(|| Arc::clone(epoch))
+            .flat_map(|old| old.epochs().map(|epoch| (&old.app, epoch)))
+            .filter(|(app, epoch)| {
+                let mut going_on = table.site(app).into_iter().flat_map(|site| site.epochs());
+                !going_on.any(|now| Arc::ptr_eq(now, epoch))
             })
+            .map(|(_, epoch)| Arc::clone(epoch))
             .collect();
         // What is held may be asked by some all the same, and its tunnels are asked to end.
         let free = |app: &AppName| table.site(app).filter(|site| site.hold.is_none());

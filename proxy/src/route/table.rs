@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
-use shunt_config::AppName;
 use shunt_config::app::{HostPattern, PathPrefix};
+use shunt_config::{AppName, Slot};
 
 use super::epoch::Epoch;
 use super::front::Front;
 use super::hold::Hold;
+use super::preview::Preview;
 
 type Map<K, V> = imbl::GenericHashMap<K, V, FxBuildHasher, imbl::shared_ptr::DefaultSharedPtr>;
 
@@ -28,6 +29,30 @@ pub struct Site {
     pub hold: Option<Arc<Hold>>,
     /// Its releases; `None` while nothing has been proved yet (503).
     pub epoch: Option<Arc<Epoch>>,
+    /// What is reached beside its own requests, if anything is.
+    pub preview: Option<Arc<Preview>>,
+}
+
+impl Site {
+    /// All epochs that requests may claim on.
+    pub fn epochs(&self) -> impl Iterator<Item = &Arc<Epoch>> {
+        let previews = self.preview.iter().flat_map(|preview| preview.epochs());
+        self.epoch.iter().chain(previews)
+    }
+
+    /// The ways to it, and the slot that one is a preview of.
+    fn ways(&self) -> impl Iterator<Item = (&HostPattern, &PathPrefix, Option<Slot>)> {
+        let own = self.routes.iter().map(|(host, prefix)| (host, prefix, None));
+        let previews = self.preview.iter().flat_map(|preview| preview.hosts());
+        // Under each prefix that is the app's under any of its own hosts.
+        let paths = || {
+            let first = self.routes.first().map(|(host, _)| host);
+            self.routes.iter().filter(move |(host, _)| Some(host) == first).map(|(_, path)| path)
+        };
+        let each = previews
+            .flat_map(move |(host, slot)| paths().map(move |prefix| (host, prefix, Some(slot))));
+        own.chain(each)
+    }
 }
 
 /// One way to an app, under a host.
@@ -35,6 +60,7 @@ pub struct Site {
 struct Route {
     prefix: PathPrefix,
     site: Arc<Site>,
+    preview: Option<Slot>,
 }
 
 /// The routes under one host, longest prefix first.
@@ -57,6 +83,8 @@ pub struct Match<'a> {
     pub site: &'a Arc<Site>,
     /// The prefix that matched.
     pub prefix: &'a PathPrefix,
+    /// The slot that the host is a preview of, if it is one.
+    pub preview: Option<Slot>,
 }
 
 impl Table {
@@ -85,8 +113,8 @@ impl Table {
     /// Puts `site` in the place of the app's present one.
     pub(super) fn insert(&mut self, site: Arc<Site>) -> Option<Arc<Site>> {
         let replaced = self.remove(&site.app);
-        for (host, prefix) in &site.routes {
-            let route = Route { prefix: prefix.clone(), site: Arc::clone(&site) };
+        for (host, prefix, preview) in site.ways() {
+            let route = Route { prefix: prefix.clone(), site: Arc::clone(&site), preview };
             self.edit(host, |routes| {
                 let length = |p: &PathPrefix| p.as_str().len();
                 let at = routes.partition_point(|r| length(&r.prefix) > length(&route.prefix));
@@ -100,7 +128,7 @@ impl Table {
     /// Takes the app out.
     pub(super) fn remove(&mut self, app: &AppName) -> Option<Arc<Site>> {
         let site = self.sites.remove(app)?;
-        for (host, _) in &site.routes {
+        for (host, _, _) in site.ways() {
             self.edit(host, |routes| routes.retain(|route| route.site.app != *app));
         }
         Some(site)
@@ -133,7 +161,7 @@ fn set(map: &mut Map<Box<str>, Routes>, key: &str, routes: Option<Routes>) {
 
 fn under<'a>(routes: Option<&'a Routes>, path: &str) -> Option<Match<'a>> {
     let route = routes?.iter().find(|route| route.prefix.matches(path))?;
-    Some(Match { site: &route.site, prefix: &route.prefix })
+    Some(Match { site: &route.site, prefix: &route.prefix, preview: route.preview })
 }
 
 #[cfg(test)]
@@ -149,6 +177,7 @@ mod tests {
             front: None,
             hold: None,
             epoch: None,
+            preview: None,
         })
     }
 
@@ -168,6 +197,23 @@ mod tests {
         assert_eq!(found(&table, "x.a.com", "/api"), "web");
         assert_eq!(found(&table, "x.y.a.com", "/"), "all");
         assert_eq!(found(&table, "", "/"), "all");
+    }
+
+    #[test]
+    fn a_preview_host_has_the_prefixes_of_its_app_and_goes_with_it() {
+        let text =
+            br#"{"hosts":["a.com"],"paths":["/api","/x"],"preview":{"host":"{slot}.{host}"}}"#;
+        let app = shunt_config::App::parse(text).unwrap();
+        let preview = Preview::of(&"web".parse().unwrap(), &app, Default::default()).map(Arc::new);
+        let own = Arc::into_inner(site("web", &[("a.com", "/api"), ("a.com", "/x")])).unwrap();
+        let mut table = Table::default();
+        table.insert(Arc::new(Site { preview, ..own }));
+        let slot = |host: &str, path: &str| Some(table.find(host, path)?.preview);
+        assert_eq!(slot("green.a.com", "/api/1"), Some(Some(Slot::Green)));
+        assert_eq!(slot("blue.a.com", "/x"), Some(Some(Slot::Blue)));
+        assert_eq!((slot("a.com", "/x"), slot("green.a.com", "/")), (Some(None), None));
+        table.remove(&"web".parse().unwrap());
+        assert!(table.exact.is_empty());
     }
 
     #[test]

@@ -60,6 +60,12 @@ impl Table {
         &self.all
     }
 
+    /// Whether a certificate is for `name`, in lower case; the default one is not for all the rest.
+    pub fn is_for(&self, name: &str) -> bool {
+        let suffix = name.split_once('.').map_or("", |(_, suffix)| suffix);
+        self.exact.contains_key(name) || self.wildcard.contains_key(suffix)
+    }
+
     /// The certificate for a client that asks for `name` at `now` (seconds since the Unix epoch)
     /// and can verify what `fits`. Does not allocate.
     ///

@@ -13,6 +13,7 @@ mod files;
 mod front;
 mod hold;
 mod hosts;
+mod preview;
 mod process;
 mod session;
 mod sessions;

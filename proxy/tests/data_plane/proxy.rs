@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shunt_config::pass::PassKey;
 use shunt_config::proxy_file::Client;
 use shunt_config::timeouts::Limits;
 use shunt_config::{App, AppName, Release as Spec, Slot, Timeouts};
@@ -65,6 +66,7 @@ impl Proxy {
             room,
             log: None,
             pages: Arc::default(),
+            pass_keys: Arc::new(arc_swap::ArcSwap::from_pointee(vec![pass_key()])),
             health: None,
         };
         let plane = Plane::start(config, &router).unwrap();
@@ -174,7 +176,8 @@ impl Proxy {
         hold: Option<Arc<Hold>>,
     ) -> Option<Arc<Epoch>> {
         let routes = vec![("*".parse().unwrap(), "/".parse().unwrap())];
-        let site = Site { app: app(), routes, strip_prefix: false, front: None, hold, epoch };
+        let (strip_prefix, front, preview) = (false, None, None);
+        let site = Site { app: app(), routes, strip_prefix, front, hold, epoch, preview };
         self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 
@@ -187,13 +190,19 @@ impl Proxy {
         strip_prefix: bool,
     ) -> Option<Arc<Epoch>> {
         let routes = vec![(host.parse().unwrap(), prefix.parse().unwrap())];
-        let site = Site { app: app(), routes, strip_prefix, front: None, hold: None, epoch };
+        let (front, hold, preview) = (None, None, None);
+        let site = Site { app: app(), routes, strip_prefix, front, hold, epoch, preview };
         self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 
     pub(crate) async fn client(&self) -> client::Client {
         client::Client::connect(self.address).await
     }
+}
+
+/// What passes are signed with.
+pub(crate) fn pass_key() -> PassKey {
+    PassKey::new(&[9; 32])
 }
 
 fn app() -> AppName {

@@ -77,6 +77,11 @@ fn names_are_compared_without_case_and_a_wildcard_stands_for_one_label() {
         (".", "default"),
         ("..", "default"),
     ];
+    let certificates = open(directory.path(), None);
+    let table = certificates.table();
+    for (name, is) in [("a.example.com", true), ("b.example.com", true), ("b.example.org", false)] {
+        assert_eq!(table.is_for(name), is, "{name}: the default one is not for it");
+    }
     for (name, file) in cases {
         assert_eq!(chosen(directory.path(), Some("default"), Some(name)), file, "{name:?}");
     }

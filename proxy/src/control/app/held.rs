@@ -72,7 +72,10 @@ impl AppRun {
     /// Leases on all its releases.
     fn leases(&self) -> BTreeMap<Token, u64> {
         let mut all = self.drain.leases();
-        if let Some(epoch) = self.epoch() {
+        for (token, leases) in self.drain.preview_leases() {
+            *all.entry(token).or_default() += leases;
+        }
+        for epoch in self.site.iter().flat_map(|(site, _)| site.epochs()) {
             for share in epoch.shares() {
                 let token = &share.release.token;
                 *all.entry(token.clone()).or_default() += epoch.leases(token);

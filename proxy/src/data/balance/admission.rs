@@ -48,10 +48,14 @@ pub(in crate::data) struct Seen {
 }
 
 impl Asker<'_> {
-    /// Whether it may pass `front`, which it has met now.
-    pub(in crate::data) fn passes(&self, front: Option<&Arc<Front>>) -> Result<(), ProxyError> {
+    /// Whether it may pass `front`, which it has met now, as a `preview` or to the app itself.
+    pub(in crate::data) fn passes(
+        &self,
+        front: Option<&Arc<Front>>,
+        preview: bool,
+    ) -> Result<(), ProxyError> {
         self.seen.borrow_mut().front = front.cloned();
-        front.map_or(Ok(()), |front| pass(self, front))
+        front.map_or(Ok(()), |front| pass(self, front, preview))
     }
 
     /// The same `error`, at which `app` lets it no further.
