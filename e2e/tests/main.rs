@@ -17,7 +17,6 @@ mod httpbin;
 mod killed;
 mod outages;
 mod parts;
-mod serve;
 mod shop;
 mod site;
 mod systemd;
