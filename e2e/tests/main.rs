@@ -17,6 +17,7 @@ mod httpbin;
 mod killed;
 mod outages;
 mod parts;
+mod serve;
 mod shop;
 mod site;
 mod systemd;

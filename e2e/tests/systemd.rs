@@ -24,15 +24,17 @@ impl Machine {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         for (file, name) in [
             (program("shunt-proxy"), "shunt-proxy"),
+            (program("shuntctl"), "shuntctl"),
             (repository.join("systemd/shunt-proxy.service"), "shunt-proxy.service"),
+            (repository.join("systemd/shunt-serve.service"), "shunt-serve.service"),
             (repository.join("systemd/shunt.sysusers"), "shunt.conf"),
         ] {
             std::fs::copy(file, build.path().join(name)).unwrap();
         }
         std::fs::write(build.path().join("proxy.toml"), CONFIG).unwrap();
         let text = format!(
-            "FROM {debian}\nCOPY shunt-proxy /usr/bin/\nCOPY shunt.conf /usr/lib/sysusers.d/\n\
-             COPY shunt-proxy.service /lib/systemd/system/\nCOPY proxy.toml /etc/shunt/\n\
+            "FROM {debian}\nCOPY shunt-proxy shuntctl /usr/bin/\nCOPY shunt.conf /usr/lib/sysusers.d/\n\
+             COPY shunt-proxy.service shunt-serve.service /lib/systemd/system/\nCOPY proxy.toml /etc/shunt/\n\
              RUN systemctl enable shunt-proxy\n"
         );
         std::fs::write(build.path().join("Dockerfile"), text).unwrap();
@@ -128,4 +130,27 @@ async fn a_bad_file_is_named_by_the_unit_before_anything_is_started() {
     let journal = machine.journal().await;
     assert!(journal.contains("did you mean `listen`?"), "{journal}");
     machine.run("systemd-analyze verify /lib/systemd/system/shunt-proxy.service").await;
+}
+
+#[tokio::test]
+async fn the_controllers_unit_says_when_it_is_ready_and_leaves_its_runs_alone() {
+    let machine = Machine::start().await;
+    machine.run("groupadd --force docker").await;
+    machine
+        .run("printf '[store]\ndirectory = \"/var/lib/shunt/store\"\n' > /etc/shunt/serve.toml")
+        .await;
+    machine.run("systemd-analyze verify /lib/systemd/system/shunt-serve.service").await;
+    // Type=notify: it returns when the daemon has said that it is ready.
+    machine.run("systemctl start shunt-serve").await;
+    let pid = machine.run("systemctl show --value --property MainPID shunt-serve").await;
+    let status = machine.run(&format!("cat /proc/{}/status", pid.trim())).await;
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    assert!(status.contains("CapBnd:\t0000000000000000"), "{status}");
+    assert_eq!(machine.run("stat -c %U /var/lib/shunt/serve/runs").await.trim(), "shunt");
+    machine.run("systemctl reload shunt-serve").await;
+    let kill = machine.run("systemctl show --value --property KillMode shunt-serve").await;
+    assert_eq!(kill.trim(), "process");
+    machine.run("systemctl stop shunt-serve").await;
+    let result = machine.run("systemctl show --value --property Result shunt-serve").await;
+    assert_eq!(result.trim(), "success");
 }
