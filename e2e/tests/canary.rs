@@ -6,6 +6,7 @@ use e2e::ask::Kept;
 use e2e::{Process, Store, until};
 use http::Request;
 use http::header::{COOKIE, HOST as HOST_LINE, SET_COOKIE};
+use http_body_util::Full;
 
 use crate::shop::Shop;
 use crate::site::{HOST, answers, soak};
@@ -113,7 +114,7 @@ impl Visitor {
         if let Some(cookie) = &self.cookie {
             request = request.header(COOKIE, cookie);
         }
-        let answer = connection.send(request.body(Default::default()).unwrap()).await.unwrap();
+        let answer = connection.send(request.body(Full::default()).unwrap()).await.unwrap();
         assert!(answer.status.is_success(), "{answer:?}");
         if let Some(set) = answer.headers.get(SET_COOKIE) {
             assert!(self.cookie.is_none(), "it has one already");

@@ -59,7 +59,8 @@ async fn a_release_that_crashes_after_the_flip_is_undone() {
 
 /// Whether what undid the deploy is what a release looks like that ends again and again.
 fn has_died(run: &Run) -> bool {
-    let words = ["errors (5xx)", "failed connections", "no target is healthy"];
+    let words =
+        ["not gone on running", "errors (5xx)", "failed connections", "no target is healthy"];
     words.iter().any(|word| run.text().contains(word))
 }
 

@@ -11,6 +11,7 @@ use shunt_config::{Active, Token};
 
 use super::bake::{Broken, Vigil};
 use super::exposure::Exposure;
+use super::lives::ended;
 use super::plan::{Job, divided};
 use super::run::Run;
 use super::trouble::Trouble;
@@ -112,6 +113,7 @@ impl<'a> Run<'a> {
             return Ok(Over::Done);
         };
         let expected = Expected::of(&keys);
+        let serving = self.serving().await;
         let (vigil, checks) = std::mem::take(watch);
         let mut vigil = vigil.or_else(|| Vigil::beside(&record, &self.sight.fleet, &token));
         let mut checks = checks.unwrap_or_else(|| self.ask_checks(&keys, &token));
@@ -142,6 +144,7 @@ impl<'a> Run<'a> {
             let limit = Left::of(canary, 0).and_then(|left| left.time()).unwrap_or(LONG);
             let waited = tokio::select! {
                 waited = self.sight.wait(limit, &mut tell, &mut look) => waited,
+                found = ended(&serving) => return Err(Trouble::Found(found)),
                 broken = checks.broken() => return Err(Trouble::Found(Finding::Check(broken))),
                 stop = self.lookout.stopped() => return Err(stop.into()),
             };

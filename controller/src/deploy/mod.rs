@@ -12,6 +12,7 @@ mod exposure;
 mod hold;
 mod hooks;
 mod host;
+mod lives;
 mod pause;
 mod plan;
 mod pull;

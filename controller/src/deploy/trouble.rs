@@ -68,7 +68,13 @@ impl Trouble {
                 let said = format!("flipped, but not acknowledged in time: {waits}");
                 Failure::new(Exit::Unacknowledged, said)
             }
-            Self::Found(finding) => Failure::new(Exit::Undone, finding.to_string()),
+            Self::Found(finding) => {
+                let failure = Failure::new(Exit::Undone, finding.to_string());
+                match finding {
+                    Finding::Ended(_, last) => failure.details(last.clone()),
+                    _ => failure,
+                }
+            }
             Self::Engine(error) => error.clone().into(),
             Self::Store(said) => Failure::new(Exit::Unreachable, said.clone()),
             Self::Other(failure) => failure.clone(),

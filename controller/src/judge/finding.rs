@@ -12,6 +12,8 @@ pub enum Finding {
     Worse(Worse),
     /// No proxy finds a healthy target of it; what one of them says.
     Down(String),
+    /// A container of it has ended: which one and how, and its last lines.
+    Ended(String, Vec<String>),
     /// A check of the operator's own is bad.
     Check(Broken),
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Finding {
         match self {
             Self::Worse(worse) => worse.fmt(f),
             Self::Check(broken) => broken.fmt(f),
+            Self::Ended(how, _) => write!(f, "a container has not gone on running: {how}"),
             Self::Down(why) => write!(f, "no target is healthy: {why}"),
         }
     }

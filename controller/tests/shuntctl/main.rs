@@ -15,6 +15,7 @@ mod flip;
 mod hold;
 mod hooks;
 mod interference;
+mod lives;
 mod lock;
 mod look;
 mod notify;
