@@ -112,7 +112,7 @@ pub async fn look(keys: &AppKeys, engines: &mut Engines) -> Look {
             };
             match listed {
                 Ok(there) => {
-                    found.missing.extend(missing(&keys.name, &serving, nth, named, &there))
+                    found.missing.extend(missing(&keys.name, &serving, nth, named, &there));
                 }
                 Err(error) => {
                     engines.forget(named);

@@ -22,7 +22,7 @@ impl Run<'_> {
         let id = self.journal.record().id.clone();
         let mut undone = None;
         let last = loop {
-            match self.write_end(outcome, reason.clone()).await {
+            match Box::pin(self.write_end(outcome, reason.clone())).await {
                 Ok(last) => break last,
                 Err(trouble @ Trouble::Stop(Stop::Undo(_))) => {
                     let failure = trouble.failure(&id);

@@ -11,7 +11,7 @@ use shunt_config::duration;
 use shunt_config::serve_file::{May, is_tag};
 
 use super::Serve;
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Refused};
 use super::desk::Order;
 use super::http::Asked;
 use super::loaded::{Loaded, Token};
@@ -30,7 +30,7 @@ pub(super) async fn act(
     token: &Token,
     verb: &'static Verb,
     asked: &Asked,
-) -> Result<Answer, Answer> {
+) -> Result<Answer, Refused> {
     let app = app_of(loaded, token, asked)?;
     if token.may < verb.may {
         return Err(may_not(token, verb.name, verb.may));
@@ -38,14 +38,14 @@ pub(super) async fn act(
     let wait = match asked.query("wait").map(duration::parse) {
         None => Duration::ZERO,
         Some(Ok(wait)) => wait.min(LONGEST),
-        Some(Err(why)) => return Err(answer::failed(&Failure::usage(format!("wait: {why}")))),
+        Some(Err(why)) => return Err(failed(&Failure::usage(format!("wait: {why}")))),
     };
-    let wanted = verb.asked(&asked.body).map_err(|failure| answer::failed(&failure))?;
+    let wanted = verb.asked(&asked.body).map_err(|failure| failed(&failure))?;
     if wanted.contains_key("image") && token.may < May::All {
         return Err(may_not(token, "deploy another image", May::All));
     }
-    let order = order(loaded, &app, token, verb, &wanted).map_err(|f| answer::failed(&f))?;
-    let done = serve.desk.take(order).map_err(|e| answer::failed(&not_kept(&e)))?;
+    let order = order(loaded, &app, token, verb, &wanted).map_err(|f| failed(&f))?;
+    let done = serve.desk.take(order).map_err(|e| failed(&not_kept(&e)))?;
     let id = done.run().to_owned();
     let run = match wait.is_zero() {
         true => serve.desk.run(&id),
@@ -133,11 +133,15 @@ fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(hex)
 }
 
-fn may_not(token: &Token, what: &str, may: May) -> Answer {
+fn failed(failure: &Failure) -> Refused {
+    Box::new(answer::failed(failure))
+}
+
+fn may_not(token: &Token, what: &str, may: May) -> Refused {
     let (name, has) = (&token.name, token.may.as_str());
     let said =
         format!("`{name}` may not {what}: that takes `may = \"{}\"`, not `{has}`", may.as_str());
-    answer::refused(StatusCode::FORBIDDEN, &said)
+    Box::new(answer::refused(StatusCode::FORBIDDEN, &said))
 }
 
 /// The failure of one whose order cannot be written down.

@@ -18,6 +18,9 @@ pub(super) type Pieces = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infa
 /// What a request is answered with.
 pub(super) type Answer = Response<Either<Full<Bytes>, Pieces>>;
 
+/// The answer to what is not done. In a box, since it is rare and large.
+pub(super) type Refused = Box<Answer>;
+
 /// An answer of JSON.
 pub(super) fn json(status: StatusCode, value: &Value) -> Answer {
     let mut body = value.to_string();

@@ -146,7 +146,7 @@ async fn api(
         What::Act(verb) => act::act(serve, loaded, token, verb, asked).await,
         What::Health | What::OpenApi | What::Hook => Err(look::nothing()),
     };
-    done.unwrap_or_else(|refused| refused)
+    done.unwrap_or_else(|refused| *refused)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -73,7 +73,9 @@ pub(super) async fn keep(serve: Arc<Serve>) {
                     }
                     Some(WatchEvent::Changed(all)) => {
                         for keys in keys.values_mut() {
-                            all.iter().for_each(|change| keys.apply(change));
+                            for change in &all {
+                                keys.apply(change);
+                            }
                         }
                     }
                     Some(WatchEvent::Confirmed) => {}

@@ -17,7 +17,7 @@ use shunt_config::store::StoreError;
 use tokio::time::sleep;
 
 use super::Serve;
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Refused};
 use super::desk::{Output, Record, after, event};
 use super::http::Asked;
 use super::loaded::{Loaded, Token};
@@ -37,12 +37,12 @@ const LOOK: Duration = Duration::from_millis(200);
 const LIMIT: usize = 20;
 
 /// There is nothing of that name, or nothing that this token is for: it need not know which.
-pub(super) fn nothing() -> Answer {
-    answer::refused(StatusCode::NOT_FOUND, "there is nothing of that name")
+pub(super) fn nothing() -> Refused {
+    Box::new(answer::refused(StatusCode::NOT_FOUND, "there is nothing of that name"))
 }
 
 /// The app of the path.
-pub(super) fn app_of(loaded: &Loaded, token: &Token, asked: &Asked) -> Result<AppName, Answer> {
+pub(super) fn app_of(loaded: &Loaded, token: &Token, asked: &Asked) -> Result<AppName, Refused> {
     let found = loaded.app(asked.part("app")).map(|(app, _)| app);
     found.filter(|app| token.is_for(app)).cloned().ok_or_else(nothing)
 }
@@ -57,7 +57,7 @@ pub(super) fn metrics(serve: &Serve) -> Answer {
 }
 
 /// The apps, as `list --json` writes them.
-pub(super) async fn apps(serve: &Serve, loaded: &Loaded, token: &Token) -> Result<Answer, Answer> {
+pub(super) async fn apps(serve: &Serve, loaded: &Loaded, token: &Token) -> Result<Answer, Refused> {
     let mut all = Vec::new();
     for app in visible(loaded, token) {
         let keys = keys(serve, app).await?;
@@ -71,7 +71,7 @@ pub(super) async fn overview(
     serve: &Serve,
     loaded: &Loaded,
     token: &Token,
-) -> Result<Answer, Answer> {
+) -> Result<Answer, Refused> {
     let runs = serve.desk.all();
     let mut all = Vec::new();
     for app in visible(loaded, token) {
@@ -94,7 +94,7 @@ pub(super) async fn status(
     loaded: &Loaded,
     token: &Token,
     asked: &Asked,
-) -> Result<Answer, Answer> {
+) -> Result<Answer, Refused> {
     let app = app_of(loaded, token, asked)?;
     let keys = keys(serve, &app).await?;
     if keys.is_gone() {
@@ -109,7 +109,7 @@ pub(super) async fn history(
     loaded: &Loaded,
     token: &Token,
     asked: &Asked,
-) -> Result<Answer, Answer> {
+) -> Result<Answer, Refused> {
     let app = app_of(loaded, token, asked)?;
     let limit = limit(asked)?;
     let keys = keys(serve, &app).await?;
@@ -120,7 +120,7 @@ pub(super) async fn history(
 }
 
 /// The runs, the last first.
-pub(super) fn runs(serve: &Serve, token: &Token, asked: &Asked) -> Result<Answer, Answer> {
+pub(super) fn runs(serve: &Serve, token: &Token, asked: &Asked) -> Result<Answer, Refused> {
     let (limit, app) = (limit(asked)?, asked.query("app"));
     let of_app = |run: &&Record| app.is_none_or(|app| run.app.as_str() == app);
     let all = serve.desk.all();
@@ -130,13 +130,13 @@ pub(super) fn runs(serve: &Serve, token: &Token, asked: &Asked) -> Result<Answer
 }
 
 /// One run, with its steps and all it has told.
-pub(super) fn run(serve: &Serve, token: &Token, asked: &Asked) -> Result<Answer, Answer> {
+pub(super) fn run(serve: &Serve, token: &Token, asked: &Asked) -> Result<Answer, Refused> {
     let run = one(serve, token, asked)?;
     Ok(answer::json(StatusCode::OK, &run_view(serve, &run, true)))
 }
 
 /// One run, as it goes on: `text/event-stream`, an event for each of its lines, the last one `run`.
-pub(super) fn events(serve: &Arc<Serve>, token: &Token, asked: &Asked) -> Result<Answer, Answer> {
+pub(super) fn events(serve: &Arc<Serve>, token: &Token, asked: &Asked) -> Result<Answer, Refused> {
     let run = one(serve, token, asked)?;
     let follow = Follow {
         serve: Arc::clone(serve),
@@ -208,7 +208,7 @@ pub(super) fn run_view(serve: &Serve, run: &Record, whole: bool) -> Value {
     view
 }
 
-fn one(serve: &Serve, token: &Token, asked: &Asked) -> Result<Record, Answer> {
+fn one(serve: &Serve, token: &Token, asked: &Asked) -> Result<Record, Refused> {
     let run = serve.desk.run(asked.part("run"));
     run.filter(|run| token.is_for(&run.app)).ok_or_else(nothing)
 }
@@ -217,26 +217,29 @@ fn visible<'a>(loaded: &'a Loaded, token: &'a Token) -> impl Iterator<Item = &'a
     loaded.file.apps.keys().filter(|app| token.is_for(app))
 }
 
-fn limit(asked: &Asked) -> Result<usize, Answer> {
+fn limit(asked: &Asked) -> Result<usize, Refused> {
     let Some(text) = asked.query("limit") else { return Ok(LIMIT) };
-    text.parse().map_err(|_| answer::refused(StatusCode::BAD_REQUEST, "limit: it is a number"))
+    let wrong = || answer::refused(StatusCode::BAD_REQUEST, "limit: it is a number");
+    text.parse().map_err(|_| Box::new(wrong()))
 }
 
-async fn keys(serve: &Serve, app: &AppName) -> Result<AppKeys, Answer> {
-    AppKeys::read(&*serve.store, app).await.map_err(|error| unreachable(error))
+async fn keys(serve: &Serve, app: &AppName) -> Result<AppKeys, Refused> {
+    AppKeys::read(&*serve.store, app).await.map_err(unreachable)
 }
 
-async fn summary(serve: &Serve, keys: &AppKeys) -> Result<Value, Answer> {
+async fn summary(serve: &Serve, keys: &AppKeys) -> Result<Value, Refused> {
     let fleet = Fleet::read(&*serve.store, Some(&keys.name)).await.map_err(unreachable)?;
     let summary = serde_json::to_value(Summary::new(keys, &fleet));
-    summary.map_err(|e| answer::refused(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string()))
+    let wrong =
+        |e: serde_json::Error| answer::refused(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string());
+    summary.map_err(|e| Box::new(wrong(e)))
 }
 
-fn unreachable(error: StoreError) -> Answer {
-    answer::failed(&error.into())
+fn unreachable(error: StoreError) -> Refused {
+    Box::new(answer::failed(&error.into()))
 }
 
-fn not_deployed(app: &AppName) -> Answer {
+fn not_deployed(app: &AppName) -> Refused {
     let failure = Failure::usage(format!("`{app}` has no keys in the store: deploy it first"));
-    answer::failure(StatusCode::NOT_FOUND, &failure)
+    Box::new(answer::failure(StatusCode::NOT_FOUND, &failure))
 }

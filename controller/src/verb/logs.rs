@@ -134,13 +134,11 @@ fn known(keys: &AppKeys, version: &str) -> Result<Vec<String>, Failure> {
         release.deploy.clone().filter(|id| called(id, release.version.as_deref()))
     });
     let known: Vec<String> = history.chain(slots).collect();
-    match known.is_empty() {
-        false => Ok(known),
-        true => {
-            let said = format!("the history of `{}` knows no deploy of {version}", keys.name);
-            Err(Failure::usage(said).hint("`shuntctl history` shows the ones it knows"))
-        }
+    if known.is_empty() {
+        let said = format!("the history of `{}` knows no deploy of {version}", keys.name);
+        return Err(Failure::usage(said).hint("`shuntctl history` shows the ones it knows"));
     }
+    Ok(known)
 }
 
 /// The containers of `deploys` on `engine`.

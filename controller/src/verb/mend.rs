@@ -102,7 +102,9 @@ impl Mend {
         let found = look(keys, engines).await;
         let Look { missing, silent } = &found;
         report.event("vanished", json!({ "app": app, "containers": missing, "silent": silent }));
-        silent.iter().for_each(|why| report.note(&format!("not looked: {why}")));
+        for why in silent {
+            report.note(&format!("not looked: {why}"));
+        }
         if missing.is_empty() {
             report.end(Ended::Done, "none is gone");
             return Ok(found);

@@ -28,7 +28,7 @@ fn key(site: &Site) -> (String, PassKey) {
 /// Whether `text`, a header field or a cookie, is a pass for what was announced as `token`.
 fn is_for(text: &str, mark: char, key: &PassKey, token: &Token) -> bool {
     let pass = Pass::parse(text.split_once(mark).unwrap().1.trim().as_bytes()).unwrap();
-    pass.is_timely() && pass.is_for(&[key.clone()], &"web".parse().unwrap(), token)
+    pass.is_timely() && pass.is_for(std::slice::from_ref(key), &"web".parse().unwrap(), token)
 }
 
 #[tokio::test]

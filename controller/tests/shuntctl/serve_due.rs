@@ -28,7 +28,7 @@ async fn a_warm_release_is_retired_when_its_time_is_up_and_not_while_someone_hol
     let site = Site::with_two_releases().await;
     let _proxy = Words::of("lb1", &site).await.obeys();
     let old = site.keys().await.slot(Slot::Green).unwrap().token.clone();
-    let hour = Timestamp::now().checked_add(Duration::from_secs(3600)).unwrap();
+    let hour = Timestamp::now().checked_add(Duration::from_hours(1)).unwrap();
     site.put(AppKey::Deploy, &record(&old, "warm", hour)).await;
     let daemon = Daemon::start(&site, "").await;
     let lock = locked(&site).await;

@@ -23,7 +23,7 @@ impl Ear {
         let held = locked(&site).await;
         let settings = format!("[[apps.web.webhooks]]\nsecret_file = \"SECRET\"\n{settings}");
         let daemon = Daemon::start(&site, &settings).await;
-        Self { daemon, site: site, _held: Box::new((proxy, held)) }
+        Self { daemon, site, _held: Box::new((proxy, held)) }
     }
 
     async fn hears(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

@@ -74,7 +74,7 @@ impl Shell {
             let (output, errors) = (child.stdout.take(), child.stderr.take());
             let (mut text, mut said) = (Vec::new(), Vec::new());
             // Whoever does not read all of its input has its reasons, and says them by its code.
-            let (_, read, _) = tokio::join!(
+            let ((), read, _) = tokio::join!(
                 written,
                 async { output?.take(MOST).read_to_end(&mut text).await.ok() },
                 async { errors?.take(MOST).read_to_end(&mut said).await.ok() },

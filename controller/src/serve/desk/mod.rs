@@ -1,7 +1,7 @@
 //! The queues, and what became of each run. All of it is on the disk before it is believed: one file
 //! for each run, written beside its place and renamed, and one with its output.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -77,7 +77,7 @@ impl Desk {
     ) -> io::Result<Arc<Self>> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         let runs = read(&directory)?;
-        let apps: BTreeMap<AppName, ()> = runs.values().map(|run| (run.app.clone(), ())).collect();
+        let apps: BTreeSet<AppName> = runs.values().map(|run| run.app.clone()).collect();
         let running: Vec<_> =
             runs.values().filter(|run| run.state == State::Running).cloned().collect();
         let (changed, _) = watch::channel(0);
@@ -86,7 +86,7 @@ impl Desk {
         for run in running {
             desk.follow(run);
         }
-        for app in apps.into_keys() {
+        for app in apps {
             // Whoever wrote the newest down may have come no further.
             let newest = queue::newest_deploy(&desk.runs(), &app);
             if let Some(newest) = newest {
@@ -266,9 +266,10 @@ impl Desk {
             let (app, verb, result) = (run.app.clone(), run.verb.clone(), run.result().to_owned());
             self.metrics.ran(app.as_str(), &verb, &result);
             let error = run.error.as_deref().unwrap_or_default();
-            match run.state {
-                State::Done => info!(app = %app, run = %id, verb = %verb, "done"),
-                _ => error!(app = %app, run = %id, verb = %verb, outcome = %result, "{error}"),
+            if run.state == State::Done {
+                info!(app = %app, run = %id, verb = %verb, "done");
+            } else {
+                error!(app = %app, run = %id, verb = %verb, outcome = %result, "{error}");
             }
             for old in queue::old(&runs, &app, KEPT) {
                 runs.remove(&old);
@@ -315,8 +316,8 @@ fn ended(run: &mut Record, output: &Output, code: Option<u8>) {
         run.error.get_or_insert_with(|| said.to_owned());
     } else if run.state == State::Failed && run.error.is_none() {
         // A flag that does not exist, or a panic: what it wrote instead.
-        let lines = output.events.iter().filter_map(|event| event["line"].as_str());
-        run.error = lines.last().map(str::to_owned);
+        let mut lines = output.events.iter().filter_map(|event| event["line"].as_str());
+        run.error = lines.next_back().map(str::to_owned);
     }
 }
 

@@ -236,7 +236,9 @@ fn is_one_of(secrets: &[Secret], shown: &str) -> bool {
 fn signature(secret: &Secret, parts: &[&[u8]]) -> hmac::Tag {
     let mut context =
         hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes()));
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     context.sign()
 }
 
