@@ -1,5 +1,6 @@
 //! The command line `shuntctl`.
 
+use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use shunt_controller::cli::Cli;
@@ -12,7 +13,8 @@ fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SHUNT_LOG");
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| cli.log_level().into()))
-        .with_writer(std::io::stderr)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
         .init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {

@@ -49,12 +49,12 @@ impl Preview {
         let key = key(context, self.key.as_deref(), of_file)?;
         let store = context.store_to_look()?;
         let keys = AppKeys::read(&*store, &app).await?;
+        let settings = keys.app.as_ref().map(crate::app_keys::Kept::read).transpose();
+        let settings = settings.map_err(|mistake| Failure::usage(mistake.to_string()))?;
+        let unknown = || Failure::usage(format!("no app `{app}` in the store"));
+        let settings = settings.ok_or_else(unknown)?;
         let slot = self.slot(&keys)?;
         let view = {
-            let settings = keys.app.as_ref().map(crate::app_keys::Kept::read).transpose();
-            let settings = settings.map_err(|mistake| Failure::usage(mistake.to_string()))?;
-            let settings =
-                settings.ok_or_else(|| Failure::usage(format!("`{app}` has no settings")))?;
             let kept = keys.slot(slot);
             let kept = kept.ok_or_else(|| Failure::usage(format!("no release is in `{slot}`")))?;
             let of = (slot, &kept.token);

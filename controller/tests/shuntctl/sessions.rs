@@ -223,7 +223,8 @@ async fn deploys_go_on_beside_the_visitors_of_old_releases_and_wait_for_them_if_
     visitors.are(0, "1", &shop.site).await;
     visitors.are(4, "3", &shop.site).await;
     let mut waits = shop.site.begin(&["deploy", "--tag", "4", "--wait-sessions"], None);
-    waits.said("4 visitors stay").await;
+    let said = waits.said("  …  sessions").await;
+    assert!(said.starts_with("4 visitors stay"), "{said}");
     assert_eq!(shop.slots().await, "green: 3 4", "it has flipped");
     visitors.are(0, "3", &shop.site).await;
     assert!(waits.ended().await.success(), "{}", waits.log());
