@@ -7,8 +7,9 @@ use shunt_config::{Active, ProxyName, Token};
 
 use super::exposure::Exposure;
 use super::hold::is_held;
-use super::plan::{Job, settings};
+use super::job::Job;
 use super::run::Run;
+use super::settings::settings;
 use super::trouble::Trouble;
 use crate::ack::Expected;
 use crate::announce::displace;

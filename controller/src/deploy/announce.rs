@@ -7,7 +7,7 @@ use shunt_config::{App, Release, Target};
 
 use super::check::{ended, last_lines};
 use super::exposure::Exposure;
-use super::plan::Job;
+use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::announce::announce;

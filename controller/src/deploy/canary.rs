@@ -11,9 +11,10 @@ use shunt_config::{Active, Token};
 
 use super::bake::{Broken, Vigil};
 use super::exposure::Exposure;
+use super::job::Job;
 use super::lives::ended;
-use super::plan::{Job, divided};
 use super::run::Run;
+use super::settings::divided;
 use super::trouble::Trouble;
 use crate::ack::Expected;
 use crate::app_keys::AppKeys;

@@ -8,7 +8,7 @@ use shunt_config::command::Command;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::host::Replica;
-use super::plan::Job;
+use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::Kept;

@@ -5,7 +5,7 @@ use shunt_config::deploy_file::Pull;
 use shunt_config::store::Txn;
 
 use super::host::Host;
-use super::plan::Job;
+use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::engine::{EngineError, Image};

@@ -11,9 +11,10 @@ use shunt_config::{App, AppName, Engine, Release, Token};
 
 use super::exposure::Exposure;
 use super::host::{Host, Replica};
+use super::job::Job;
 use super::pause::pause;
-use super::plan::{Job, what};
 use super::trouble::Trouble;
+use super::words::what;
 use crate::app_keys::AppKeys;
 use crate::exit::Failure;
 use crate::journal::Journal;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::host::{Host, Replica};
-use super::plan::Job;
+use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::engine::{self, Container, EngineError, Labels, Publish, Spec, label};

@@ -6,7 +6,7 @@ use shunt_config::secret::Secret;
 use shunt_config::store::Txn;
 
 use super::host::{Host, Replica};
-use super::plan::Job;
+use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::announce::displace;

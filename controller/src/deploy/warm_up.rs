@@ -13,7 +13,7 @@ use shunt_config::health::{Check, CheckKind, CheckMethod};
 use tokio::time::Instant;
 
 use super::host::Replica;
-use super::plan::Job;
+use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::probe::{Down, fetch};

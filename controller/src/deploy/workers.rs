@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::check::last_lines_of;
 use super::host::Host;
-use super::plan::Job;
+use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::engine::{Container, EngineError, Spec, State, label};

@@ -1,0 +1,86 @@
+//! What a deploy is asked to do.
+
+use shunt_config::deploy_file::{DeployFile, Variable};
+use shunt_config::pass::PassKey;
+use shunt_config::secret::Secret;
+
+use crate::engine::image::Reference;
+use crate::exit::Failure;
+
+/// What is deployed: the file, and the image the command line asks for.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The deploy file.
+    pub file: DeployFile,
+    /// The image, as it is asked of the engine; `None` where units run.
+    pub image: Option<String>,
+    /// What people call the release.
+    pub version: Option<String>,
+    /// The variables of its containers.
+    pub environment: Vec<(Variable, Secret)>,
+    /// Whether it waits for visitors who stay on the old release, whatever the file says.
+    pub wait_sessions: bool,
+    /// What passes to its previews are signed with.
+    pub pass_key: Option<PassKey>,
+}
+
+impl Job {
+    /// The job that `file` describes, with another image or tag if one is given.
+    pub fn new(
+        file: DeployFile,
+        image: Option<String>,
+        tag: Option<&str>,
+    ) -> Result<Self, Failure> {
+        if file.run.units.is_some() {
+            return Self::of_units(file, image, tag);
+        }
+        let image = image.or_else(|| file.image.clone()).unwrap_or_default();
+        let image = match tag {
+            Some(tag) => Reference::of(&image).with_tag(tag),
+            None => image,
+        };
+        let version = Reference::of(&image).version();
+        Ok(Self {
+            file,
+            image: Some(image),
+            version,
+            environment: Vec::new(),
+            wait_sessions: false,
+            pass_key: None,
+        })
+    }
+
+    fn of_units(
+        file: DeployFile,
+        image: Option<String>,
+        tag: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let way =
+            "name the release: `shuntctl deploy --tag 1.1`; the units are told as SHUNT_VERSION";
+        if let Some(image) = image {
+            return Err(Failure::usage(format!("units run no image, such as {image}")).hint(way));
+        }
+        let Some(tag) = tag else {
+            return Err(Failure::usage("which release the units are to run is not said").hint(way));
+        };
+        // It may end up in paths and commands of the units.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
+        if tag.is_empty()
+            || tag.len() > 128
+            || tag.starts_with(['.', '-'])
+            || !tag.bytes().all(plain)
+        {
+            let shown = shunt_config::strict::short(tag);
+            let said = format!("`{shown}` names no release of units");
+            return Err(Failure::usage(said).hint("it has letters, digits and `._+-`"));
+        }
+        Ok(Self {
+            file,
+            image: None,
+            version: Some(tag.to_owned()),
+            environment: Vec::new(),
+            wait_sessions: false,
+            pass_key: None,
+        })
+    }
+}
