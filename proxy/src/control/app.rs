@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shunt_config::status::{AppStatus, Counts, Refusal, Serving, Stays};
+use shunt_config::status::{Refusal, Stays};
 use shunt_config::{App, AppName, Mistake, Slot, Token};
 use tracing::{info, warn};
 
@@ -13,17 +13,18 @@ use super::drain::Drain;
 use super::holding::Holding;
 use super::keeping::Keeping;
 use super::live::{Checks, Live};
-use super::ownership;
 use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
 use crate::route::router::Change;
-use crate::route::{Division, Epoch, Front, Hall, Key, Line, Release, Share, Site, Stop, Visitors};
+use crate::route::{Epoch, Hall, Key, Line, Release, Site, Visitors};
 use crate::saved::SavedApp;
 
 mod held;
 mod kept;
 mod previews;
+mod site;
+mod status;
 
 /// What every app's work needs.
 #[derive(Clone, Debug)]
@@ -173,64 +174,6 @@ impl AppRun {
         self.open_hall();
     }
 
-    /// The status as it is to be shown; `None` when there is nothing left to say.
-    pub fn status(&self, stale: bool) -> Option<AppStatus> {
-        let served = self.state.served();
-        let flip = self.state.flip();
-        let serving = |(slot, put): &(Slot, Put<shunt_config::Release>)| Serving {
-            slot: *slot,
-            token: put.token.clone(),
-            share: flip.map_or(0, |flip| flip.active.value.share(*slot)),
-            version: put.value.version.clone(),
-        };
-        let mut serving: Vec<_> =
-            flip.into_iter().flat_map(|flip| &flip.releases).map(serving).collect();
-        let draining = self.draining();
-        let Verdict { refused, pending, .. } = &self.verdict;
-        let refused: Vec<_> = refused.iter().cloned().chain(self.crowded_out()).collect();
-        let quiet = draining.is_empty() && self.drain.preview_leases().is_empty();
-        if served.is_none() && refused.is_empty() && quiet {
-            return None;
-        }
-        let mut targets: Vec<_> = self.lives.iter().flat_map(Live::targets).collect();
-        targets.sort_by_key(|target| target.slot);
-        // Most have one or two, and room for four was made.
-        targets.shrink_to_fit();
-        serving.shrink_to_fit();
-        Some(AppStatus {
-            app: served.map(|served| served.settings.token.clone()),
-            active: self.active_token(),
-            serving,
-            refused,
-            pending: pending.clone(),
-            draining,
-            sessions: self.stays.clone(),
-            previews: self.previewed(),
-            previews_left: self.drain.preview_leases(),
-            hold: self.hold_status(),
-            counts: self.counts(),
-            targets,
-            stale,
-        })
-    }
-
-    /// Leases on releases that new requests no longer go to.
-    pub fn draining(&self) -> BTreeMap<Token, u64> {
-        let mut leases = self.drain.leases();
-        for (_, put) in self.state.flip().into_iter().flat_map(|flip| &flip.releases) {
-            leases.remove(&put.token);
-        }
-        // Those of visitors who stay are no sign that anything drains.
-        leases.retain(|token, _| !self.keeping.has(token));
-        leases
-    }
-
-    /// What requests to its releases came to, while a deploy runs.
-    fn counts(&self) -> BTreeMap<Token, Counts> {
-        let lives = self.lives.iter().filter(|_| self.deploying);
-        lives.map(|live| (live.token().clone(), live.counts())).collect()
-    }
-
     /// Whether what its requests come to is told as they end.
     pub fn is_counted(&self) -> bool {
         self.deploying
@@ -285,11 +228,6 @@ impl AppRun {
         self.lives.iter().map(|live| &live.release)
     }
 
-    /// Token of the `active` value now served.
-    fn active_token(&self) -> Option<Token> {
-        self.state.flip().map(|flip| flip.active.token.clone())
-    }
-
     fn probe(&mut self, announced: &[(Slot, Put<shunt_config::Release>)], context: &Context) {
         let Some(settings) = self.settings().cloned() else { return };
         for (slot, put) in announced {
@@ -327,81 +265,6 @@ impl AppRun {
         self.lives.shrink_to_fit();
     }
 
-    /// The site as it must be now, if that is not the one published.
-    fn change(&mut self, context: &Context) -> Option<Change> {
-        if self.state.served().is_none() {
-            self.end_previews();
-            return self.site.take().map(|_| Change::Remove(self.name.clone()));
-        }
-        let hold = self.hold_now();
-        let present = self.site.as_ref().and_then(|(site, _)| site.hold.as_ref());
-        let same_hold = same(present, hold.as_ref());
-        // With the epoch closes the way that requests may be on that have not seen the hold yet.
-        let fresh = hold.is_some() && !same_hold;
-        let epoch = self.epoch_now(context, fresh);
-        let preview = self.preview_now(context);
-        let served = self.state.served()?;
-        if let Some((site, settings)) = &self.site
-            && *settings == served.settings.token
-            && same_hold
-            && same(site.epoch.as_ref(), epoch.as_ref())
-            && same(site.preview.as_ref(), preview.as_ref())
-        {
-            return None;
-        }
-        if hold.as_ref().is_some_and(|hold| hold.stop == Stop::Wait) {
-            self.hall.shut();
-        }
-        let site = Arc::new(Site {
-            app: self.name.clone(),
-            routes: ownership::routes(&served.settings.value),
-            strip_prefix: served.settings.value.strip_prefix,
-            front: Front::of(&served.settings.value),
-            hold,
-            epoch,
-            preview,
-        });
-        self.site = Some((Arc::clone(&site), served.settings.token.clone()));
-        Some(Change::Put(site))
-    }
-
-    /// The present epoch if its shares are still right, otherwise a new one, or if a `fresh` one is
-    /// wanted.
-    fn epoch_now(&mut self, context: &Context, fresh: bool) -> Option<Arc<Epoch>> {
-        let served = self.state.served()?;
-        let flip = served.flip.as_ref()?;
-        let share = |(slot, put): &(Slot, Put<_>)| {
-            let live = self.lives.iter().find(|live| *live.token() == put.token)?;
-            let percent = flip.active.value.share(*slot);
-            Some(Share { release: Arc::clone(&live.release), percent })
-        };
-        let mut shares: Vec<Share> = flip.releases.iter().filter_map(share).collect();
-        let division = (shares.len() > 1).then(|| {
-            let new = || Arc::new(Visitors::of(&self.name, &context.cookie_key));
-            Division::of(&served.settings.value, self.visitors.get_or_insert_with(new))
-        });
-        if !shares.is_empty() {
-            shares.extend(self.kept_shares());
-        }
-        let equal = |(a, b): (&Share, &Share)| {
-            Arc::ptr_eq(&a.release, &b.release) && a.percent == b.percent
-        };
-        let present = self.epoch().filter(|epoch| {
-            !fresh
-                && epoch.shares().len() == shares.len()
-                && epoch.shares().iter().zip(&shares).all(equal)
-                && epoch.division() == division.as_ref()
-        });
-        if present.is_some() || shares.is_empty() {
-            return present.cloned();
-        }
-        let epoch = Epoch::new(shares, context.threads);
-        Some(Arc::new(match division {
-            Some(division) => epoch.divided(division),
-            None => epoch,
-        }))
-    }
-
     /// Says in the log and counts what is new in `verdict`.
     fn tell(&mut self, verdict: &Verdict, before: Option<&Flip>) {
         let app = &self.name;
@@ -427,13 +290,5 @@ impl AppRun {
         {
             info!(%app, "pending: {}", pending.reason);
         }
-    }
-}
-
-fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, None) => true,
-        _ => false,
     }
 }
