@@ -73,6 +73,15 @@ impl Retired {
         Self::Gone { stopped: "0 container(s)".to_owned(), cut: BTreeMap::new() }
     }
 
+    /// The same after requests were left that nobody waited for any longer: if it is gone, these were
+    /// cut off.
+    fn after(self, left: BTreeMap<ProxyName, Option<u64>>) -> Self {
+        match self {
+            Self::Gone { stopped, .. } => Self::Gone { stopped, cut: left },
+            kept @ Self::Kept(_) => kept,
+        }
+    }
+
     /// In words.
     pub fn text(&self) -> String {
         match self {
@@ -156,11 +165,7 @@ impl Reaper<'_> {
             let stays = stays.map(|(name, _)| format!("visitors still stay on it by {name}"));
             serving.or(stays).or_else(|| unsure(keys, fleet))
         };
-        let retired = self.stop(&app, token, draining, against).await?;
-        Ok(match retired {
-            Retired::Gone { stopped, .. } => Retired::Gone { stopped, cut: left },
-            kept @ Retired::Kept(_) => kept,
-        })
+        Ok(self.stop(&app, token, draining, against).await?.after(left))
     }
 
     /// The same for a release that no proxy was ever asked to send an app's requests to. So it is only
@@ -183,10 +188,7 @@ impl Reaper<'_> {
             let name = fleet.naming(token).or(open.map(|(name, _)| name))?;
             Some(format!("{name} has not let go of it"))
         };
-        Ok(match self.stop(&app, token, draining, against).await? {
-            Retired::Gone { stopped, .. } => Retired::Gone { stopped, cut: left },
-            kept @ Retired::Kept(_) => kept,
-        })
+        Ok(self.stop(&app, token, draining, against).await?.after(left))
     }
 
     /// Stops the containers of `draining`, and forgets it. `against` says what speaks against that

@@ -11,6 +11,7 @@ use crate::backend::Backend;
 use crate::client::{Client, within};
 use crate::gated::Gated;
 use crate::proxy::{Proxy, SHORT, short, until};
+use crate::upgrades::{ACCEPT, ASK};
 
 const HELD: &str = r#"{"mode":"hold"}"#;
 
@@ -191,11 +192,6 @@ async fn who_waits_when_the_proxy_ends_is_told_so() {
     assert_eq!(waits.answer().await.status(), 503);
     assert_eq!((within("it ends", ended).await.unwrap(), target.count()), (0, 0));
 }
-
-const ASK: &str = "GET /ws HTTP/1.1\r\nHost: web\r\nConnection: Upgrade\r\n\
-                   Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const ACCEPT: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
-                      Upgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 #[tokio::test]
 async fn tunnels_are_asked_to_end_but_for_those_of_whom_maintenance_lets_in() {

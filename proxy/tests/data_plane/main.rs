@@ -30,3 +30,4 @@ mod sessions;
 mod sticky;
 mod targets;
 mod upgrades;
+mod visit;

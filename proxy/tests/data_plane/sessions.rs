@@ -5,24 +5,12 @@ use std::sync::Arc;
 use shunt_proxy::route::Release;
 
 use crate::backend::Backend;
-use crate::client::{Answer, within};
+use crate::client::within;
 use crate::gated::Gated;
 use crate::proxy::Proxy;
+use crate::visit::{set, visit};
 
 const SETTINGS: &str = r#""sticky":"slot","sessions":{"idle":"1h"}"#;
-
-/// Sends a GET with this `Cookie` on a connection of its own.
-async fn visit(proxy: &Proxy, cookie: &str) -> Answer {
-    let mut client = proxy.client().await;
-    client.write(format!("GET / HTTP/1.1\r\nHost: web\r\nCookie: {cookie}\r\n\r\n")).await;
-    client.raw_answer().await
-}
-
-/// The cookie that `answer` sets, as a visitor sends it back.
-fn set(answer: &Answer) -> Option<String> {
-    let set = answer.header("set-cookie")?;
-    Some(set.split(';').next()?.to_owned())
-}
 
 /// The same cookie, as if it had been written long ago.
 fn old(cookie: &str) -> String {

@@ -1,21 +1,8 @@
 //! Visitors who stay with a target or slot, by a cookie.
 
-use crate::client::Answer;
 use crate::gated::Gated;
 use crate::proxy::{Proxy, until};
-
-/// Sends a GET with this `Cookie` on a connection of its own.
-async fn visit(proxy: &Proxy, cookie: &str) -> Answer {
-    let mut client = proxy.client().await;
-    client.write(format!("GET / HTTP/1.1\r\nHost: web\r\nCookie: {cookie}\r\n\r\n")).await;
-    client.raw_answer().await
-}
-
-/// The cookie that `answer` sets, as a visitor sends it back.
-fn set(answer: &Answer) -> Option<String> {
-    let set = answer.header("set-cookie")?;
-    Some(set.split(';').next()?.to_owned())
-}
+use crate::visit::{set, visit};
 
 #[tokio::test]
 async fn a_visitor_stays_with_its_target_on_every_connection_and_thread() {
