@@ -39,6 +39,8 @@ pub enum AppKey {
     Active,
     /// `hold`: held or in maintenance.
     Hold,
+    /// `mirror`: requests that are copied to the standby release.
+    Mirror,
     /// `lock`: who deploys (leased).
     Lock,
     /// `deploy`: the running deploy's record.
@@ -73,12 +75,13 @@ impl AppKey {
             ["app"] => Ok(Self::App),
             ["active"] => Ok(Self::Active),
             ["hold"] => Ok(Self::Hold),
+            ["mirror"] => Ok(Self::Mirror),
             ["lock"] => Ok(Self::Lock),
             ["deploy"] => Ok(Self::Deploy),
             ["draining", token] => Ok(Self::Draining(Token::from(*token))),
             ["history", id] => Ok(Self::History((*id).to_owned())),
             [slot] => slot.parse().map(Self::Slot).map_err(|_| {
-                let known = ["app", "active", "blue", "green", "hold", "lock", "deploy"];
+                let known = ["app", "active", "blue", "green", "hold", "mirror", "lock", "deploy"];
                 let hint = crate::strict::nearest(slot, known)
                     .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
                 Mistake::new(format!("`{key}` is no key{hint}"))
@@ -118,6 +121,7 @@ impl fmt::Display for AppKey {
             Self::Slot(slot) => slot.fmt(f),
             Self::Active => f.write_str("active"),
             Self::Hold => f.write_str("hold"),
+            Self::Mirror => f.write_str("mirror"),
             Self::Lock => f.write_str("lock"),
             Self::Deploy => f.write_str("deploy"),
             Self::Draining(token) => write!(f, "draining/{token}"),
@@ -138,6 +142,7 @@ mod tests {
             "apps/web/green",
             "apps/web/active",
             "apps/web/hold",
+            "apps/web/mirror",
             "apps/web/lock",
             "apps/web/deploy",
             "apps/web/draining/1f-7-00c0ffee",

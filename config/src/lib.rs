@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! - [`name`], [`slot`], [`address`], [`token`]: the small words
-//! - [`app`], [`release`], [`active`], [`hold`]: the values an operator writes
+//! - [`app`], [`release`], [`active`], [`hold`], [`mirror`]: the values an operator writes
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`sessions`],
 //!   [`split`], [`queue`], [`eject`], [`https`], [`headers`], [`preview`], [`protocol`]: parts of
 //!   those values
@@ -42,6 +42,7 @@ pub mod https;
 pub mod key;
 pub mod latency;
 pub mod limits;
+pub mod mirror;
 pub mod name;
 pub mod pass;
 pub mod preview;

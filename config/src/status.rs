@@ -67,6 +67,10 @@ pub struct AppStatus {
     /// release from then on. Gone with the last request that waited for its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldStatus>,
+    /// What copies of requests come to at the standby release, from the moment that `mirror` was seen
+    /// until it is gone or put anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorStatus>,
     /// What requests to each release came to; told only while a deploy of the app runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<Token, Counts>,
@@ -143,6 +147,38 @@ pub enum HoldState {
     Over,
     /// The key is gone, and requests that waited are let go one by one.
     LettingGo,
+}
+
+/// What copies of requests come to at a release that gets none itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorStatus {
+    /// Token of the `mirror` value.
+    pub token: Token,
+    /// The release that gets copies now; `None` while none is proved in the slot, while the one there
+    /// gets requests itself, and once the time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Token>,
+    /// When its time is over, by this proxy's clock; `None` once it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<jiff::Timestamp>,
+    /// What was counted since the value was seen.
+    #[serde(default)]
+    pub counts: Mirrored,
+}
+
+/// Requests that were copied, and their copies: two figures of each, over the same requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirrored {
+    /// What the release that was asked answered, until the head of its answer.
+    pub originals: Tally,
+    /// What the standby release answered to the copies, until the head of its answer.
+    pub copies: Tally,
+    /// Pairs of which both are over and whose statuses are of different classes (2xx, 3xx, …).
+    #[serde(default)]
+    pub differ: u64,
+    /// Requests whose turn it was and that were not copied, for want of room.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// A key whose present value can never apply as written.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use shunt_config::hold::Hold;
 use shunt_config::key::{AppKey, Key};
+use shunt_config::mirror::Mirror;
 use shunt_config::record::{Deploy, Draining, History, Lock};
 use shunt_config::store::{Change, Condition, Entry, Store, StoreError, View};
 use shunt_config::{Active, App, AppName, Mistake, Release, Slot, Token};
@@ -76,6 +77,8 @@ pub struct AppKeys {
     pub active: Option<Kept<Active>>,
     /// `hold`
     pub hold: Option<Kept<Hold>>,
+    /// `mirror`
+    pub mirror: Option<Kept<Mirror>>,
     /// `lock`
     pub lock: Option<Kept<Lock>>,
     /// `deploy`
@@ -98,6 +101,7 @@ impl AppKeys {
             app: None,
             active: None,
             hold: None,
+            mirror: None,
             lock: None,
             deploy: None,
             draining: BTreeMap::new(),
@@ -162,6 +166,7 @@ impl AppKeys {
             AppKey::App => self.app.as_ref().map(|kept| &kept.token),
             AppKey::Active => self.active.as_ref().map(|kept| &kept.token),
             AppKey::Hold => self.hold.as_ref().map(|kept| &kept.token),
+            AppKey::Mirror => self.mirror.as_ref().map(|kept| &kept.token),
             AppKey::Lock => self.lock.as_ref().map(|kept| &kept.token),
             AppKey::Deploy => self.deploy.as_ref().map(|kept| &kept.token),
             AppKey::Slot(slot) => self.slot(*slot).map(|kept| &kept.token),
@@ -190,6 +195,7 @@ impl AppKeys {
             AppKey::App => self.app = Some(Kept::new(entry, App::parse)),
             AppKey::Active => self.active = Some(Kept::new(entry, Active::parse)),
             AppKey::Hold => self.hold = Some(Kept::new(entry, Hold::parse)),
+            AppKey::Mirror => self.mirror = Some(Kept::new(entry, Mirror::parse)),
             AppKey::Lock => self.lock = Some(Kept::new(entry, Lock::parse)),
             AppKey::Deploy => self.deploy = Some(Kept::new(entry, Deploy::parse)),
             AppKey::Slot(slot) => {
@@ -216,6 +222,7 @@ impl AppKeys {
             AppKey::App => self.app = None,
             AppKey::Active => self.active = None,
             AppKey::Hold => self.hold = None,
+            AppKey::Mirror => self.mirror = None,
             AppKey::Lock => self.lock = None,
             AppKey::Deploy => self.deploy = None,
             AppKey::Slot(slot) => self.slots[slot as usize] = None,

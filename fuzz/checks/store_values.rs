@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use serde_json::to_vec;
 use shunt_config::hold::Hold;
 use shunt_config::key::Key;
+use shunt_config::mirror::Mirror;
 use shunt_config::strict::Mistake;
 use shunt_config::{Active, App, Release};
 
@@ -14,6 +15,7 @@ pub(crate) fn check(bytes: &[u8]) {
     read(bytes, Release::parse, |release| to_vec(release).ok());
     read(bytes, Active::parse, |active| Some(active.to_string().into_bytes()));
     read(bytes, Hold::parse, |hold| to_vec(hold).ok());
+    read(bytes, Mirror::parse, |mirror| to_vec(mirror).ok());
     let key = |bytes: &[u8]| {
         let text = std::str::from_utf8(bytes).map_err(|e| Mistake::new(e.to_string()))?;
         Key::parse(text)

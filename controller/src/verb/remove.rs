@@ -160,6 +160,6 @@ fn empty_slots(keys: &AppKeys) -> Result<Txn, Failure> {
         txn = txn.when(keys.unchanged(&AppKey::Slot(slot)));
         txn = displace(txn, keys, slot, None)?.delete(AppKey::Slot(slot).of(app));
     }
-    let others = [AppKey::Active, AppKey::Hold];
+    let others = [AppKey::Active, AppKey::Hold, AppKey::Mirror];
     Ok(others.into_iter().fold(txn, |txn, key| txn.delete(key.of(app))))
 }

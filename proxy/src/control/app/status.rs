@@ -36,6 +36,7 @@ impl AppRun {
         targets.shrink_to_fit();
         serving.shrink_to_fit();
         Some(AppStatus {
+            mirror: None,
             app: served.map(|served| served.settings.token.clone()),
             active: self.active_token(),
             serving,
