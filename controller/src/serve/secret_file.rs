@@ -4,10 +4,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use data_encoding::BASE64;
 use shunt_config::secret::Secret;
 
 /// Characters of a secret at least: shorter ones can be guessed.
 const MIN: usize = 16;
+
+/// How a key begins that deliveries are signed with; base64 follows (Standard Webhooks).
+pub(super) const SIGNING: &str = "whsec_";
 
 /// What a file held.
 #[derive(Debug)]
@@ -29,6 +33,13 @@ pub(super) fn read(path: &Path) -> Result<SecretFile, String> {
     }
     if secrets.iter().any(|secret| secret.reveal().len() < MIN) {
         return Err(format!("{shown}: a secret has {MIN} characters at least"));
+    }
+    let unsound = |secret: &Secret| {
+        let key = secret.reveal().strip_prefix(SIGNING);
+        key.is_some_and(|key| BASE64.decode(key.as_bytes()).is_err())
+    };
+    if secrets.iter().any(unsound) {
+        return Err(format!("{shown}: what follows `{SIGNING}` is not base64"));
     }
     let mode = fs::metadata(path).map_err(|e| format!("{shown}: {e}"))?.mode();
     let open = mode & 0o007 != 0;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use aws_lc_rs::hmac;
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use e2e::ask::{Answer, send};
 use e2e::{Process, until};
 use http::Request;
@@ -21,6 +21,9 @@ pub(crate) const READ: &str = "read-0123456789abcdef";
 /// The secret of every webhook.
 pub(crate) const SECRET: &str = "hook-0123456789abcdef";
 
+/// The key of every webhook that signs as Standard Webhooks do.
+pub(crate) const SIGNING_KEY: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 /// A daemon. Its runs outlive it, as they should, so whoever starts one has to see it end.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -31,7 +34,8 @@ pub(crate) struct Daemon {
 /// Writes `serve.toml` and all it names; `settings` go to its end.
 pub(crate) fn write(site: &Site, settings: &str) {
     let path = site.directory.path().display().to_string();
-    for (name, text) in [("all", ALL), ("deploy", DEPLOY), ("read", READ), ("secret", SECRET)] {
+    let secrets = format!("{SECRET}\n{SIGNING_KEY}");
+    for (name, text) in [("all", ALL), ("deploy", DEPLOY), ("read", READ), ("secret", &secrets)] {
         let file = site.write(name, &format!("{text}\n"));
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -112,6 +116,14 @@ impl Daemon {
         })
         .await
     }
+}
+
+/// `webhook-signature` of a delivery, by the key.
+pub(crate) fn standard(id: &str, time: &str, body: &str) -> String {
+    let key = BASE64.decode(SIGNING_KEY.trim_start_matches("whsec_").as_bytes()).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    let tag = hmac::sign(&key, format!("{id}.{time}.{body}").as_bytes());
+    format!("v1,{}", BASE64.encode(tag.as_ref()))
 }
 
 /// HMAC-SHA-256 by the secret, in hexadecimal digits.

@@ -4,7 +4,7 @@ use e2e::ask::Answer;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, SECRET, signed};
+use crate::daemon::{Daemon, SECRET, SIGNING_KEY, signed, standard};
 use crate::serve_queue::locked;
 use crate::site::Site;
 use crate::words::Words;
@@ -256,6 +256,27 @@ async fn gitlab_shows_its_token() {
     is(&ear.hears("tags", &old, push).await, 202, "queued");
     assert_eq!(ear.version().await, "v2");
     is(&ear.hears("tags", &old, push).await, 409, "replayed");
+}
+
+#[tokio::test]
+async fn gitlab_signs_with_its_signing_token() {
+    let ear = Ear::open("kind = \"gitlab\"\nevents = [\"tag_push\"]\n").await;
+    let body = r#"{"object_kind":"tag_push","ref":"refs/tags/v2","checkout_sha":"abc"}"#;
+    let now = Timestamp::now().as_second().to_string();
+    let send = async |id: &str, signature: &str| {
+        let headers =
+            [("webhook-id", id), ("webhook-timestamp", &now), ("webhook-signature", signature)];
+        ear.hears("gitlab", &headers, body).await
+    };
+    let good = standard("1", &now, body);
+    assert_eq!(send("2", &good).await.status, 401, "of another delivery");
+    assert_eq!(send("1", &good.replace("v1,", "v1,A")).await.status, 401);
+    let shown = ear.hears("gitlab", &[("x-gitlab-token", SIGNING_KEY)], body).await;
+    assert_eq!(shown.status, 401, "the key signs, and is never shown");
+    assert_eq!(ear.count().await, 0);
+    is(&send("1", &good).await, 202, "queued");
+    assert_eq!(ear.version().await, "v2");
+    is(&send("1", &good).await, 409, "replayed");
 }
 
 #[tokio::test]

@@ -1,18 +1,28 @@
-//! GitLab: `X-Gitlab-Token` is the secret itself.
+//! GitLab: a hook with a signing token signs as Standard Webhooks do, and `X-Gitlab-Token` of one with a
+//! secret token is the secret itself.
 //!
-//! A delivery is named by `Idempotency-Key`, which stays the same when it is tried again; before GitLab
-//! 17.4 by `X-Gitlab-Event-UUID`, which hooks that set off one another share, so the body goes with it.
+//! Of the second kind a delivery is named by `Idempotency-Key`, which stays the same when it is tried
+//! again; before GitLab 17.4 by `X-Gitlab-Event-UUID`, which hooks that set off one another share, so the
+//! body goes with it.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use shunt_config::secret::Secret;
 
 use super::push::Push;
-use super::{Proved, Refused, Told, fingerprint, header, is_one_of, text};
+use super::{Proved, Refused, Told, fingerprint, header, is_one_of, standard, text};
 use crate::serve::http::Asked;
 
-pub(super) fn prove(secrets: &[Secret], asked: &Asked) -> Result<Proved, Refused> {
+pub(super) fn prove(secrets: &[Secret], asked: &Asked, now: Timestamp) -> Result<Proved, Refused> {
+    // A key to sign with is shown to nobody: whoever shows one has it from somewhere else.
+    let (keys, tokens): (Vec<_>, Vec<_>) = secrets.iter().cloned().partition(standard::is_key);
+    match standard::prove(&keys, asked, now) {
+        // The hook may have a secret token, too, and only that is known here yet.
+        Err(Refused::Stranger) => {}
+        signed => return signed,
+    }
     let shown = header(asked, "x-gitlab-token").ok_or(Refused::Stranger)?;
-    if !is_one_of(secrets, shown) {
+    if !is_one_of(&tokens, shown) {
         return Err(Refused::Stranger);
     }
     let body = fingerprint(&asked.body);

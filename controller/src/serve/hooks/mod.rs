@@ -30,6 +30,7 @@ mod github;
 mod gitlab;
 mod push;
 mod registry;
+mod standard;
 
 /// Why a delivery is not taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ enum Told {
 pub(super) fn answer(serve: &Arc<Serve>, loaded: &Loaded, asked: &Asked) -> Answer {
     let Some(hook) = loaded.hook(asked.part("app"), asked.part("hook")) else {
         // As much work as a wrong signature is.
-        let _ = signature(&Secret::new("nobody"), &[&asked.body]);
+        let _ = signature(b"nobody", &[&asked.body]);
         serve.metrics.heard("", "", "refused");
         return stranger();
     };
@@ -192,7 +193,7 @@ fn prove(hook: &Hook, asked: &Asked, now: Timestamp) -> Result<Proved, Refused> 
     match hook.spec.kind {
         WebhookKind::Generic => generic::prove(secrets, asked, now),
         WebhookKind::Github => github::prove(secrets, asked),
-        WebhookKind::Gitlab => gitlab::prove(secrets, asked),
+        WebhookKind::Gitlab => gitlab::prove(secrets, asked, now),
         WebhookKind::DockerHub => docker_hub::prove(secrets, asked),
         WebhookKind::Registry => registry::prove(secrets, asked),
     }
@@ -209,6 +210,20 @@ fn read(hook: &Hook, asked: &Asked) -> Result<Told, String> {
         WebhookKind::DockerHub => docker_hub::read(&body),
         WebhookKind::Registry => registry::read(&body),
     }
+}
+
+/// Seconds that clocks may differ, and a signed delivery may take.
+const WINDOW: u64 = 300;
+
+/// Whether the signed `time`, in seconds, is near enough to `now`.
+fn is_timely(time: &str, now: Timestamp) -> Result<(), Refused> {
+    let time: i64 = time.parse().map_err(|_| Refused::Stranger)?;
+    if now.as_second().abs_diff(time) > WINDOW {
+        let said =
+            format!("it was signed more than {WINDOW} seconds from now: look at both clocks");
+        return Err(Refused::Malformed(said));
+    }
+    Ok(())
 }
 
 /// A header, as text.
@@ -233,22 +248,23 @@ fn is_one_of(secrets: &[Secret], shown: &str) -> bool {
 }
 
 /// HMAC-SHA-256 of all `parts`.
-fn signature(secret: &Secret, parts: &[&[u8]]) -> hmac::Tag {
-    let mut context =
-        hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes()));
+fn signature(key: &[u8], parts: &[&[u8]]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     for part in parts {
         context.update(part);
     }
     context.sign()
 }
 
-/// Whether `hex` is the signature of all `parts` by one of `secrets`, in constant time.
+/// Whether `shown` is the signature of all `parts` by `key`, in constant time.
+fn is_signature(key: &[u8], parts: &[&[u8]], shown: &[u8]) -> bool {
+    verify_slices_are_equal(signature(key, parts).as_ref(), shown).is_ok()
+}
+
+/// Whether `hex` is the signature of all `parts` by one of `secrets`.
 fn is_signed(secrets: &[Secret], parts: &[&[u8]], hex: &str) -> bool {
     let Ok(shown) = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()) else { return false };
-    let same = |secret: &Secret| {
-        verify_slices_are_equal(signature(secret, parts).as_ref(), &shown).is_ok()
-    };
-    secrets.iter().any(same)
+    secrets.iter().any(|secret| is_signature(secret.reveal().as_bytes(), parts, &shown))
 }
 
 /// What a body is known by, where its provider gives it no name.
