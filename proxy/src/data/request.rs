@@ -151,7 +151,7 @@ async fn answer(
     if let Some(front) = &trail.front {
         front.change_request(&mut head.headers);
     }
-    let pair = way.copied.as_deref().and_then(|candidate| {
+    let pair = way.copied.and_then(|candidate| {
         let plain = hop.upgrade.is_none() && extended.is_none() && body.is_end_stream();
         let ends = peer.client.ends();
         plain.then(|| candidate.copy(&peer.local, &head, hop.trailers, ends)).flatten()

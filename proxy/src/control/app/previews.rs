@@ -23,9 +23,9 @@ impl AppRun {
             return None;
         };
         let threads = context.threads;
-        let previews = self.previews.get_or_insert_with(|| {
-            Box::new(Previews([Aside::new(threads), Aside::new(threads)]))
-        });
+        let previews = self
+            .previews
+            .get_or_insert_with(|| Box::new(Previews([Aside::new(threads), Aside::new(threads)])));
         let shown = Slot::BOTH.map(|slot| {
             // The one that was announced last is the last here.
             let of_slot = || self.lives.iter().rev().filter(|live| live.release.slot == slot);

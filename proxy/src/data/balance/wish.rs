@@ -33,11 +33,7 @@ impl Wish {
     }
 
     /// The wish of one that belongs to no visitor.
-    pub(in crate::data) fn hashed(
-        release: &Release,
-        headers: &HeaderMap,
-        address: IpAddr,
-    ) -> Self {
+    pub(in crate::data) fn hashed(release: &Release, headers: &HeaderMap, address: IpAddr) -> Self {
         let hash = match &release.spread.balance {
             Balance::ConsistentHash(key) => hashed(key, headers, address),
             _ => None,
