@@ -120,7 +120,19 @@ async fn a_release_gets_copies_while_it_is_proved_and_gets_no_requests() {
 }
 
 #[tokio::test]
-async fn its_time_ends_it_and_a_restart_goes_on_with_what_is_left_of_it() {
+async fn when_its_time_is_over_nothing_is_copied_and_its_counts_stay_until_it_is_gone() {
+    let site = Site::start().await;
+    let token = site.put("apps/web/mirror", r#"{"slot":"green","percent":100,"for":"1ms"}"#).await;
+    rests(&site, &token, true).await;
+    assert_eq!(site.get("/").await.unwrap().body, "one");
+    let counts = pairs(&site, &token, 0).await;
+    assert_eq!(counts["left_out"], json!(0));
+    site.store.delete("apps/web/mirror").await;
+    site.told("it is gone", |status| status.get("mirror").is_none().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_with_what_is_left_of_its_time() {
     let mut site = Site::start().await;
     let token = site.put("apps/web/mirror", ALL).await;
     let before = told(&site, "its end is told", &token, |mirror| {
@@ -137,14 +149,6 @@ async fn its_time_ends_it_and_a_restart_goes_on_with_what_is_left_of_it() {
     })
     .await;
     assert_eq!(after, before);
-
-    let short = site.put("apps/web/mirror", r#"{"slot":"green","percent":100,"for":"1ms"}"#).await;
-    rests(&site, &short, true).await;
-    assert_eq!(site.get("/").await.unwrap().body, "one");
-    let counts = pairs(&site, &short, 0).await;
-    assert_eq!(counts["left_out"], json!(0));
-    site.store.delete("apps/web/mirror").await;
-    site.told("it is gone", |status| status.get("mirror").is_none().then_some(())).await;
 }
 
 #[tokio::test]
