@@ -189,20 +189,17 @@ async fn answer(
     if let Some(extended) = extended {
         answered = answered.and_then(|response| tunnel(peer, extended, response, &exchange));
     }
+    if let Some(pair) = pair {
+        pair.told(answered.as_ref().map(Response::status));
+    }
     match answered {
         Ok(mut response) => {
-            if let Some(pair) = &pair {
-                pair.answered(response.status());
-            }
             if let Some(front) = &trail.front {
                 front.change_response(response.headers_mut(), peer.is_secure());
             }
             Ok(response)
         }
         Err(error) => {
-            if let Some(pair) = &pair {
-                pair.failed(&error);
-            }
             exchange.ended(&error);
             Err(error)
         }

@@ -94,7 +94,9 @@ impl Router {
         let open = |app: &AppName| free(app)?.epoch.clone();
         let opened: Vec<_> = apps.iter().filter_map(open).collect();
         self.table.store(Arc::new(table));
-        copied.iter().for_each(|epoch| epoch.close());
+        for epoch in &copied {
+            epoch.close();
+        }
         for epoch in &closing {
             epoch.close();
             admit(epoch, false);

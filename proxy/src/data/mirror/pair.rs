@@ -32,19 +32,17 @@ impl Pair {
         Rc::new(Self { pairs, thread, began, original, copy })
     }
 
-    /// The request was answered by its target.
-    pub(in crate::data) fn answered(&self, status: StatusCode) {
-        self.original.set(Some(self.outcome(status, None)));
+    /// The request was answered, by its target or with an error.
+    pub(in crate::data) fn told(&self, answered: Result<StatusCode, &ProxyError>) {
+        let (status, fault) = match answered {
+            Ok(status) => (status, None),
+            Err(error) => (error.status(), error.fault()),
+        };
+        self.original.set(Some(self.outcome(status, fault)));
         self.count();
     }
 
-    /// The request was answered with `error`.
-    pub(in crate::data) fn failed(&self, error: &ProxyError) {
-        self.original.set(Some(self.outcome(error.status(), error.fault())));
-        self.count();
-    }
-
-    /// So was the copy, or would have been, for the target's `fault`.
+    /// The copy came to `status`, or would have for the target's `fault`.
     pub(super) fn copied(&self, status: StatusCode, fault: Option<Fault>) {
         self.copy.set(Some(self.outcome(status, fault)));
         self.count();
