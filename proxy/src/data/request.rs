@@ -151,6 +151,11 @@ async fn answer(
     if let Some(front) = &trail.front {
         front.change_request(&mut head.headers);
     }
+    let pair = way.copied.and_then(|candidate| {
+        let plain = hop.upgrade.is_none() && extended.is_none() && body.is_end_stream();
+        let ends = peer.client.ends();
+        plain.then(|| candidate.copy(&peer.local, &head, hop.trailers, ends)).flatten()
+    });
     let target = way.lease.release().release.reach.protocol;
     if target.is_http2() {
         if extended.is_some() {
@@ -183,6 +188,9 @@ async fn answer(
         forward::forward(&peer.local, &exchange, &head, body, upgrade.as_ref()).await;
     if let Some(extended) = extended {
         answered = answered.and_then(|response| tunnel(peer, extended, response, &exchange));
+    }
+    if let Some(pair) = pair {
+        pair.told(answered.as_ref().map(Response::status));
     }
     match answered {
         Ok(mut response) => {
