@@ -14,6 +14,7 @@ mod hooks;
 mod host;
 mod job;
 mod lives;
+mod mirror;
 mod pause;
 mod plan;
 mod pull;
