@@ -103,13 +103,13 @@ async fn deploy_counted(settings: &str, counts: Mirrored) -> (Shop, Run) {
 async fn a_release_that_answers_copies_worse_never_gets_a_visitor_and_leaves_no_key() {
     let hour = mirror("").replace("100ms", "1h");
     let failed = "[hooks]\nfailed = 'echo because $SHUNT_REASON'\n";
-    let (shop, run) = deploy_counted(&format!("{hour}{failed}"), pairs(20, 0)).await;
-    let run = run.ended_with(3).says("does not stand copies of requests: errors (5xx): 10.0 %");
+    let (shop, run) = deploy_counted(&format!("{hour}{failed}"), pairs(60, 0)).await;
+    let run = run.ended_with(3).says("does not stand copies of requests: errors (5xx): 30.0 %");
     run.says("because the new release does not stand").says("as it was before");
     as_before(&shop, "worse").await;
     let keys = shop.site.keys().await;
     assert_eq!(last(&keys).outcome, Outcome::Failed);
-    assert_eq!(last(&keys).mirrored.as_ref().unwrap().new.errors, 20);
+    assert_eq!(last(&keys).mirrored.as_ref().unwrap().new.errors, 60);
     let flips = keys.history.values().map(|entry| entry.ok().unwrap());
     let flipped = flips.flat_map(|entry| &entry.steps).filter(|time| time.step == Step::Flip);
     assert_eq!(flipped.count(), 1, "the first release's alone");
@@ -149,7 +149,7 @@ async fn nothing_is_compared_before_every_proxy_copies() {
     });
     shop.deploy("1").await.ended_with(0);
     let mut deploy = shop.site.begin(&["deploy", "--tag", "2"], None);
-    deploy.said("waiting for lb2 (does not copy to it yet)").await;
+    deploy.said("  …  mirror       waiting for lb2 (does not copy to it yet)").await;
     assert!(!deploy.log().contains("→  mirror"), "{}", deploy.log());
     let keys = shop.site.keys().await;
     let asked = keys.mirror.as_ref().unwrap().ok().unwrap();
