@@ -101,6 +101,7 @@ fn site(n: usize) -> Arc<Site> {
         front: None,
         epoch: Some(Arc::new(epoch(n))),
         preview: None,
+        mirror: None,
     })
 }
 

@@ -13,6 +13,7 @@ use super::drain::Drain;
 use super::holding::Holding;
 use super::keeping::Keeping;
 use super::live::{Checks, Live};
+use super::mirroring::Mirroring;
 use super::served::{Flip, Moment, Put, Served};
 use super::serving::{Look, State, Verdict};
 use crate::health::Report;
@@ -20,8 +21,10 @@ use crate::route::router::Change;
 use crate::route::{Epoch, Hall, Key, Line, Release, Site, Visitors};
 use crate::saved::SavedApp;
 
+mod aside;
 mod held;
 mod kept;
+mod mirrored;
 mod previews;
 mod site;
 mod status;
@@ -55,6 +58,7 @@ pub struct AppRun {
     state: State,
     verdict: Verdict,
     holding: Holding,
+    mirroring: Mirroring,
     keeping: Keeping,
     /// Who stays on those, when they were counted last.
     stays: BTreeMap<Token, Stays>,
@@ -67,6 +71,8 @@ pub struct AppRun {
     visitors: Option<Arc<Visitors>>,
     /// What is reached beside its own requests, if that is asked for.
     previews: Option<Box<previews::Previews>>,
+    /// What its requests are copied to, while that is asked for.
+    copies: Option<Box<mirrored::Copies>>,
     /// The site as published, and the settings it was made of.
     site: Option<(Arc<Site>, Token)>,
     /// Drains of this app.
@@ -85,6 +91,7 @@ impl AppRun {
             state: State::default(),
             verdict: Verdict::default(),
             holding: Holding::default(),
+            mirroring: Mirroring::default(),
             keeping: Keeping::default(),
             stays: BTreeMap::new(),
             lives: Vec::new(),
@@ -92,6 +99,7 @@ impl AppRun {
             hall: Arc::default(),
             visitors: None,
             previews: None,
+            copies: None,
             site: None,
             drain: Drain::default(),
             flips: Flips::default(),
@@ -104,6 +112,7 @@ impl AppRun {
         let mut app = Self::new(name);
         app.state = State::restored(saved.served, saved.refused);
         app.holding = Holding::restored(saved.hold, Moment::now());
+        app.mirroring = Mirroring::restored(saved.mirror, Moment::now());
         if let Some(served) = app.state.served() {
             app.keeping = Keeping::restored(saved.kept, served, Moment::now());
             let releases = served.flip.iter().flat_map(|flip| &flip.releases);
@@ -150,12 +159,14 @@ impl AppRun {
         self.tell(&verdict, before.as_ref());
         self.verdict = verdict;
         self.holding.step(wanted, now);
+        self.mirroring.step(wanted, now);
         self.change(context)
     }
 
     /// Looks at the time alone, as long as the keys are not known. Returns what changes for requests.
     pub fn pass(&mut self, now: Moment, context: &Context) -> Option<Change> {
         self.holding.pass(now);
+        self.mirroring.pass(now);
         self.keeping.pass(now);
         self.count_visitors();
         self.change(context)
@@ -176,7 +187,7 @@ impl AppRun {
 
     /// Whether what its requests come to is told as they end.
     pub fn is_counted(&self) -> bool {
-        self.deploying
+        self.deploying || self.is_mirrored()
     }
 
     /// Takes note of what its releases have counted so far.
@@ -188,8 +199,8 @@ impl AppRun {
     pub fn saved(&self) -> Option<SavedApp> {
         let served: Served = self.state.served()?.clone();
         let refused = self.state.given_up().map(|(goal, why)| (goal.clone(), why.to_owned()));
-        let (hold, kept) = (self.holding.saved(), self.keeping.saved());
-        Some(SavedApp { served, refused, hold, kept })
+        let (hold, mirror) = (self.holding.saved(), self.mirroring.saved());
+        Some(SavedApp { served, refused, hold, mirror, kept: self.keeping.saved() })
     }
 
     /// Its settings as served.
@@ -209,8 +220,9 @@ impl AppRun {
 
     /// When to look again even if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        let all = [self.verdict.deadline, self.holding.deadline(), self.keeping.deadline()];
-        all.into_iter().flatten().min()
+        let held = [self.holding.deadline(), self.mirroring.deadline()];
+        let all = held.into_iter().chain([self.verdict.deadline, self.keeping.deadline()]);
+        all.flatten().min()
     }
 
     /// Whether a target still waits for its first answer.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use shunt_config::hold::Hold;
 use shunt_config::key::{AppKey, Key};
+use shunt_config::mirror::Mirror;
 use shunt_config::record::{Deploy, Draining};
 use shunt_config::store::Entry;
 use shunt_config::{Active, App, AppName, Mistake, Release, Slot, Token};
@@ -64,6 +65,8 @@ pub struct Wanted {
     pub active: Option<Value<Active>>,
     /// `hold`
     pub hold: Option<Value<Hold>>,
+    /// `mirror`
+    pub mirror: Option<Value<Mirror>>,
     /// `draining/…`, as far as visitors may stay there, by the announcement.
     pub replaced: BTreeMap<Token, Replaced>,
     /// Whether a deploy of it runs: then what its releases answer is told.
@@ -91,6 +94,7 @@ impl Wanted {
             AppKey::Slot(slot) => self.slot(*slot).map(|v| &v.token),
             AppKey::Active => self.active.as_ref().map(|v| &v.token),
             AppKey::Hold => self.hold.as_ref().map(|v| &v.token),
+            AppKey::Mirror => self.mirror.as_ref().map(|v| &v.token),
             _ => None,
         }
     }
@@ -148,7 +152,7 @@ impl Desired {
                 return Concerns::Stray;
             }
         };
-        if !matches!(key, AppKey::App | AppKey::Slot(_) | AppKey::Active | AppKey::Hold) {
+        if !is_read(&key) {
             self.unread.insert(entry.key.clone());
             let deploys = |record: Deploy| record.unfinished();
             return match key {
@@ -172,6 +176,7 @@ impl Desired {
                 wanted.slots[slot as usize] = Some(Value::of(entry, Release::parse));
             }
             AppKey::Active => wanted.active = Some(Value::of(entry, Active::parse)),
+            AppKey::Mirror => wanted.mirror = Some(Value::of(entry, Mirror::parse)),
             _ => wanted.hold = Some(Value::of(entry, Hold::parse)),
         }
         Concerns::App(app)
@@ -202,6 +207,7 @@ impl Desired {
             Some(AppKey::Slot(slot)) => wanted.slots[slot as usize] = None,
             Some(AppKey::Active) => wanted.active = None,
             Some(AppKey::Hold) => wanted.hold = None,
+            Some(AppKey::Mirror) => wanted.mirror = None,
             Some(_) => return Concerns::Nobody,
         }
         self.forget_if_empty(&app);
@@ -257,7 +263,7 @@ impl Desired {
     pub fn keys(&self) -> Vec<String> {
         let of_app = |app: &AppName| {
             let Some(wanted) = self.app(app) else { return Vec::new() };
-            let kinds = [AppKey::App, AppKey::Active, AppKey::Hold];
+            let kinds = [AppKey::App, AppKey::Active, AppKey::Hold, AppKey::Mirror];
             let slots = Slot::BOTH.map(AppKey::Slot);
             let there = kinds.into_iter().chain(slots).filter(|k| wanted.token(k).is_some());
             let known: Vec<_> = there.map(|kind| kind.of(app).to_string()).collect();
@@ -273,6 +279,12 @@ enum Place {
     Known(AppName, AppKey),
     Unknown(AppName, Mistake),
     Stray(Mistake),
+}
+
+/// Whether what is put under `key` says what an app is to do.
+fn is_read(key: &AppKey) -> bool {
+    use AppKey::{Active, App, Hold, Mirror, Slot};
+    matches!(key, App | Slot(_) | Active | Hold | Mirror)
 }
 
 fn place(key: &str) -> Place {

@@ -5,7 +5,7 @@
 //! the loss of all keys at once.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,10 +49,7 @@ impl Holding {
         let held = |SavedHold { put, until, over }: SavedHold| {
             // A clock that was set back must not make it longer than it ever was.
             let most = put.value.lasts().unwrap_or_default();
-            let left = |until: Timestamp| {
-                Duration::try_from(until.duration_since(now.shown)).unwrap_or_default().min(most)
-            };
-            Held { until: until.and_then(|until| later(now, left(until))), put, over }
+            Held { until: until.and_then(|until| now.until(until, most)), put, over }
         };
         Self { now: saved.map(held), before: None }
     }
@@ -65,7 +62,7 @@ impl Holding {
                 if let Ok(hold) = &value.read
                     && !known
                 {
-                    let until = hold.lasts().and_then(|lasts| later(now, lasts));
+                    let until = hold.lasts().and_then(|lasts| now.later(lasts));
                     let put = Put { token: value.token.clone(), value: Arc::clone(hold) };
                     self.now = Some(Held { put, until, over: false });
                 }
@@ -130,13 +127,10 @@ impl Held {
     }
 }
 
-fn later(now: Moment, lasts: Duration) -> Option<Moment> {
-    let shown = now.shown.checked_add(jiff::SignedDuration::try_from(lasts).ok()?).ok()?;
-    Some(Moment { at: now.at.checked_add(lasts)?, shown })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use shunt_config::{Mistake, Token};
 
     use super::*;
@@ -151,7 +145,7 @@ mod tests {
     }
 
     fn after(now: Moment, seconds: u32) -> Moment {
-        later(now, SECOND * seconds).unwrap()
+        now.later(SECOND * seconds).unwrap()
     }
 
     fn stop(holding: &Holding) -> Option<Stop> {

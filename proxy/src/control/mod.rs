@@ -10,6 +10,7 @@
 //! - [`ownership`]: which app a host belongs to
 //! - [`served`], [`serving`]: what an app serves; its state machine, pure
 //! - [`holding`]: what of its `hold` is in effect, pure
+//! - [`mirroring`]: the same of its `mirror`
 //! - [`keeping`]: the releases that visitors stay on after a flip, pure
 //! - [`live`]: one announcement under probes
 //! - [`app`]: one app as it runs
@@ -25,6 +26,7 @@ pub mod holding;
 pub mod intake;
 pub mod keeping;
 pub mod live;
+pub mod mirroring;
 pub mod overview;
 pub mod ownership;
 pub mod report;

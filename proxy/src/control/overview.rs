@@ -10,7 +10,7 @@ use shunt_config::{App, AppName, Slot};
 
 use super::app::Flips;
 use super::drain::Gone;
-use crate::metrics::{Meters, Totals};
+use crate::metrics::{Meters, Pairs, Totals};
 use crate::route::{Epoch, Hall, Line, Release};
 
 /// The control plane at one moment. Cloning it is cheap, whatever the number of apps.
@@ -68,6 +68,8 @@ pub struct AppView {
     pub hall: Arc<Hall>,
     /// Counters of the previews of each slot, if there are any.
     pub previews: Option<[Arc<Meters>; 2]>,
+    /// What copies of its requests to the release of a slot came to, while `mirror` is there.
+    pub mirrored: Option<(Slot, Arc<Pairs>)>,
 }
 
 impl AppView {
@@ -91,10 +93,11 @@ impl AppView {
     /// Whether there is nothing to say of it but that it serves: it has had no request and no flip but
     /// its first, nothing of it is refused or pending, and all its targets pass.
     pub fn is_quiet(&self) -> bool {
-        let AppStatus { refused, pending, targets, hold, .. } = &*self.status;
+        let AppStatus { refused, pending, targets, hold, mirror, .. } = &*self.status;
         let Flips { applied, refused: none } = self.flips;
         let healthy = |target: &TargetStatus| target.state == TargetState::Healthy;
-        (applied <= 1 && none == 0 && refused.is_empty() && pending.is_none() && hold.is_none())
+        let asked = hold.is_some() || mirror.is_some();
+        (applied <= 1 && none == 0 && refused.is_empty() && pending.is_none() && !asked)
             && targets.iter().all(healthy)
             && !Slot::BOTH.into_iter().any(|slot| self.is_used(slot))
     }

@@ -1,7 +1,7 @@
 //! What one app serves, and what a flip leads to. This is also what is saved.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,19 @@ impl Moment {
     /// This moment.
     pub fn now() -> Self {
         Self { at: Instant::now(), shown: Timestamp::now() }
+    }
+
+    /// The moment `lasts` after it; `None` if no clock goes that far.
+    pub fn later(self, lasts: Duration) -> Option<Self> {
+        let shown = self.shown.checked_add(jiff::SignedDuration::try_from(lasts).ok()?).ok()?;
+        Some(Self { at: self.at.checked_add(lasts)?, shown })
+    }
+
+    /// The moment that clocks show as `until`, but no more than `most` after this one: a clock that was
+    /// set back makes nothing last longer.
+    pub fn until(self, until: Timestamp, most: Duration) -> Option<Self> {
+        let left = Duration::try_from(until.duration_since(self.shown)).unwrap_or_default();
+        self.later(left.min(most))
     }
 }
 

@@ -207,7 +207,7 @@ impl State {
 
     /// Refuses values that cannot be read, and keys that must not go.
     fn refuse_values(&self, look: &Look<'_>, verdict: &mut Verdict) {
-        let Wanted { active, hold, unknown, .. } = look.wanted;
+        let Wanted { active, hold, mirror, unknown, .. } = look.wanted;
         let app = look.app;
         match active {
             Some(value) => {
@@ -246,6 +246,11 @@ impl State {
             && let Err(mistake) = &hold.read
         {
             verdict.refuse(app, AppKey::Hold, Some(&hold.token), mistake.to_string());
+        }
+        if let Some(mirror) = mirror
+            && let Err(mistake) = &mirror.read
+        {
+            verdict.refuse(app, AppKey::Mirror, Some(&mirror.token), mistake.to_string());
         }
         for (key, (token, mistake)) in unknown {
             let (key, token) = (key.clone(), Some(token.clone()));

@@ -104,7 +104,8 @@ impl Control {
             epochs: app.epoch().into_iter().chain(app.drain.replaced()).cloned().collect(),
             flips: app.flips,
             hall: Arc::clone(app.hall()),
-            previews: app.preview_meters().cloned(),
+            previews: app.preview_meters(),
+            mirrored: app.mirrored_pairs(),
         };
         self.view.apps.insert(name.clone(), Arc::new(view));
     }

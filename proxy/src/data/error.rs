@@ -11,6 +11,14 @@ use crate::codec::Malformed;
 use crate::metrics::meters::Fault;
 use crate::route::Hold;
 
+/// What the client is answered with for this `fault` of a target, where no answer has begun.
+pub(super) fn status_of(fault: Fault) -> StatusCode {
+    match fault {
+        Fault::ConnectTimeout | Fault::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+        Fault::Connect | Fault::Reset | Fault::Body | Fault::Protocol => StatusCode::BAD_GATEWAY,
+    }
+}
+
 /// Why a request is not answered by its app.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProxyError {

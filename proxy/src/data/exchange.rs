@@ -15,6 +15,7 @@ use super::local::Lease;
 use super::met::LocalRelease;
 use super::trail::Record;
 use super::tunnel::End;
+use super::upstream::Terms;
 use crate::metrics::meters::{Fault, Retry};
 
 /// The most that is read of an answer at a time: on large bodies, a piece of 256 KiB costs a tenth less
@@ -113,10 +114,11 @@ impl Exchange {
         self.has_client_alone() && self.client.is_waited_for()
     }
 
-    /// The most that is read of an answer at a time, in bytes.
-    pub(super) fn piece(&self) -> usize {
+    /// What it is sent under.
+    pub(super) fn terms(&self) -> Terms<'_> {
         let large = self.has_client_alone() && !self.client.is_encrypted();
-        if large { PIECE } else { SMALL_PIECE }
+        let piece = if large { PIECE } else { SMALL_PIECE };
+        Terms { deadline: &self.deadline, piece, idle: self.release().release.limits.idle }
     }
 
     /// Whether nothing else goes on on the client's connection: HTTP/1.1.

@@ -61,7 +61,7 @@ pub(super) async fn forward(
         if matches!(exchange.sending(), Sending::Done | Sending::Held) {
             exchange.deadline.allow(release.release.limits.response);
         }
-        let failed = match upstream.send(head, body, exchange).await {
+        let failed = match upstream.send(head, body, &exchange.terms()).await {
             Ok(answer) if answer.status == StatusCode::SWITCHING_PROTOCOLS => {
                 return switched(exchange, answer, upstream, upgrade)
                     .ok_or_else(|| ProxyError::Switched { target: name(exchange, target) });
@@ -101,7 +101,8 @@ async fn connect(
     target: usize,
 ) -> Result<Upstream, ProxyError> {
     let release = exchange.release();
-    let connecting = Upstream::connect(local, release, target, &exchange.client);
+    let place = || local.target_place();
+    let connecting = Upstream::connect(local, release, target, exchange.client.ends(), place);
     match exchange.deadline.within(release.release.limits.connect, connecting).await {
         Some(Ok(upstream)) => {
             if let Some(record) = exchange.record() {

@@ -16,6 +16,7 @@ use super::clock::{Clock, Moment};
 use super::deadline::Deadlines;
 use super::error::ProxyError;
 use super::met::{LocalEpoch, LocalRelease, Met};
+use super::mirror::{Candidate, Copies};
 use super::plane::Seat;
 use super::pool::Kept;
 use super::preview;
@@ -26,7 +27,7 @@ use crate::metrics::ProcessMeters;
 use crate::metrics::process::Cut;
 use crate::pages::Pages;
 use crate::route::router::View;
-use crate::route::{Epoch, Hold, Preview, Stop};
+use crate::route::{Epoch, Hold, Mirror, Preview, Stop};
 
 /// A data thread's own state.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(super) struct Local {
     pub(super) meters: Arc<ProcessMeters>,
     /// Its tunnels.
     pub(super) tunnels: Tunnels,
+    /// Its copies of requests that are under way.
+    pub(super) copies: Copies,
     /// The access log, if there is one.
     pub(super) log: Option<Rc<Lane>>,
     /// What errors look like.
@@ -73,6 +76,8 @@ pub(super) struct Way {
     pub(super) strip: Option<usize>,
     /// What it is seen by, if it is no request to the app itself.
     pub(super) preview: Option<Arc<Preview>>,
+    /// What it may be copied to, if its app is mirrored.
+    pub(super) copied: Option<Box<Candidate>>,
 }
 
 /// A claim on a release: while it lives, the release is not drained.
@@ -123,6 +128,7 @@ impl Local {
             clients: Rc::new(clients),
             meters: Arc::clone(&seat.meters),
             tunnels: Tunnels::default(),
+            copies: Copies::default(),
             log: seat.log.take().map(Rc::new),
             pages: Arc::clone(&seat.pages),
             pass_keys: Arc::clone(&seat.pass_keys),
@@ -176,7 +182,9 @@ impl Local {
                 && let Some(place) = Place::find(local, wish, asker.client.secure)
             {
                 let preview = previewed.and(found.site.preview.as_ref()).map(Arc::clone);
-                return Ok(Asked::Way(Way { lease, place, strip, preview }));
+                let mirror = found.site.mirror.as_ref().filter(|_| previewed.is_none());
+                let copied = mirror.and_then(|mirror| Candidate::of(mirror, asker));
+                return Ok(Asked::Way(Way { lease, place, strip, preview, copied }));
             }
             // The lease ends here: who waits has no claim on anything.
             return Ok(Asked::Full(Rc::clone(local)));
@@ -195,6 +203,13 @@ impl Local {
         let claimed = epoch.epoch.claim(self.thread, share);
         let (thread, drawn) = (self.thread, asker.drawn.get());
         claimed.then(|| Lease { epoch, share, thread, drawn })
+    }
+
+    /// Claims the release of `mirror`, if it is the turn of the request that comes next on this thread.
+    pub(super) fn turn(&self, mirror: &Mirror) -> Option<Lease> {
+        let epoch = self.met.epoch(mirror.epoch());
+        let claimed = mirror.is_turn(epoch.turn()) && epoch.epoch.claim(self.thread, 0);
+        claimed.then(|| Lease { epoch, share: 0, thread: self.thread, drawn: None })
     }
 
     /// Drops the connections of retired releases, and closes those that are dead or have been idle
@@ -232,6 +247,11 @@ impl Local {
         places.take_free().or_else(|| self.kept.let_go().then(|| places.take()))
     }
 
+    /// The same if one is free.
+    pub(super) fn free_target_place(&self) -> Option<descriptors::Place> {
+        self.clients.room().target_places().take_free()
+    }
+
     /// Counts a request for which there was no room for one more connection to a target.
     pub(super) fn no_room(&self) {
         self.meters.no_room(self.thread);
@@ -253,6 +273,7 @@ impl Local {
         if let Some(log) = &self.log {
             log.flush();
         }
+        self.copies.tick();
         self.tunnels.tick(self, self.leaving.get());
     }
 

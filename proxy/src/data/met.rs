@@ -87,17 +87,21 @@ impl Met {
 }
 
 impl LocalEpoch {
+    /// The number of the next request of this thread.
+    pub(super) fn turn(&self) -> usize {
+        let nth = self.nth.get();
+        self.nth.set(nth.wrapping_add(1));
+        nth
+    }
+
     /// The share that the request of `asker` goes to.
     pub(super) fn share(&self, asker: &Asker<'_>) -> usize {
         if !self.epoch.is_split() {
             return 0;
         }
         let (headers, address) = (&asker.head.headers, asker.client.address);
-        self.epoch.belongs(headers, address, &asker.drawn).unwrap_or_else(|| {
-            let nth = self.nth.get();
-            self.nth.set(nth.wrapping_add(1));
-            self.epoch.pick(nth)
-        })
+        let belongs = self.epoch.belongs(headers, address, &asker.drawn);
+        belongs.unwrap_or_else(|| self.epoch.pick(self.turn()))
     }
 }
 

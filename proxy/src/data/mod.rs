@@ -22,6 +22,7 @@
 //! - `local`: what a thread keeps: its view of the snapshot, its clients, leases
 //! - `preview`: requests that ask to see the release of a slot
 //! - `met`: the epochs and announcements a thread has met
+//! - `mirror`: copies of requests for a release that gets none
 //! - `balance`: which target of the release
 //! - `exchange`: a request that has claimed a release
 //! - `expect`: `100 Continue`, end to end
@@ -68,6 +69,7 @@ mod local;
 #[doc(hidden)]
 pub mod measured;
 mod met;
+mod mirror;
 mod per_address;
 pub mod plane;
 mod pool;

@@ -151,6 +151,11 @@ async fn answer(
     if let Some(front) = &trail.front {
         front.change_request(&mut head.headers);
     }
+    let pair = way.copied.and_then(|candidate| {
+        let plain = hop.upgrade.is_none() && extended.is_none() && body.is_end_stream();
+        let ends = peer.client.ends();
+        plain.then(|| candidate.copy(&peer.local, &head, hop.trailers, ends)).flatten()
+    });
     let target = way.lease.release().release.reach.protocol;
     if target.is_http2() {
         if extended.is_some() {
@@ -186,12 +191,18 @@ async fn answer(
     }
     match answered {
         Ok(mut response) => {
+            if let Some(pair) = &pair {
+                pair.answered(response.status());
+            }
             if let Some(front) = &trail.front {
                 front.change_response(response.headers_mut(), peer.is_secure());
             }
             Ok(response)
         }
         Err(error) => {
+            if let Some(pair) = &pair {
+                pair.failed(&error);
+            }
             exchange.ended(&error);
             Err(error)
         }

@@ -98,6 +98,27 @@ pub(super) static PREVIEWS: Family = Family::counter(
     &["app", "slot", "code"],
     "Requests that asked to see the release of a slot, by class of the status; counted nowhere else.",
 );
+pub(super) static MIRRORED: Family = Family::counter(
+    "shunt_mirrored_requests_total",
+    &["app", "slot", "code"],
+    "Copies of requests that the standby release of a slot was sent, by class of the status that they \
+     came to; counted nowhere else.",
+);
+pub(super) static MIRRORED_DURATION: Family = Family::histogram(
+    "shunt_mirrored_request_duration_seconds",
+    SLOT,
+    "From the sending of a copy to the head of its answer.",
+);
+pub(super) static MIRROR_DIFFERENCES: Family = Family::counter(
+    "shunt_mirror_differences_total",
+    SLOT,
+    "Copies that came to a status of another class than the request itself.",
+);
+pub(super) static MIRROR_LEFT_OUT: Family = Family::counter(
+    "shunt_mirror_left_out_total",
+    SLOT,
+    "Requests that were to be copied and were not, for want of room.",
+);
 pub(super) static SERVING: Family =
     Family::gauge("shunt_serving", SLOT, "Share of new requests that go to the slot, 0 to 1.");
 pub(super) static RELEASE: Family = Family::gauge(
@@ -213,7 +234,7 @@ pub(super) static CERTIFICATE_FAILURES: Family = Family::counter(
 
 pub(super) static CERTIFICATES: [&Family; 3] =
     [&CERTIFICATE_NOT_AFTER, &CERTIFICATE_REFUSED, &CERTIFICATE_FAILURES];
-pub(super) static COLLECTED: [&Family; 35] = [
+pub(super) static COLLECTED: [&Family; 39] = [
     &APPS,
     &TARGETS,
     &CUT,
@@ -233,6 +254,10 @@ pub(super) static COLLECTED: [&Family; 35] = [
     &HELD_REFUSALS,
     &SESSIONS,
     &PREVIEWS,
+    &MIRRORED,
+    &MIRRORED_DURATION,
+    &MIRROR_DIFFERENCES,
+    &MIRROR_LEFT_OUT,
     &PENDING,
     &REFUSED,
     &CONNECTED,

@@ -29,6 +29,7 @@ pub(super) struct Trouble {
     held_refusals: Series,
     sessions: Series,
     previews: Series,
+    mirrored: [Series; 4],
     pending: Series,
     refused: Series,
 }
@@ -52,6 +53,13 @@ impl Trouble {
             held_refusals: Series::of(&of::HELD_REFUSALS),
             sessions: Series::of(&of::SESSIONS),
             previews: Series::of(&of::PREVIEWS),
+            mirrored: [
+                &of::MIRRORED,
+                &of::MIRRORED_DURATION,
+                &of::MIRROR_DIFFERENCES,
+                &of::MIRROR_LEFT_OUT,
+            ]
+            .map(Series::of),
             pending: Series::of(&of::PENDING),
             refused: Series::of(&of::REFUSED),
         };
@@ -107,6 +115,7 @@ impl Trouble {
                 self.previews.add(&[name, slot.as_str(), class], float(count));
             }
         }
+        self.copies(name, app);
         if app.status.pending.is_some() {
             self.pending.add(&[name], 1.0);
         }
@@ -127,6 +136,19 @@ impl Trouble {
         for (end, count) in End::ALL.iter().zip(totals.tunnels).filter(|(_, n)| *n > 0) {
             self.tunnels.add(&[name, slot, end.as_str()], float(count));
         }
+    }
+
+    /// Nothing for an app without a mirror.
+    fn copies(&mut self, name: &str, app: &AppView) {
+        let Some((slot, pairs)) = &app.mirrored else { return };
+        let (slot, totals) = (slot.as_str(), pairs.copies());
+        let [mirrored, duration, differences, left_out] = &mut self.mirrored;
+        for (class, count) in CLASSES.iter().zip(totals.classes).filter(|(_, count)| *count > 0) {
+            mirrored.add(&[name, slot, class], float(count));
+        }
+        duration.add_latencies(&[name, slot], &totals);
+        differences.add(&[name, slot], float(pairs.differ()));
+        left_out.add(&[name, slot], float(pairs.left_out()));
     }
 
     /// Nothing for an app that never was held.
@@ -184,6 +206,7 @@ impl Trouble {
             self.refused,
         ]
         .into_iter()
+        .chain(self.mirrored)
         .map(Series::finish)
     }
 }

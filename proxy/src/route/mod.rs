@@ -13,6 +13,7 @@
 //! - [`epoch`]: one app's releases and shares between two changes, with the leases claimed on it
 //! - [`division`]: how requests are divided between two releases; [`visitors`]: the cookies for it
 //! - [`preview`]: the releases that are reached beside the app's own requests
+//! - [`mirror`]: the release that requests are copied to
 //! - [`front`]: who may pass to an app, where to, and what is changed on the way
 //! - [`table`]: hosts and paths to apps; one persistent map
 //! - [`router`]: the `ArcSwap` around the table, and the order in which a change goes live
@@ -25,6 +26,7 @@ pub mod hall;
 pub mod hold;
 pub mod line;
 pub mod mark;
+pub mod mirror;
 mod moment;
 pub mod preview;
 pub mod release;
@@ -42,6 +44,7 @@ pub use hall::Hall;
 pub use hold::{Hold, Stop};
 pub use line::Line;
 pub use mark::{Key, cookies};
+pub use mirror::Mirror;
 pub use preview::Preview;
 pub use release::Release;
 pub use router::Router;

@@ -56,7 +56,8 @@ impl Router {
     /// Makes `changes` live together and returns the epochs they replaced, closed.
     ///
     /// The successor is stored before any epoch is closed: a claim refused by a closed epoch always
-    /// finds the successor. An epoch that goes on under changed routes stays open.
+    /// finds the successor. An epoch that goes on under changed routes stays open. Those of copies are
+    /// closed, too, and not returned: what is under way on them is dropped.
     ///
     /// One writer: the control task. Two at once would lose one's changes.
     pub fn publish(&self, changes: Vec<Change>) -> Vec<Arc<Epoch>> {
@@ -70,6 +71,15 @@ impl Router {
             };
             replaced.extend(old);
         }
+        let copied: Vec<_> = replaced
+            .iter()
+            .filter_map(|old| Some((&old.app, old.mirror.as_ref()?.epoch())))
+            .filter(|(app, epoch)| {
+                let now = table.site(app).and_then(|site| site.mirror.as_ref());
+                !now.is_some_and(|now| Arc::ptr_eq(now.epoch(), epoch))
+            })
+            .map(|(_, epoch)| Arc::clone(epoch))
+            .collect();
         let closing: Vec<_> = replaced
             .iter()
             .flat_map(|old| old.epochs().map(|epoch| (&old.app, epoch)))
@@ -84,6 +94,7 @@ impl Router {
         let open = |app: &AppName| free(app)?.epoch.clone();
         let opened: Vec<_> = apps.iter().filter_map(open).collect();
         self.table.store(Arc::new(table));
+        copied.iter().for_each(|epoch| epoch.close());
         for epoch in &closing {
             epoch.close();
             admit(epoch, false);

@@ -10,6 +10,7 @@ use shunt_config::{AppName, Slot};
 use super::epoch::Epoch;
 use super::front::Front;
 use super::hold::Hold;
+use super::mirror::Mirror;
 use super::preview::Preview;
 
 type Map<K, V> = imbl::GenericHashMap<K, V, FxBuildHasher, imbl::shared_ptr::DefaultSharedPtr>;
@@ -31,10 +32,12 @@ pub struct Site {
     pub epoch: Option<Arc<Epoch>>,
     /// What is reached beside its own requests, if anything is.
     pub preview: Option<Arc<Preview>>,
+    /// Where its requests are copied to, if they are.
+    pub mirror: Option<Arc<Mirror>>,
 }
 
 impl Site {
-    /// All epochs that requests may claim on.
+    /// All epochs that requests may claim on. That of copies is none of them: nobody waits for those.
     pub fn epochs(&self) -> impl Iterator<Item = &Arc<Epoch>> {
         let previews = self.preview.iter().flat_map(|preview| preview.epochs());
         self.epoch.iter().chain(previews)
@@ -178,6 +181,7 @@ mod tests {
             hold: None,
             epoch: None,
             preview: None,
+            mirror: None,
         })
     }
 

@@ -12,6 +12,7 @@ use shunt_config::{AppName, ProxyName};
 
 use crate::control::holding::SavedHold;
 use crate::control::keeping::Kept;
+use crate::control::mirroring::SavedMirror;
 use crate::control::served::{Goal, Served};
 
 /// Changes when an older program could misread a file.
@@ -29,6 +30,9 @@ pub struct SavedApp {
     /// What stops its requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<SavedHold>,
+    /// What copies its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<SavedMirror>,
     /// The releases that visitors stay on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
@@ -265,7 +269,8 @@ mod tests {
         let release = put("g", Release::parse(b"10.0.0.1:1").unwrap());
         let active = put("f", Active::all(Slot::Green));
         let flip = Some(Flip { active, releases: vec![(Slot::Green, release)] });
-        SavedApp { served: Served { settings, flip }, refused: None, hold: None, kept: Vec::new() }
+        let (refused, hold, mirror, kept) = Default::default();
+        SavedApp { served: Served { settings, flip }, refused, hold, mirror, kept }
     }
 
     fn open(path: &Path, proxy: &str) -> StateDir {

@@ -13,6 +13,7 @@ mod files;
 mod front;
 mod hold;
 mod hosts;
+mod mirror;
 mod preview;
 mod process;
 mod session;

@@ -133,6 +133,13 @@ impl Conn {
         let _ = self.stream.write_all((head + body).as_bytes()).await;
     }
 
+    /// Writes until the proxy takes no more.
+    pub(crate) async fn floods(mut self) {
+        let block = vec![b'x'; 64 * 1024];
+        within("the proxy closes", async { while self.stream.write_all(&block).await.is_ok() {} })
+            .await;
+    }
+
     /// Waits until the proxy has closed its side.
     pub(crate) async fn closed(&mut self) {
         let mut rest = [0; 1024];

@@ -179,8 +179,16 @@ async fn who_may_not_pass_is_told_so_at_once_and_takes_no_room_in_the_line() {
     let site = table.site(&release.app).unwrap();
     let (routes, epoch) = (site.routes.clone(), site.epoch.clone());
     let (app, front) = (site.app.clone(), Front::of(&app));
-    let denying =
-        Site { app, routes, strip_prefix: false, front, hold: None, epoch, preview: None };
+    let denying = Site {
+        app,
+        routes,
+        strip_prefix: false,
+        front,
+        hold: None,
+        epoch,
+        preview: None,
+        mirror: None,
+    };
     proxy.router.publish(vec![Change::Put(Arc::new(denying))]);
     assert_eq!(proxy.client().await.get("/").await.status(), 403);
     assert_eq!((proxy.line.turned_away(), proxy.line.waiting()), (1, 0));

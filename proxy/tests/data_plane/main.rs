@@ -23,6 +23,7 @@ mod forwarding;
 mod hold;
 mod http2;
 mod line;
+mod mirror;
 mod preview;
 mod rest;
 mod retries;

@@ -51,6 +51,7 @@ impl Stage {
             hold: self.hold.clone(),
             epoch: Some(Arc::clone(&self.epoch)),
             preview: Preview::of(&"web".parse().unwrap(), &self.settings, shown).map(Arc::new),
+            mirror: None,
         };
         self.proxy.router.publish(vec![Change::Put(Arc::new(site))])
     }

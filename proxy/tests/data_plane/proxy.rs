@@ -176,8 +176,9 @@ impl Proxy {
         hold: Option<Arc<Hold>>,
     ) -> Option<Arc<Epoch>> {
         let routes = vec![("*".parse().unwrap(), "/".parse().unwrap())];
-        let (strip_prefix, front, preview) = (false, None, None);
-        let site = Site { app: app(), routes, strip_prefix, front, hold, epoch, preview };
+        let (strip_prefix, front, preview, mirror) = (false, None, None, None);
+        let app = app();
+        let site = Site { app, routes, strip_prefix, front, hold, epoch, preview, mirror };
         self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 
@@ -190,8 +191,9 @@ impl Proxy {
         strip_prefix: bool,
     ) -> Option<Arc<Epoch>> {
         let routes = vec![(host.parse().unwrap(), prefix.parse().unwrap())];
-        let (front, hold, preview) = (None, None, None);
-        let site = Site { app: app(), routes, strip_prefix, front, hold, epoch, preview };
+        let (front, hold, preview, mirror) = (None, None, None, None);
+        let app = app();
+        let site = Site { app, routes, strip_prefix, front, hold, epoch, preview, mirror };
         self.router.publish(vec![Change::Put(Arc::new(site))]).pop()
     }
 

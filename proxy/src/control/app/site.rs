@@ -15,6 +15,7 @@ impl AppRun {
     pub(super) fn change(&mut self, context: &Context) -> Option<Change> {
         if self.state.served().is_none() {
             self.end_previews();
+            self.end_copies();
             return self.site.take().map(|_| Change::Remove(self.name.clone()));
         }
         let hold = self.hold_now();
@@ -24,12 +25,14 @@ impl AppRun {
         let fresh = hold.is_some() && !same_hold;
         let epoch = self.epoch_now(context, fresh);
         let preview = self.preview_now(context);
+        let mirror = self.mirror_now(context);
         let served = self.state.served()?;
         if let Some((site, settings)) = &self.site
             && *settings == served.settings.token
             && same_hold
             && same(site.epoch.as_ref(), epoch.as_ref())
             && same(site.preview.as_ref(), preview.as_ref())
+            && same(site.mirror.as_ref(), mirror.as_ref())
         {
             return None;
         }
@@ -44,6 +47,7 @@ impl AppRun {
             hold,
             epoch,
             preview,
+            mirror,
         });
         self.site = Some((Arc::clone(&site), served.settings.token.clone()));
         Some(Change::Put(site))

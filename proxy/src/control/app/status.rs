@@ -36,7 +36,6 @@ impl AppRun {
         targets.shrink_to_fit();
         serving.shrink_to_fit();
         Some(AppStatus {
-            mirror: None,
             app: served.map(|served| served.settings.token.clone()),
             active: self.active_token(),
             serving,
@@ -47,6 +46,7 @@ impl AppRun {
             previews: self.previewed(),
             previews_left: self.drain.preview_leases(),
             hold: self.hold_status(),
+            mirror: self.mirror_status(),
             counts: self.counts(),
             targets,
             stale,

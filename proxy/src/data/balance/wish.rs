@@ -24,16 +24,21 @@ pub(in crate::data) struct Wish {
 impl Wish {
     /// The wish of a request of the client at `address`, on `release`.
     pub(in crate::data) fn of(release: &Release, headers: &HeaderMap, address: IpAddr) -> Self {
+        let found = release.marks.as_ref().and_then(|marks| marks.find(headers));
+        Self {
+            stays: found.map(|found| found.target),
+            session: found.and_then(|found| found.session),
+            ..Self::hashed(release, headers, address)
+        }
+    }
+
+    /// The wish of one that belongs to no visitor.
+    pub(in crate::data) fn hashed(release: &Release, headers: &HeaderMap, address: IpAddr) -> Self {
         let hash = match &release.spread.balance {
             Balance::ConsistentHash(key) => hashed(key, headers, address),
             _ => None,
         };
-        let found = release.marks.as_ref().and_then(|marks| marks.find(headers));
-        Self {
-            hash,
-            stays: found.map(|found| found.target),
-            session: found.and_then(|found| found.session),
-        }
+        Self { hash, ..Self::default() }
     }
 }
 

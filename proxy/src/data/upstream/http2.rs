@@ -20,8 +20,7 @@ use hyper_util::rt::TokioIo;
 
 use super::super::body::RequestBody;
 use super::super::clock::Moment;
-use super::super::exchange::Exchange;
-use super::{Break, SendFailed};
+use super::{Break, SendFailed, Terms};
 use crate::codec::framing;
 use crate::reach::Stream;
 
@@ -107,7 +106,7 @@ impl Upstream {
         &mut self,
         head: &request::Parts,
         body: RequestBody,
-        exchange: &Exchange,
+        terms: &Terms<'_>,
     ) -> Result<response::Parts, SendFailed> {
         let mut sender = self.shared.sender.clone();
         let mut answer = pin!(sender.try_send_request(Request::from_parts(head.clone(), body)));
@@ -117,7 +116,7 @@ impl Upstream {
                 Some(request) => SendFailed::Unsent(request.into_body()),
                 None => SendFailed::of(failed.into_error()),
             })),
-            Poll::Pending if exchange.deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
+            Poll::Pending if terms.deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
             Poll::Pending => Poll::Pending,
         });
         let answered = answered.await;

@@ -2,18 +2,19 @@
 
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{request, response};
 use hyper::body::{Frame, SizeHint};
 
 use super::body::RequestBody;
-use super::client::Client;
-use super::exchange::Exchange;
+use super::deadline::Deadline;
 use super::local::Local;
 use super::met::LocalRelease;
 use crate::codec::Malformed;
-use crate::descriptors;
+use crate::descriptors::{self, Place};
+use crate::proxy_protocol::Addresses;
 use crate::reach::Stream;
 
 pub(super) mod http1;
@@ -30,6 +31,17 @@ pub(super) enum Upstream {
     Http1(Box<http1::Upstream>),
     /// A stream of a connection that others share and a task of its own drives.
     Http2(http2::Upstream),
+}
+
+/// What a request is sent under.
+#[derive(Debug)]
+pub(super) struct Terms<'a> {
+    /// Until when it may go on.
+    pub(super) deadline: &'a Deadline,
+    /// The most that is read of its answer at a time, in bytes.
+    pub(super) piece: usize,
+    /// How long nothing may move.
+    pub(super) idle: Duration,
 }
 
 /// Why a request got no response head.
@@ -65,19 +77,20 @@ pub(super) enum Break {
 }
 
 impl Upstream {
-    /// A connection to target number `target` of `release`, for a request of `client`. Where there is no
-    /// room for one more, it fails as for want of descriptors.
+    /// A connection to target number `target` of `release`, for a request that came on a connection
+    /// between these `ends`. Where there is no `place` for one more, it fails as for want of descriptors.
     pub(super) async fn connect(
         local: &Local,
         release: &LocalRelease,
         target: usize,
-        client: &Client,
+        ends: Option<Addresses>,
+        place: impl FnOnce() -> Option<Place>,
     ) -> io::Result<Self> {
         let reach = &release.release.reach;
         let connect = async || {
-            let place = local.target_place().ok_or_else(descriptors::none_left)?;
+            let place = place().ok_or_else(descriptors::none_left)?;
             let to = &release.release.targets[target];
-            let stream = reach.connect(&to.address, &to.addresses(), client.ends()).await?;
+            let stream = reach.connect(&to.address, &to.addresses(), ends).await?;
             Ok(stream.in_place(place))
         };
         if reach.protocol.is_http2() {
@@ -87,8 +100,7 @@ impl Upstream {
         }
     }
 
-    /// Sends `head` and `body`, and waits for the head of the answer, until the deadline of
-    /// `exchange`.
+    /// Sends `head` and `body`, and waits for the head of the answer, until the deadline of `terms`.
     ///
     /// # Cancel safety
     ///
@@ -97,11 +109,11 @@ impl Upstream {
         &mut self,
         head: &request::Parts,
         body: RequestBody,
-        exchange: &Exchange,
+        terms: &Terms<'_>,
     ) -> Result<response::Parts, SendFailed> {
         match self {
-            Self::Http1(upstream) => upstream.send(head, body, exchange).await,
-            Self::Http2(upstream) => upstream.send(head, body, exchange).await,
+            Self::Http1(upstream) => upstream.send(head, body, terms).await,
+            Self::Http2(upstream) => upstream.send(head, body, terms).await,
         }
     }
 

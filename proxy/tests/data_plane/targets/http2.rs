@@ -12,7 +12,9 @@ use shunt_proxy::data::{ClientLimits, Room};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use crate::backend::Backend;
 use crate::client::within;
+use crate::mirror::Stage;
 use crate::proxy::{Proxy, SHORT, short, until};
 
 /// A target that hands the test each request, and each connection's end.
@@ -113,6 +115,33 @@ async fn a_request_reaches_it_as_one_of_http_2() {
     }
     asked.answer("hello");
     assert_eq!(client.answer().await.body, "hello");
+}
+
+#[tokio::test]
+async fn a_copy_speaks_what_its_own_target_does_whatever_the_request_is_sent_in() {
+    let mut target = Target::start().await;
+    let plain = Backend::bind().await;
+    let value = plain.address().to_string();
+    for (one, two) in [(value.clone(), h2c(target.address)), (h2c(target.address), value)] {
+        let mut stage = Stage::on(Proxy::start(), &one).await;
+        stage.copy(100, &stage.proxy.announce("two", &two).await);
+        let mut client = stage.proxy.client().await;
+        client.write("GET /x HTTP/1.1\r\nHost: web\r\nX-A: 1\r\n\r\n").await;
+        let asked = target.next().await;
+        assert_eq!((asked.request.uri().path(), &asked.request.headers()["x-a"]), ("/x", "1"));
+        assert_eq!(asked.request.uri().authority().unwrap(), "web");
+        let mut conn = plain.accept().await;
+        let head = conn.request().await;
+        assert!(head.contains("\r\nhost: web\r\n") && head.contains("\r\nx-a: 1\r\n"), "{head}");
+        let copy = two.contains("h2c");
+        assert_eq!(asked.request.headers().contains_key("x-shunt-mirror"), copy);
+        assert_eq!(head.contains("x-shunt-mirror"), !copy);
+        asked.answer("hello");
+        conn.answer("hello").await;
+        assert_eq!(client.answer().await.body, "hello");
+        until("both are counted", || stage.counts().copies.requests == 1).await;
+        assert_eq!(stage.counts().differ, 0);
+    }
 }
 
 #[tokio::test]

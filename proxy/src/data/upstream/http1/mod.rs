@@ -14,8 +14,7 @@ use http::{Method, StatusCode, request, response};
 use hyper::body::{Frame, SizeHint};
 
 use super::super::body::RequestBody;
-use super::super::exchange::Exchange;
-use super::{Break, SendFailed};
+use super::{Break, SendFailed, Terms};
 use crate::codec::body::Body;
 use crate::codec::framing::Framing;
 use crate::codec::{Malformed, head};
@@ -77,14 +76,14 @@ impl Upstream {
         &mut self,
         head: &request::Parts,
         body: RequestBody,
-        exchange: &Exchange,
+        terms: &Terms<'_>,
     ) -> Result<response::Parts, SendFailed> {
-        self.most = exchange.piece();
-        self.idle = exchange.release().release.limits.idle;
+        self.most = terms.piece;
+        self.idle = terms.idle;
         self.outgoing.begin(head, body);
         let mut interim = 0;
         poll_fn(|cx| match self.poll_answer(&head.method, &mut interim, cx) {
-            Poll::Pending if exchange.deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
+            Poll::Pending if terms.deadline.is_over() => Poll::Ready(Err(SendFailed::Overdue)),
             polled => polled,
         })
         .await
