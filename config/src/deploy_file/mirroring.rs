@@ -20,7 +20,7 @@ pub struct Mirroring {
     /// For how long at least, from the moment every live proxy copies; at most 8 h.
     #[serde(rename = "for", with = "duration")]
     pub lasts: Duration,
-    /// As many requests have to be copied at least; past twice the time the deploy goes on without.
+    /// As many copies have to be answered at least; past twice the time the deploy goes on without.
     pub requests: u64,
     /// Whether a release that answers them worse fails the deploy.
     pub judge: bool,

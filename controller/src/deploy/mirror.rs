@@ -35,6 +35,9 @@ use crate::workers::Placed;
 /// itself.
 const MARGIN: Duration = Duration::from_secs(30);
 
+/// What a proxy takes to give an answer up, and to say so.
+const TOLD: Duration = Duration::from_secs(1);
+
 impl Run<'_> {
     pub(super) async fn mirror(&mut self, job: &Job) -> Result<(Ended, String), Trouble> {
         let Some(wanted) = &job.file.mirror else {
@@ -44,11 +47,16 @@ impl Run<'_> {
             let said = "there is no old release whose requests could be copied";
             return Ok((Ended::Skipped, said.to_owned()));
         }
-        let (asked, expected) = self.put_mirror(wanted).await?;
+        // Where copies are few, for as long again. They may be few because none is answered, and count
+        // only when the proxies give them up.
+        let defaults = self.settings.as_ref().map(|app| app.timeouts.clone()).unwrap_or_default();
+        let response = job.file.timeouts.over(&defaults).response;
+        let more = wanted.lasts.max(response.saturating_add(TOLD));
+        let (asked, expected) = self.put_mirror(wanted, more).await?;
         let serving = self.serving().await;
         self.copied_by_all(wanted, &asked, &serving).await?;
         let mut trial = Trial::new(wanted, self.journal.record().guard, asked, expected);
-        let watched = self.watch_copies(&mut trial, &serving).await;
+        let watched = self.watch_copies(&mut trial, more, &serving).await;
         let compared = Compared::of(wanted.percent, &trial.counts);
         match watched {
             Ok(()) => {
@@ -77,7 +85,11 @@ impl Run<'_> {
     }
 
     /// Asks the proxies for copies of requests; what was asked, and what they are to serve meanwhile.
-    async fn put_mirror(&mut self, wanted: &Mirroring) -> Result<(Asked, Expected), Trouble> {
+    async fn put_mirror(
+        &mut self,
+        wanted: &Mirroring,
+        more: Duration,
+    ) -> Result<(Asked, Expected), Trouble> {
         let keys = self.journal.refresh().await?;
         self.unchanged(&keys)?;
         let by_hand = |kept: &Kept<Mirror>| kept.ok().is_none_or(|found| found.deploy.is_none());
@@ -94,9 +106,8 @@ impl Run<'_> {
         };
         let record = self.journal.record();
         let slot = record.slot;
-        // It may last for twice the time where there are few requests, and each proxy counts from when
-        // it has heard of it.
-        let lasts = wanted.lasts.saturating_mul(2).saturating_add(record.limits.flip);
+        // Each proxy counts from when it has heard of it.
+        let lasts = wanted.lasts.saturating_add(more).saturating_add(record.limits.flip);
         let spec = Mirror {
             slot,
             percent: Some(wanted.percent),
@@ -149,14 +160,19 @@ impl Run<'_> {
         }
     }
 
-    /// Watches what copies come to until the time is over and there are enough of them, or for as long
-    /// again.
-    async fn watch_copies(&mut self, trial: &mut Trial, serving: &[Placed]) -> Result<(), Trouble> {
+    /// Watches what copies come to until the time is over, and then until there are enough of them, or
+    /// for `more` time.
+    async fn watch_copies(
+        &mut self,
+        trial: &mut Trial,
+        more: Duration,
+        serving: &[Placed],
+    ) -> Result<(), Trouble> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
-        for enough in [u64::MAX, trial.wanted.requests] {
-            // To the moment, not to the next second.
-            let limit = trial.wanted.lasts;
+        let (lasts, requests) = (trial.wanted.lasts, trial.wanted.requests);
+        // To the moment, not to the next second.
+        for (enough, limit) in [(u64::MAX, lasts), (requests, more)] {
             let look = |keys: &AppKeys, fleet: &Fleet| trial.look(keys, fleet, enough, report);
             let waited = tokio::select! {
                 waited = self.sight.wait(limit, &mut tell, look) => waited,
@@ -165,7 +181,7 @@ impl Run<'_> {
             };
             match waited {
                 Ok(Waited::Done(())) => return Ok(()),
-                Ok(Waited::TimedOut(_)) if trial.has(trial.wanted.requests) => return Ok(()),
+                Ok(Waited::TimedOut(_)) if trial.has(requests) => return Ok(()),
                 Ok(Waited::TimedOut(_)) => {}
                 Err(Broken::Found(finding)) => return Err(Trouble::Found(finding)),
                 Err(Broken::Superseded(said)) => return Err(self.superseded(said).await?.into()),

@@ -128,7 +128,8 @@ async fn answers_of_another_class_are_too_many_only_by_the_files_own_bound() {
 async fn what_is_not_to_be_judged_and_what_are_too_few_to_judge_go_on_and_say_so() {
     let (_, run) = deploy_counted(&mirror("judge = false\n"), pairs(100, 0)).await;
     run.ended_with(0).says("200 copies, 100 errors against 0");
-    let few = mirror("").replace("200", "201");
+    // Past the time that the last copy may take.
+    let few = mirror("[timeouts]\nresponse = \"100ms\"\n").replace("200", "201");
     let (shop, run) = deploy_counted(&few, pairs(0, 0)).await;
     run.ended_with(0).says("-    mirror       too few to judge by, of 201 copies: 200 copies");
     assert_eq!(shop.slots().await, "green: 1 2");
