@@ -121,17 +121,19 @@ impl Copies {
 /// The figures of both releases in words, the new one's first.
 pub fn text(compared: &Compared) -> String {
     let Compared { old, new, differ, left_out, .. } = compared;
-    let mut parts =
-        vec![format!("{}, {}", count(new.requests, "copy", "copies"), errors(new.errors))];
+    let mut parts = vec![copies(new.requests)];
     let against = |name: &str, new: Option<Duration>, old: Option<Duration>| {
         let [new, old] = [new, old]
             .map(|time| time.map_or_else(|| "-".to_owned(), |time| format!("{} ms", millis(time))));
         format!("{name} {new} against {old}")
     };
-    if new.requests > 0 {
-        parts[0] += &format!(" against {}", grouped(old.errors));
-        parts.push(against("p50", new.p50, old.p50));
-        parts.push(against("p99", new.p99, old.p99));
+    match new.requests {
+        0 => parts.push(errors(0)),
+        _ => parts.extend([
+            format!("{} against {}", errors(new.errors), grouped(old.errors)),
+            against("p50", new.p50, old.p50),
+            against("p99", new.p99, old.p99),
+        ]),
     }
     let more = [
         (new.connects, "failed connection", "failed connections"),
@@ -143,7 +145,7 @@ pub fn text(compared: &Compared) -> String {
 }
 
 /// `1 error`, `1,204 errors`.
-pub fn errors(n: u64) -> String {
+fn errors(n: u64) -> String {
     count(n, "error", "errors")
 }
 

@@ -5,28 +5,26 @@ use std::time::Duration;
 
 use serde_json::json;
 use shunt_config::deploy_file::Mirroring;
-use shunt_config::guard::Guard;
 use shunt_config::key::AppKey;
 use shunt_config::mirror::{MAX_LASTS, Mirror};
 use shunt_config::record::Compared;
-use shunt_config::status::{Mirrored, Tally};
 use shunt_config::store::Txn;
-use tokio::time::Instant;
 
 use super::bake::Broken;
 use super::job::Job;
 use super::lives::ended;
 use super::run::Run;
+use super::trial::Trial;
 use super::trouble::Trouble;
 use crate::ack::Expected;
 use crate::app_keys::{AppKeys, Kept};
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
-use crate::flip::{Taken, applied, superseded};
-use crate::judge::{Finding, Judge, Sample, differ};
-use crate::mirror::{Asked, Copies, acknowledged, copies, text};
-use crate::report::{Ended, Report};
-use crate::sight::{Look, Waited};
+use crate::flip::{Taken, applied};
+use crate::judge::Finding;
+use crate::mirror::{Asked, acknowledged, copies, text};
+use crate::report::Ended;
+use crate::sight::Waited;
 use crate::stop::Stop;
 use crate::time::show;
 use crate::workers::Placed;
@@ -172,7 +170,7 @@ impl Run<'_> {
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let (lasts, requests) = (trial.wanted.lasts, trial.wanted.requests);
         // To the moment, not to the next second.
-        for (enough, limit) in [(u64::MAX, lasts), (requests, more)] {
+        for (enough, limit) in [(None, lasts), (Some(requests), more)] {
             let look = |keys: &AppKeys, fleet: &Fleet| trial.look(keys, fleet, enough, report);
             let waited = tokio::select! {
                 waited = self.sight.wait(limit, &mut tell, look) => waited,
@@ -206,88 +204,6 @@ impl Run<'_> {
             true => txn.when(keys.unchanged(&AppKey::Mirror)).delete(AppKey::Mirror.of(&self.app)),
             false => txn,
         }
-    }
-}
-
-/// What is seen of a new release by copies of requests.
-struct Trial {
-    wanted: Mirroring,
-    asked: Asked,
-    expected: Expected,
-    copies: Copies,
-    counts: Mirrored,
-    judge: Judge,
-    began: Instant,
-    seen: Sample,
-}
-
-impl Trial {
-    fn new(wanted: &Mirroring, rules: Option<Guard>, asked: Asked, expected: Expected) -> Self {
-        // Originals and copies are timed until the head of the answer, and all other requests to its
-        // end: what is slow is told by the originals alone.
-        let judge = Judge::beside(rules.unwrap_or_default(), &Tally::default());
-        Self {
-            wanted: wanted.clone(),
-            copies: Copies::of(asked.mirror.clone()),
-            asked,
-            expected,
-            counts: Mirrored::default(),
-            judge,
-            began: Instant::now(),
-            seen: Sample::default(),
-        }
-    }
-
-    /// Whether there were `requests` copies.
-    fn has(&self, requests: u64) -> bool {
-        self.counts.copies.requests >= requests
-    }
-
-    fn look(
-        &mut self,
-        keys: &AppKeys,
-        fleet: &Fleet,
-        enough: u64,
-        report: &Report,
-    ) -> Result<Look<()>, Broken> {
-        let other = self.asked.superseded(keys);
-        if let Some(said) = other.or_else(|| superseded(keys, &self.expected)) {
-            return Err(Broken::Superseded(said));
-        }
-        self.counts = self.copies.take(fleet);
-        if let Some(finding) = self.found(fleet, report) {
-            return Err(Broken::Found(finding));
-        }
-        if self.has(enough) {
-            return Ok(Look::Done(()));
-        }
-        let compared = Compared::of(self.wanted.percent, &self.counts);
-        let left = self.wanted.lasts.saturating_sub(self.began.elapsed());
-        let left = match left.is_zero() {
-            true => format!("waiting for {}", copies(self.wanted.requests)),
-            false => format!("{} to go", show(left)),
-        };
-        Ok(Look::Wait(String::new(), format!("{}, {left}", text(&compared))))
-    }
-
-    /// What the proxies say against the release by now.
-    fn found(&mut self, fleet: &Fleet, report: &Report) -> Option<Finding> {
-        let Mirrored { originals, copies, differ: other, .. } = &self.counts;
-        let at = self.began.elapsed();
-        let sample = Sample { at, new: copies.clone(), old: originals.clone() };
-        if (&sample.new, &sample.old) != (&self.seen.new, &self.seen.old) {
-            report.event("sample", json!(sample));
-        }
-        self.seen = sample;
-        if let Some(why) = fleet.down(&self.asked.release) {
-            return Some(Finding::Down(why));
-        }
-        if !self.wanted.judge {
-            return None;
-        }
-        let pairs = copies.requests.min(originals.requests);
-        let otherwise = self.wanted.max_differ.and_then(|max| differ(*other, pairs, max));
-        otherwise.or_else(|| self.judge.look(&self.seen)).map(Finding::Worse)
     }
 }
 

@@ -24,6 +24,7 @@ mod sessions;
 mod settings;
 mod start;
 mod stop;
+mod trial;
 mod trouble;
 mod units;
 mod warm_up;

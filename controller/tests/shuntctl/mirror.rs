@@ -176,8 +176,8 @@ async fn nothing_is_compared_before_every_proxy_copies() {
 async fn a_proxy_that_refuses_to_copy_or_never_does_ends_the_deploy_before_its_flip() {
     let soon = mirror("[deploy]\nflip_deadline = \"1s\"\n");
     let shop = Shop::open(&["1", "2"], &soon).await;
-    let refuses = Arc::new(AtomicBool::new(true));
-    let does = Arc::clone(&refuses);
+    let unwilling = Arc::new(AtomicBool::new(true));
+    let does = Arc::clone(&unwilling);
     let _one = shop.proxy("lb1").await.obeys_but(move |keys, status| {
         let Some(mirror) = &keys.mirror else { return Some(status) };
         let refused = match does.load(Ordering::SeqCst) {
@@ -189,7 +189,7 @@ async fn a_proxy_that_refuses_to_copy_or_never_does_ends_the_deploy_before_its_f
     shop.deploy("1").await.ended_with(0);
     shop.deploy("2").await.ended_with(5).says("lb1: no room");
     as_before(&shop, "refused").await;
-    refuses.store(false, Ordering::SeqCst);
+    unwilling.store(false, Ordering::SeqCst);
     shop.deploy("2").await.ended_with(5).says("not copied in time: waiting for lb1");
     as_before(&shop, "not in time").await;
 }
