@@ -13,7 +13,7 @@ use crate::strict::Mistake;
 const MAX_SLOWER: f64 = 100.0;
 
 /// What the guard of a deploy lets pass. It watches the new release during a canary's steps and the
-/// bake, compares it with the old one, and has the deploy undone when one figure is worse by more
+/// bake, and by copies of requests before them, compares it with the old one, and has the deploy undone when one figure is worse by more
 /// than this, beyond doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -10,9 +10,10 @@ use crate::strict::{self, Mistake};
 
 /// Percent of requests where nothing else is said.
 const PERCENT: u8 = 10;
-/// For how long where nothing else is said, and at most.
+/// For how long where nothing else is said.
 const LASTS: Duration = Duration::from_mins(10);
-const MAX_LASTS: Duration = Duration::from_hours(24);
+/// And at most.
+pub const MAX_LASTS: Duration = Duration::from_hours(24);
 
 /// The value of `apps/<app>/mirror`.
 ///

@@ -7,6 +7,7 @@
 //! - [`Deploy`]: a deploy that runs, or the last one; [`Step`]: what it consists of
 //! - [`Hooks`]: what of the operator's own it runs
 //! - [`Check`]: what else is asked while its release is watched
+//! - [`Compared`]: what copies of requests came to before it gets any itself
 //! - [`Canary`]: the shares that its release gets before it gets all
 //! - [`Draining`]: a release that was replaced
 //! - [`History`]: what became of deploys, flips and undos
@@ -23,6 +24,7 @@ use crate::token::Token;
 
 mod canary;
 mod check;
+mod compared;
 mod deploy;
 mod draining;
 mod history;
@@ -31,6 +33,7 @@ mod step;
 
 pub use canary::{Canary, Part, Promote};
 pub use check::{Ask, Check, OnNoAnswer, Query};
+pub use compared::{Compared, Figures};
 pub use deploy::{Before, Deploy, Limits, Stage};
 pub use draining::Draining;
 pub use history::{HISTORY_KEPT, History, Outcome, Served};

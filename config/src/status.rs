@@ -1,10 +1,12 @@
 //! What a proxy says of itself: the values under `fleet/` and `proxies/`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::hold::Mode;
+use crate::latency::bound;
 use crate::slot::Slot;
 use crate::token::Token;
 
@@ -288,6 +290,18 @@ impl Tally {
             connects: self.connects.saturating_sub(earlier.connects),
             latency: latency.collect(),
         }
+    }
+
+    /// The time within which `percent` of a hundred requests were over, to the bound of its bucket;
+    /// `None` without requests, and beyond the last bound.
+    pub fn within(&self, percent: u8) -> Option<Duration> {
+        let all: u64 = self.latency.values().sum();
+        let mut seen = 0;
+        let reached = |(_, n): &(&usize, &u64)| {
+            seen += **n;
+            seen * 100 >= all * u64::from(percent)
+        };
+        self.latency.iter().find(reached).and_then(|(index, _)| bound(*index))
     }
 
     /// Requests that took at least as long as the lower bound of bucket `index`.

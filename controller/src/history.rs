@@ -35,6 +35,7 @@ pub fn entry(verb: &str, outcome: Outcome) -> History {
         outcome,
         reason: None,
         gave_way: None,
+        mirrored: None,
         left: Vec::new(),
         steps: Vec::<StepTime>::new(),
     }

@@ -7,7 +7,8 @@
 //! - [`context`], [`report`], [`time`], [`exit`]: what every verb works with
 //! - [`app_keys`], [`fleet`]: what the store holds for an app, and what the proxies say of it
 //! - [`sight`], [`summary`]: both kept up to date, and shown on one page
-//! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while
+//! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while;
+//!   [`mirror`]: copying them
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside
@@ -45,6 +46,7 @@ pub mod journal;
 pub mod judge;
 pub mod keeping;
 pub mod lock;
+pub mod mirror;
 pub mod notify;
 pub mod port;
 pub mod preview;

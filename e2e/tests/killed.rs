@@ -31,7 +31,8 @@ async fn a_deploy_killed_at_any_step_is_named_and_repaired_and_leaves_no_contain
 async fn a_canary_killed_at_any_step_is_named_and_repaired_and_leaves_no_container_behind() {
     let canary = "strategy = \"canary\"\n[canary]\nsteps = [{ percent = 10, for = \"100ms\" }, \
                   { percent = 50, for = \"100ms\" }]\n";
-    let settings = format!("{BAKE}{canary}{HOOKS}");
+    let mirror = "[mirror]\npercent = 100\nfor = \"100ms\"\nrequests = 1\n";
+    let settings = format!("{BAKE}{canary}{mirror}{HOOKS}");
     let shop = Shop::with(Store::etcd().await, &["lb1"], &settings).await;
     killed_at_each(&shop, &["after bake"]).await;
 }
@@ -67,7 +68,10 @@ async fn killed_at_each(shop: &Shop, short: &[&str]) {
 
 /// Nothing is half done: the lock is free, and each container is one that a slot's key names.
 async fn whole(shop: &Shop, moment: &str, serving: &str) {
-    assert!(shop.store.get("apps/web/lock").await.is_none(), "killed {moment}");
+    for key in ["lock", "mirror"] {
+        let left = shop.store.get(&format!("apps/web/{key}")).await;
+        assert!(left.is_none(), "killed {moment}: {key} is left");
+    }
     assert_eq!(shop.proxies[0].release(HOST).await, serving, "killed {moment}");
     let mut named = 0;
     for slot in ["blue", "green"] {

@@ -4,6 +4,7 @@ mod checks;
 mod environment;
 mod hosts;
 mod limit;
+mod mirroring;
 mod notify;
 mod port_range;
 mod pull;
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 pub use self::environment::{Environment, Line, Variable, lines};
 pub use self::hosts::{Host, Hosts};
 pub use self::limit::{Cpus, Ulimit};
+pub use self::mirroring::Mirroring;
 pub use self::notify::{Notify, NotifyEvent, NotifyKind, Severity};
 pub use self::port_range::PortRange;
 pub use self::pull::Pull;
@@ -70,6 +72,8 @@ pub struct DeployFile {
     pub ready: Option<Command>,
     /// What a new release is asked for before anybody else asks it, if that is wanted.
     pub warm_up: Option<WarmUp>,
+    /// Which requests it gets copies of before it gets one itself, if that is wanted.
+    pub mirror: Option<Mirroring>,
     /// The timeouts of its releases.
     pub timeouts: Timeouts,
     /// How one release takes the place of another.
@@ -133,6 +137,7 @@ impl DeployFile {
                 root.mistake("deploy", said);
             }
             let canary = canary(root, strategy);
+            let mirror = mirror(root, strategy);
             let notify = root.section("notify").map(notify::read).unwrap_or_default();
             let hooks = root.or("hooks", Hooks::default());
             let preview_key = root.section("preview").and_then(|mut s| s.required("key_file"));
@@ -153,6 +158,7 @@ impl DeployFile {
                 health,
                 ready,
                 warm_up,
+                mirror,
                 timeouts,
                 strategy,
                 canary,
@@ -314,6 +320,20 @@ fn steps(mut section: Section<'_>) -> Option<Vec<Part>> {
         section.mistake("steps", &mistake.to_string());
     }
     Some(steps)
+}
+
+/// Copies of what the old release is asked, where it still is when the new one runs.
+fn mirror(root: &mut Section<'_>, strategy: Strategy) -> Option<Mirroring> {
+    let mirror: Mirroring = root.optional("mirror")?;
+    if let Err(mistake) = mirror.validate() {
+        root.mistake("mirror", &mistake.to_string());
+    }
+    if strategy == Strategy::Hold {
+        let said = "with strategy `hold` the old release is stopped before the new one starts: there are \
+                    no requests to copy";
+        root.mistake("mirror", said);
+    }
+    Some(mirror)
 }
 
 fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {

@@ -31,6 +31,7 @@ impl Strategy {
                 Step::Announce,
                 Step::Prove,
                 Step::Verify,
+                Step::Mirror,
                 Step::Canary,
                 Step::Flip,
                 Step::Acknowledge,

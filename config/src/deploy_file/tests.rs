@@ -442,3 +442,22 @@ fn checks_that_nothing_would_come_of_are_doubted() {
     assert!(doubts("[deploy]\nbake = \"20s\"\n").contains("over before 3 failures in a row"));
     assert_eq!(doubts("[deploy]\nbake = \"21s\"\n"), "");
 }
+
+#[test]
+fn copies_of_requests_are_asked_for_by_a_table_alone_and_not_where_nothing_serves_meanwhile() {
+    let file = DeployFile::parse(FILE_NAME, SAMPLE).unwrap();
+    assert_eq!(file.mirror, None);
+    let file = DeployFile::parse(FILE_NAME, &format!("{SAMPLE}[mirror]\n")).unwrap();
+    assert_eq!(file.mirror, Some(Mirroring::default()));
+    assert!(file.strategy.steps().contains(&crate::record::Step::Mirror));
+    let said = |settings: &str| {
+        let text = format!("{SAMPLE}{settings}");
+        let said = DeployFile::parse(FILE_NAME, &text).unwrap_err();
+        assert_eq!(said.len(), 1, "{said:?}");
+        said[0].to_string()
+    };
+    let held = said("[mirror]\n[deploy]\nstrategy = \"hold\"\n");
+    assert!(held.contains("mirror: with strategy `hold`"), "{held}");
+    let said = said("[mirror]\npercent = 101\n");
+    assert!(said.contains("101 is not within 1 to 100"), "{said}");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Canary, Check, Finish, Hooks, Previous, Step, StepTime, Who};
+use super::{Canary, Check, Compared, Finish, Hooks, Previous, Step, StepTime, Who};
 use crate::engine::Engine;
 use crate::guard::Guard;
 use crate::slot::Slot;
@@ -84,6 +84,9 @@ pub struct Deploy {
     /// The release that was stopped before the new one could start, since both have the same ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gave_way: Option<Previous>,
+    /// What copies of requests came to before it got one itself, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<Compared>,
     /// The shares that the new release gets before it gets all, if the plan says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
@@ -270,6 +273,7 @@ mod tests {
             previous: None,
             replaced: None,
             gave_way: None,
+            mirrored: None,
             canary: None,
             undo: None,
             warm_until: Some(Timestamp::UNIX_EPOCH),

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Previous, StepTime, Who};
+use super::{Compared, Previous, StepTime, Who};
 use crate::strict::{self, Mistake};
 use crate::{Active, Engine};
 
@@ -85,6 +85,9 @@ pub struct History {
     /// The release that was stopped before this one could start, since both have the same ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gave_way: Option<Previous>,
+    /// What copies of requests came to before the release got one itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<Compared>,
     /// Engines that did not answer when its containers were to be removed: some may run there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<Engine>,

@@ -33,6 +33,8 @@ pub enum Step {
     Prove,
     /// The operator's own checks have passed.
     Verify,
+    /// It gets copies of requests, and answers them no worse than the previous release.
+    Mirror,
     /// A part of the new requests goes to it, and then more of them.
     Canary,
     /// New requests go to it.
@@ -68,6 +70,7 @@ impl Step {
             Self::Announce => "announce",
             Self::Prove => "prove",
             Self::Verify => "verify",
+            Self::Mirror => "mirror",
             Self::Canary => "canary",
             Self::Flip => "flip",
             Self::Acknowledge => "acknowledge",

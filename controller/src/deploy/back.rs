@@ -94,6 +94,7 @@ impl Run<'_> {
         };
         let flipped = keys.active().is_some_and(own) && record.before.active() != keys.active();
         let txn = if flipped { active_back(&keys, &record) } else { Txn::new() };
+        let txn = self.unmirror(txn, &keys);
         self.journal.write(|record| record.stage = Stage::Undoing, txn).await?;
         Ok(())
     }

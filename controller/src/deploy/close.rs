@@ -54,7 +54,9 @@ impl Run<'_> {
             Stage::Canary | Stage::Flipped | Stage::Acknowledged => warm(&record),
             _ => self.earlier(&keys),
         };
-        let txn = history::add(Txn::new(), &keys, &record.id, &self.entry(outcome, reason));
+        // No key of a deploy outlives its record.
+        let txn = self.unmirror(Txn::new(), &keys);
+        let txn = history::add(txn, &keys, &record.id, &self.entry(outcome, reason));
         self.journal.close(last.clone(), txn).await?;
         Ok(last)
     }
@@ -74,6 +76,7 @@ impl Run<'_> {
             outcome,
             reason,
             gave_way: record.gave_way.clone(),
+            mirrored: record.mirrored.clone(),
             left: self.left.clone(),
             steps: record.steps.clone(),
         }

@@ -2,6 +2,7 @@
 
 use shunt_config::deploy_file::{Host, Strategy};
 use shunt_config::key::AppKey;
+use shunt_config::mirror::Mirror;
 use shunt_config::record::{Before, Canary, Deploy, Draining, Previous, Stage, Step};
 use shunt_config::{App, Slot};
 
@@ -47,6 +48,9 @@ impl Plan {
         if job.file.strategy == Strategy::Hold {
             can_hold(keys, previous.as_ref())?;
         }
+        if job.file.mirror.is_some() {
+            can_mirror(keys)?;
+        }
         let mut old = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok());
         let workers = !job.file.workers.is_empty() || old.any(|old| !old.workers.is_empty());
         let replaced = keys.slot(slot).is_some();
@@ -86,6 +90,7 @@ impl Plan {
             previous: self.previous,
             replaced: None,
             gave_way: None,
+            mirrored: None,
             canary: canary.then(|| Canary::new(job.file.canary.clone())),
             undo: None,
             warm_until: None,
@@ -107,6 +112,7 @@ fn steps(job: &Job, workers: bool, previous: bool, replaced: bool) -> Vec<Step> 
         Step::Migrate => hooks.migrate.is_some(),
         Step::WarmUp => job.file.warm_up.is_some(),
         Step::Verify => !hooks.verify.is_empty(),
+        Step::Mirror => job.file.mirror.is_some(),
         Step::Workers => workers,
         // What was stopped is gone for good then.
         Step::Retire => replaced || (previous && strategy == Strategy::Hold),
@@ -158,6 +164,17 @@ fn can_hold(keys: &AppKeys, previous: Option<&Previous>) -> Result<(), Failure> 
         }
         _ => Ok(()),
     }
+}
+
+/// An error if requests are copied by someone's own wish: one value is all that there is place for.
+fn can_mirror(keys: &AppKeys) -> Result<(), Failure> {
+    let by_deploy = |kept: &Kept<Mirror>| kept.ok().is_some_and(|mirror| mirror.deploy.is_some());
+    if keys.mirror.as_ref().is_none_or(by_deploy) {
+        return Ok(());
+    }
+    let key = AppKey::Mirror.of(&keys.name);
+    let said = format!("requests to `{}` are copied already: `{key}` was put by hand", keys.name);
+    Err(Failure::usage(said).hint("delete that key first, or take [mirror] out of the deploy file"))
 }
 
 /// The slot that gets no requests.

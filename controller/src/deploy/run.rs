@@ -123,6 +123,7 @@ impl<'a> Run<'a> {
             (Step::Announce, Some(job)) => self.announce(job).await?,
             (Step::Prove, Some(job)) => self.prove(job).await?,
             (Step::Verify, Some(_)) => self.verify().await?,
+            (Step::Mirror, Some(job)) => return self.mirror(job).await,
             (Step::Canary, Some(job)) => return self.canary(job).await,
             (Step::Flip, Some(job)) => self.flip(job).await?,
             (Step::Acknowledge, _) => self.acknowledge().await?,

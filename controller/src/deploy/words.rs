@@ -37,6 +37,7 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::WarmUp => warm_up(job),
         Step::Announce => format!("as `{slot}` of `{}`", job.file.app),
         Step::Canary => format!("{}{}", shares(&job.file.canary), asked(job)),
+        Step::Mirror => mirrored(job, slot, previous),
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
         Step::Hold => "new requests, in every known proxy".to_owned(),
@@ -89,6 +90,20 @@ fn warm_up(job: &Job) -> String {
     let Some(wanted) = &job.file.warm_up else { return String::new() };
     let paths: Vec<_> = wanted.paths.iter().map(CheckPath::as_str).collect();
     format!("{} request(s) to each container, from here: {}", wanted.requests, paths.join(" "))
+}
+
+/// Which requests are copied, in words.
+fn mirrored(job: &Job, slot: Slot, previous: Option<&Previous>) -> String {
+    let Some(wanted) = job.file.mirror.as_ref().filter(|_| previous.is_some()) else {
+        return "nothing: there is no old release whose requests could be copied".to_owned();
+    };
+    let (percent, lasts) = (wanted.percent, show(wanted.lasts));
+    let least = match wanted.requests {
+        0 => String::new(),
+        n => format!(", {n} of them at least"),
+    };
+    let only = if wanted.judge { "" } else { "; only shown, not judged" };
+    format!("{percent}% of GET requests to `{slot}` as well, for {lasts}{least}{only}")
 }
 
 /// The shares of a canary, in words.

@@ -23,6 +23,8 @@ pub enum Finding {
 pub enum Figure {
     /// Requests answered with 5xx.
     Errors,
+    /// Copies of requests answered with another class of status than their originals.
+    Differ,
     /// Connections that could not be made.
     Connects,
     /// Requests that took so long.
@@ -57,6 +59,7 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Errors => f.write_str("errors (5xx)"),
+            Self::Differ => f.write_str("answers of another class"),
             Self::Connects => f.write_str("failed connections"),
             Self::Slow(from) => write!(f, "requests over {} ms", millis(*from)),
         }
@@ -78,7 +81,8 @@ fn percent((hits, all): (u64, u64)) -> String {
     format!("{:.1} %", hits as f64 * 100.0 / all.max(1) as f64)
 }
 
-fn millis(from: Duration) -> String {
+/// `1.5`, `12`.
+pub(crate) fn millis(from: Duration) -> String {
     let text = format!("{:.1}", from.as_secs_f64() * 1000.0);
     text.trim_end_matches(".0").to_owned()
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shunt_config::duration;
-use shunt_config::guard::Guard;
+use shunt_config::guard::{Guard, Percent};
 use shunt_config::latency::{BUCKETS, bound};
 use shunt_config::status::Tally;
 
@@ -27,14 +27,16 @@ mod interval;
 mod watch;
 
 pub use book::Book;
+pub(crate) use finding::millis;
 pub use finding::{Figure, Finding, Worse};
 pub use watch::Watch;
 
 /// The probability that a release which is as good as the old one is taken for worse in one deploy.
 const FALSE_ALARMS: f64 = 1e-3;
 
-/// A deploy is judged twice: while old and new answer side by side, and after the flip.
-const TIMES: f64 = 2.0;
+/// A deploy is judged three times: by copies of requests, while old and new answer side by side, and
+/// after the flip. Each may give a third of them, in a deploy that leaves one out as well.
+const TIMES: f64 = 3.0;
 
 /// Requests of the old release before anything is called slow.
 const ENOUGH: u64 = 100;
@@ -42,9 +44,9 @@ const ENOUGH: u64 = 100;
 /// The percentiles that are compared.
 const PERCENTILES: [u8; 3] = [50, 75, 95];
 
-/// How many intervals there are: two for errors, connections and each percentile, and one for the
-/// bound that needs no old release.
-const INTERVALS: usize = 2 * (2 + PERCENTILES.len()) + 1;
+/// How many intervals there are: two for errors, connections and each percentile, and one for each of
+/// the bounds that need no old release.
+const INTERVALS: usize = 2 * (2 + PERCENTILES.len()) + 2;
 
 /// What either release has counted since the judge began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +149,14 @@ impl Judge {
             (old_from, (0..BUCKETS).find(begins).unwrap_or(BUCKETS))
         }));
     }
+}
+
+/// Whether more than `max` of the copies of requests were answered otherwise than their originals, by
+/// which `differ` of `all` were.
+pub fn differ(differ: u64, all: u64, max: Percent) -> Option<Worse> {
+    let (figure, max) = (Figure::Differ, max.share());
+    let bad = interval::lower(differ, all, level()) > max;
+    bad.then_some(Worse { figure, new: (differ, all), old: None, allowed: max })
 }
 
 /// Whether `new`'s share is larger than `old`'s by more than `margin`, where `old` was looked at in one

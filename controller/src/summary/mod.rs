@@ -14,12 +14,14 @@ use crate::time::{age, show};
 mod canary;
 mod hold;
 mod lines;
+mod mirror;
 mod problems;
 
 pub use canary::CanaryLine;
 use hold::HoldLine;
 use lines::drain_lines;
 pub use lines::{DrainLine, ProxyLine, SlotLine};
+pub use mirror::MirrorLine;
 use problems::problems;
 
 /// An app on one page.
@@ -35,6 +37,8 @@ pub struct Summary {
     pub slots: Vec<SlotLine>,
     /// What stops its requests.
     pub hold: Option<HoldLine>,
+    /// Which requests its standby release gets copies of.
+    pub mirror: Option<MirrorLine>,
     /// What each proxy says.
     pub proxies: Vec<ProxyLine>,
     /// Who holds the lock.
@@ -72,6 +76,7 @@ impl Summary {
                 .filter_map(|slot| SlotLine::new(keys, fleet, slot))
                 .collect(),
             hold: HoldLine::new(keys, fleet),
+            mirror: MirrorLine::new(keys, fleet),
             proxies: fleet.all().map(line).collect(),
             lock: keys.lock.as_ref().and_then(Kept::ok).cloned(),
             canary: CanaryLine::new(keys, fleet),
@@ -93,6 +98,7 @@ impl Summary {
         ));
         lines.extend(self.slots.iter().map(|slot| slot.text(&self.proxies)));
         lines.extend(self.hold.as_ref().map(|hold| report.paint(&hold.text(), Paint::Bold)));
+        lines.extend(self.mirror.as_ref().map(MirrorLine::text));
         lines.extend(self.draining.iter().map(DrainLine::text));
         if !self.proxies.is_empty() {
             let rows: Vec<_> = self.proxies.iter().map(ProxyLine::row).collect();

@@ -14,6 +14,7 @@ pub(super) fn problems(keys: &AppKeys, half_done: bool) -> Vec<String> {
     wrong("app".into(), mistake(keys.app.as_ref()));
     wrong("active".into(), mistake(keys.active.as_ref()));
     wrong("hold".into(), mistake(keys.hold.as_ref()));
+    wrong("mirror".into(), mistake(keys.mirror.as_ref()));
     wrong("lock".into(), mistake(keys.lock.as_ref()));
     wrong("deploy".into(), mistake(keys.deploy.as_ref()));
     for slot in Slot::BOTH {

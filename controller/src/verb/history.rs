@@ -3,11 +3,12 @@
 use clap::Args;
 use serde_json::json;
 use shunt_config::AppName;
-use shunt_config::record::{History as Entry, StepTime};
+use shunt_config::record::{History as Entry, Step, StepTime};
 
 use crate::app_keys::AppKeys;
 use crate::context::Context;
 use crate::exit::Failure;
+use crate::mirror::text;
 use crate::report::table;
 use crate::time::{between, show};
 use crate::verb::status::no_app;
@@ -84,10 +85,14 @@ impl History {
 
 /// How long each step of a deploy took: `pull 1.2 s, start 310 ms, check after 60 s not over`.
 fn step_times(entry: &Entry) -> Option<String> {
+    let copied = |step: Step| {
+        let compared = entry.mirrored.as_ref().filter(|_| step == Step::Mirror);
+        compared.map(|compared| format!(" ({})", text(compared))).unwrap_or_default()
+    };
     let time = |time: &StepTime| {
         let took = show(between(time.began, time.ended.unwrap_or(entry.ended)));
         let over = if time.ended.is_some() { "" } else { "not over after " };
-        format!("{} {over}{took}", time.step)
+        format!("{} {over}{took}{}", time.step, copied(time.step))
     };
     let all: Vec<_> = entry.steps.iter().map(time).collect();
     (!all.is_empty()).then(|| all.join(", "))

@@ -42,6 +42,7 @@ fn record() -> Deploy {
         undo: None,
         warm_until: None,
         gave_way: None,
+        mirrored: None,
         earlier: None,
         hooks: Hooks::default(),
     }

@@ -18,6 +18,7 @@ mod interference;
 mod lives;
 mod lock;
 mod look;
+mod mirror;
 mod notify;
 mod pages;
 mod preview;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use shunt_config::key::Key;
 use shunt_config::status::{
-    AppStatus, Fleet, HoldState, HoldStatus, Instance, Refusal, Serving, TargetState, TargetStatus,
+    AppStatus, Fleet, HoldState, HoldStatus, Instance, MirrorStatus, Mirrored, Refusal, Serving,
+    TargetState, TargetStatus,
 };
 use shunt_config::store::{LEASE_TTL, Session, Store, Txn};
 use shunt_config::{AppName, ProxyName, Slot, Token};
@@ -104,6 +105,12 @@ pub(crate) fn obedient(keys: &AppKeys) -> AppStatus {
         hold: keys.hold.as_ref().and_then(|kept| {
             let (token, mode, state) = (kept.token.clone(), kept.ok()?.mode, HoldState::Stops);
             Some(HoldStatus { token, mode, state, waiting: 0, until: None, leases: [].into() })
+        }),
+        mirror: keys.mirror.as_ref().and_then(|kept| {
+            let (token, asked) = (kept.token.clone(), kept.ok()?);
+            let release = keys.slot(asked.slot).map(|kept| kept.token.clone());
+            let until = Some(jiff::Timestamp::now() + asked.lasts());
+            Some(MirrorStatus { token, release, until, counts: Mirrored::default() })
         }),
         ..AppStatus::default()
     };
