@@ -9,7 +9,7 @@
 //! - [`sight`], [`summary`]: both kept up to date, and shown on one page
 //! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while
 //! - [`ack`], [`prove`]: what the proxies say to them
-//! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
+//! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first; [`process`]: whether they still run
 //! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside
 //! - [`hook`]: commands of the operator's own; [`preview`]: how they see a release that gets no requests
 //! - [`canary`](mod@canary): what a part of a canary waits for
@@ -49,6 +49,7 @@ pub mod notify;
 pub mod port;
 pub mod preview;
 pub mod probe;
+pub mod process;
 pub mod prove;
 pub mod report;
 pub mod request;

@@ -235,4 +235,18 @@ async fn deploys_go_on_beside_the_visitors_of_old_releases_and_wait_for_them_if_
     visitors.are(0, "4", &shop.site).await;
     shop.site.run(&["retire"]).await.ended_with(0);
     assert_eq!(shop.containers().await, ["3"]);
+
+    // Whoever finishes one that was killed does not wait for hours, and says for whom.
+    visitors.are(5, "3", &shop.site).await;
+    let mut waits = shop.site.begin(&["deploy", "--tag", "1", "--wait-sessions"], None);
+    waits.said("  …  sessions").await;
+    waits.kill().await;
+    shop.site.run(&["status", "web"]).await.says("step `sessions`").says("5 visitors stay");
+    let run = shop.site.run(&["resume"]).await.ended_with(0);
+    run.says("not waited for: 5 visitors stay").says("is finished");
+    assert_eq!(
+        (shop.containers().await, kept(&shop.site).await.len()),
+        (vec!["1".into(), "3".into()], 0)
+    );
+    shop.site.run(&["retire"]).await.ended_with(5).says("5 visitors stay");
 }
