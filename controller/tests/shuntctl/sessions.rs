@@ -11,7 +11,7 @@ use shunt_config::status::{AppStatus, Stays};
 use shunt_config::store::Txn;
 use shunt_controller::app_keys::AppKeys;
 
-use crate::shop::Shop;
+use crate::shop::{Shop, versions_on};
 use crate::site::Site;
 use crate::words::{Obedient, Words};
 
@@ -249,4 +249,26 @@ async fn deploys_go_on_beside_the_visitors_of_old_releases_and_wait_for_them_if_
         (vec!["1".into(), "3".into()], 0)
     );
     shop.site.run(&["retire"]).await.ended_with(5).says("5 visitors stay");
+}
+
+#[tokio::test]
+async fn visitors_keep_a_replaced_release_running_on_all_its_hosts_until_they_leave() {
+    let all = ["1", "2", "3"];
+    let shop = Shop::open(&all, "").await;
+    let route = "hosts = [\"www.example.com\"]\nsessions = \"drain\"";
+    let two = shop.second_host(&all, route, "").await;
+    let visitors = Visitors::default();
+    let _proxy = visitors.seen_by(shop.proxy("lb1").await);
+    shop.deploy("1").await.ended_with(0);
+    visitors.are(2, "1", &shop.site).await;
+    shop.deploy("2").await.ended_with(0);
+    visitors.are(0, "2", &shop.site).await;
+    shop.deploy("3").await.ended_with(0).says("kept: 2 visitors stay");
+    let both = async || (shop.containers().await, versions_on(&two).await);
+    let of = |versions: &[&str]| versions.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(both().await, (of(&all), of(&all)));
+    visitors.are(0, "1", &shop.site).await;
+    visitors.are(1, "2", &shop.site).await;
+    shop.site.run(&["resume"]).await.ended_with(0);
+    assert_eq!(both().await, (of(&["2", "3"]), of(&["2", "3"])));
 }
