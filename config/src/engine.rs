@@ -195,11 +195,7 @@ impl fmt::Display for EngineUrl {
     }
 }
 
-impl<'de> Deserialize<'de> for EngineUrl {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
+read_by_text!(EngineUrl);
 
 impl From<EngineUrl> for Engine {
     fn from(url: EngineUrl) -> Self {

@@ -260,11 +260,7 @@ impl<'de> Deserialize<'de> for Statuses {
     }
 }
 
-impl<'de> Deserialize<'de> for CheckPath {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
+read_by_text!(CheckPath);
 
 #[cfg(test)]
 mod tests {

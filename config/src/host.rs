@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::Serialize;
 
 use crate::address::is_host;
 use crate::strict::Mistake;
@@ -67,17 +67,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-impl Serialize for HostPattern {
-    fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
-        ser.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for HostPattern {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
+by_text!(HostPattern);
 
 /// A path prefix in whole segments: `/api` matches `/api` and `/api/x`, not `/apix`. Kept without
 /// the slash at its end, but for `/` itself.
@@ -122,11 +112,7 @@ impl FromStr for PathPrefix {
     }
 }
 
-impl<'de> Deserialize<'de> for PathPrefix {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
+read_by_text!(PathPrefix);
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,8 @@
 //! - [`command`], [`template`], [`secret`]: what is run, what is filled in, and what is not shown
 //! - [`engine`]: where containers or units run
 //! - [`cidr`], [`size`], [`duration`]: how ranges of addresses, sizes and durations are written
-//! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table
+//! - [`strict`]: how text becomes a value, and how a mistake is named; `by_name`: no list is a table;
+//!   `by_text`: values that are written as text
 //! - [`document`]: how a file becomes settings, with all its mistakes named in one run
 //! - [`key`]: where each value lives
 //! - [`status`]: what a proxy says of itself; [`latency`]: the buckets it counts in
@@ -20,6 +21,10 @@
 //! - [`deploy_file`]: the file `shunt.toml`; [`guard`]: what it says of figures that undo a deploy
 //! - [`proxy_file`]: the file `proxy.toml`; [`serve_file`]: the file `serve.toml`
 //! - [`store`]: the two stores behind one trait
+
+// Before all that use its macros.
+#[macro_use]
+mod by_text;
 
 pub mod active;
 pub mod address;

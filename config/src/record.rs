@@ -58,6 +58,20 @@ impl fmt::Display for Who {
     }
 }
 
+/// A process, told from every other one that ever ran beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// Which start of which machine: `/proc/sys/kernel/random/boot_id`.
+    pub boot: String,
+    /// The namespaces in which `pid` and `began` mean something: `pid:[4026531836] time:[4026531834]`.
+    pub namespaces: String,
+    /// Its number there.
+    pub pid: u32,
+    /// When it began, in the kernel's ticks since the machine did: numbers are used again.
+    pub began: u64,
+}
+
 /// The value of `apps/<app>/lock`; leased, so it goes with its holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +82,9 @@ pub struct Lock {
     pub since: Timestamp,
     /// The verb it is held for: `deploy`, `resume`, `retire`, `remove`.
     pub verb: String,
+    /// Its holder's process, for those who can look whether it still runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
 }
 
 impl Lock {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::HeaderName;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::slot::Slot;
 use crate::sticky;
@@ -130,23 +130,7 @@ impl fmt::Display for Pair {
     }
 }
 
-macro_rules! as_text {
-    ($($type:ty)*) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
-                ser.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-                String::deserialize(de)?.parse().map_err(de::Error::custom)
-            }
-        }
-    )*};
-}
-
-as_text! { Field Pair }
+by_text!(Field, Pair);
 
 #[cfg(test)]
 mod tests {

@@ -100,7 +100,9 @@ impl From<StoreError> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let exit = match error {
-            EngineError::NoImage { .. } | EngineError::Credentials { .. } => Exit::Usage,
+            EngineError::NoImage { .. }
+            | EngineError::Credentials { .. }
+            | EngineError::Unusable { .. } => Exit::Usage,
             _ => Exit::Unreachable,
         };
         Self::new(exit, error.to_string())

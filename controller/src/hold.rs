@@ -3,13 +3,20 @@
 use std::time::Duration;
 
 use shunt_config::Token;
+use shunt_config::record::Deploy;
 use shunt_config::status::{AppStatus, HoldState};
 
 use crate::ack::Ack;
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, Kept};
 use crate::flip::{Taken, judge};
 use crate::report::Tell;
 use crate::sight::Sight;
+
+/// Whether what holds the app of `keys` is the deploy of `record`.
+pub fn holds(keys: &AppKeys, record: &Deploy) -> bool {
+    let hold = keys.hold.as_ref().and_then(Kept::ok);
+    hold.is_some_and(|hold| hold.deploy.as_ref() == Some(&record.id))
+}
 
 /// What is asked of the proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]

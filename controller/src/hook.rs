@@ -8,9 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use shunt_config::AppName;
 use shunt_config::command::Command;
-use shunt_config::record::{Deploy, Finish};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Child;
@@ -18,6 +16,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::report::Report;
 use crate::time::show;
+
+mod variables;
+
+pub use variables::Variables;
 
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(10);
@@ -43,46 +45,6 @@ pub struct Hook<'a> {
     pub timeout: Duration,
     /// What it is told in its environment.
     pub variables: Variables,
-}
-
-/// What a hook is told in its environment.
-#[derive(Clone, Debug, Default)]
-pub struct Variables(Vec<(&'static str, String)>);
-
-impl Variables {
-    /// What there is to tell of the deploy of `record`.
-    pub fn of(app: &AppName, record: &Deploy) -> Self {
-        Self(vec![("SHUNT_APP", app.to_string())])
-            .and("SHUNT_DEPLOY", &record.id)
-            .and("SHUNT_SLOT", record.slot.as_str())
-            .maybe("SHUNT_VERSION", record.version.as_deref())
-            .maybe("SHUNT_IMAGE", record.image.as_deref())
-    }
-
-    /// What a finished deploy has left to tell.
-    pub fn of_finish(app: &AppName, finish: &Finish) -> Self {
-        Self(vec![("SHUNT_APP", app.to_string())])
-            .and("SHUNT_DEPLOY", &finish.deploy)
-            .and("SHUNT_SLOT", finish.slot.as_str())
-            .maybe("SHUNT_VERSION", finish.version.as_deref())
-            .maybe("SHUNT_IMAGE", finish.image.as_deref())
-    }
-
-    /// One more.
-    #[must_use]
-    pub fn and(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.0.push((name, value.into()));
-        self
-    }
-
-    /// One more, if there is a value.
-    #[must_use]
-    pub fn maybe(self, name: &'static str, value: Option<&str>) -> Self {
-        match value {
-            Some(value) => self.and(name, value),
-            None => self,
-        }
-    }
 }
 
 /// How a command ended.

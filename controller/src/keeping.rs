@@ -73,15 +73,20 @@ pub fn limits(context: &Context, keys: &AppKeys) -> Limits {
     file.map(|file| file.limits).unwrap_or_default()
 }
 
-/// The engines the app of `keys` runs on, as its keys and the deploy file that lies here name them;
-/// none where nothing says that it runs on one.
-pub fn engines_of(context: &Context, keys: &AppKeys) -> Result<Vec<Engine>, Failure> {
-    let file = context.file().ok().filter(|file| file.app == keys.name);
+/// The engines that releases of the app run on, as its keys name them: in its slots, those that were
+/// replaced, and what its deploy has begun.
+pub fn named(keys: &AppKeys) -> impl Iterator<Item = Engine> {
     let releases = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok().cloned());
     let replaced = keys.draining.values().filter_map(|kept| kept.ok()?.release());
-    let named = keys.record().into_iter().flat_map(|record| record.engines.clone());
-    let named = named.chain(releases.chain(replaced).flat_map(|release| release.engines));
-    let named = named.chain(left(keys).flat_map(|(_, entry)| entry.left.clone()));
+    let begun = keys.record().into_iter().flat_map(|record| record.engines.clone());
+    begun.chain(releases.chain(replaced).flat_map(|release| release.engines))
+}
+
+/// All engines that something of the app of `keys` may run on, as its keys and the deploy file that lies
+/// here name them; none where nothing says that it runs on one.
+pub fn engines_of(context: &Context, keys: &AppKeys) -> Result<Vec<Engine>, Failure> {
+    let file = context.file().ok().filter(|file| file.app == keys.name);
+    let named = named(keys).chain(left(keys).flat_map(|(_, entry)| entry.left.clone()));
     let hosts = file.iter().flat_map(|file| Slot::BOTH.map(|slot| file.run.hosts.of(slot)));
     let all = named.chain(hosts.flatten().map(|host| host.engine.clone()));
     let all: BTreeMap<EngineUrl, Engine> = all.map(|e| (e.url.clone(), e)).collect();

@@ -10,7 +10,7 @@
 //! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while;
 //!   [`mirror`]: copying them
 //! - [`ack`], [`prove`]: what the proxies say to them
-//! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
+//! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first; [`process`]: whether they still run
 //! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside
 //! - [`hook`]: commands of the operator's own; [`preview`]: how they see a release that gets no requests
 //! - [`canary`](mod@canary): what a part of a canary waits for
@@ -51,6 +51,7 @@ pub mod notify;
 pub mod port;
 pub mod preview;
 pub mod probe;
+pub mod process;
 pub mod prove;
 pub mod report;
 pub mod request;

@@ -1,4 +1,7 @@
 //! The deploy lock: one deploy per app at a time, by a lease that dies with its holder.
+//!
+//! In etcd a lease outlives a killed holder by up to [`LEASE_TTL`]. Whoever is on the holder's machine
+//! can look whether it still runs, and need not wait for that.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
@@ -6,13 +9,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shunt_config::key::AppKey;
-use shunt_config::record::{self, Who};
+use shunt_config::record::{self, Deploy, Stage, Step, Who};
 use shunt_config::store::{Condition, LEASE_TTL, Session, Store, StoreError, Txn};
 use shunt_config::{AppName, Token};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app_keys::{AppKeys, Kept};
 use crate::exit::{Exit, Failure};
+use crate::process;
 use crate::report::{Ended, Report};
 use crate::time::{age, show};
 
@@ -83,7 +87,7 @@ impl Held {
 }
 
 /// Takes the lock of `app` for `verb`; waits up to `wait` for another holder to let go, and tells
-/// who that is, and since when.
+/// who that is, and since when. One that is [`abandoned`] is taken over at once.
 pub async fn take(
     store: &dyn Store,
     app: &AppName,
@@ -93,19 +97,34 @@ pub async fn take(
 ) -> Result<Held, Failure> {
     let session = store.session(LEASE_TTL).await?;
     let key = AppKey::Lock.of(app).to_string();
-    let value = record::Lock { who: who(), since: Timestamp::now(), verb: verb.to_owned() };
+    let (who, since, verb) = (who(), Timestamp::now(), verb.to_owned());
+    let value = record::Lock { who, since, verb, process: process::own() };
     let value = serde_json::to_vec(&value).map_err(|e| Failure::usage(e.to_string()))?;
     let deadline = Instant::now() + wait;
     let mut watch = None;
+    let mut free = Condition::Absent(key.clone());
+    let mut over: Option<(Condition, String)> = None;
     loop {
-        let txn = Txn::new().when(Condition::Absent(key.clone())).put_leased(&key, value.clone());
+        let txn = Txn::new().when(free).put_leased(&key, value.clone());
         if let Some(token) = session.commit(txn).await?.token(&key) {
-            if watch.is_some() {
-                report.end(Ended::Done, "let go of by its holder");
+            match (over, watch) {
+                (Some((_, said)), None) => report.note(&said),
+                (Some((_, said)), Some(_)) => report.end(Ended::Done, &said),
+                (None, Some(_)) => report.end(Ended::Done, "let go of by its holder"),
+                (None, None) => {}
             }
             return Ok(Held { session, key, token });
         }
         let keys = AppKeys::read(store, app).await?;
+        // It may be another's by now, and then it is asked about that one, but not twice.
+        let tried = over.take().map(|(condition, _)| condition);
+        let is = keys.unchanged(&AppKey::Lock);
+        if abandoned(&keys) && tried.as_ref() != Some(&is) {
+            over = Some((is.clone(), format!("taken over: {}", holder(&keys))));
+            free = is;
+            continue;
+        }
+        free = Condition::Absent(key.clone());
         if Instant::now() >= deadline {
             session.close().await?;
             return Err(locked(&keys));
@@ -133,6 +152,32 @@ pub fn locked(keys: &AppKeys) -> Failure {
     Failure::new(Exit::Locked, said).hint(hint)
 }
 
+/// Whether somebody holds the lock, as far as one can tell from here.
+pub fn is_held(keys: &AppKeys) -> bool {
+    keys.lock.is_some() && !abandoned(keys)
+}
+
+/// Whether it is certain that the holder of the lock does not run any more, and has left nothing under
+/// way: what an engine or a `migrate` was asked goes on without whoever asked, and has the rest of the
+/// lease to come to its end.
+pub fn abandoned(keys: &AppKeys) -> bool {
+    let ended = keys.lock.as_ref().and_then(Kept::ok).is_some_and(has_ended);
+    ended && keys.deploy.as_ref().is_none_or(|kept| kept.ok().is_some_and(stands_still))
+}
+
+fn has_ended(lock: &record::Lock) -> bool {
+    lock.process.as_ref().is_some_and(process::has_ended)
+}
+
+/// Whether `deploy` was left where nothing but the store was being changed.
+fn stands_still(deploy: &Deploy) -> bool {
+    let acts = |step| {
+        matches!(step, Step::Stop | Step::Migrate | Step::Start | Step::Workers | Step::Retire)
+    };
+    let acting = deploy.step().is_some_and(|time| time.ended.is_none() && acts(time.step));
+    !deploy.unfinished() || (!acting && deploy.stage != Stage::Undoing)
+}
+
 /// Who holds the lock, for what and since when, in words.
 pub fn holder(keys: &AppKeys) -> String {
     match keys.lock.as_ref().map(Kept::read) {
@@ -146,7 +191,8 @@ pub fn holder(keys: &AppKeys) -> String {
 pub fn held_by(lock: &record::Lock) -> String {
     let since = lock.since.strftime("%Y-%m-%d %H:%M:%S");
     let held = show(age(lock.since));
-    format!("{} holds it for `{}` since {since} UTC ({held})", lock.who, lock.verb)
+    let ended = if has_ended(lock) { ", and has ended" } else { "" };
+    format!("{} holds it for `{}` since {since} UTC ({held}){ended}", lock.who, lock.verb)
 }
 
 /// Who runs this process.

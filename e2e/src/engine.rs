@@ -8,12 +8,11 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::{attempt, tool};
+use crate::process::{attempt, kill_and_wait, tool};
 use crate::{Port, Process, until};
 
 /// Where the engine's own registry answers, as seen from the engine: loopback, which Docker
@@ -104,10 +103,23 @@ impl Engine {
 
     /// Starts the registry, at [`REGISTRY`] for the engine, with all it held before.
     pub async fn start_registry(&mut self) {
+        self.registry("").await;
+    }
+
+    /// The same, and `url` is told of all that happens there, by whoever shows `token`.
+    pub async fn start_registry_that_tells(&mut self, url: &str, token: &str) {
+        let endpoint = format!(
+            "{{name: test, url: '{url}', headers: {{Authorization: ['Bearer {token}']}}, timeout: 1s, \
+             threshold: 3, backoff: 1s}}"
+        );
+        self.registry(&format!("notifications: {{endpoints: [{endpoint}]}}\n")).await;
+    }
+
+    async fn registry(&mut self, more: &str) {
         let config = self.directory.path().join("registry.yml");
         let storage = self.directory.path().join("registry");
         let text = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{REGISTRY}'}}\n",
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{REGISTRY}'}}\n{more}",
             storage.display()
         );
         std::fs::write(&config, text).unwrap();
@@ -260,15 +272,6 @@ fn child(parent: u32) -> Option<u32> {
 fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
-}
-
-/// Blocks, since it is for a drop; the kernel needs some milliseconds.
-fn kill_and_wait(pid: u32) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    let Ok(ended) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return };
-    let _ = rustix::process::pidfd_send_signal(&ended, Signal::KILL);
-    let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
-    let _ = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&limit));
 }
 
 /// A virtual cable between the host and a network namespace; it goes with the namespace.

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
-use rustix::process::{Pid, Signal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
@@ -13,8 +14,9 @@ use crate::until;
 /// Lines of a log shown when the test fails.
 const SHOWN: usize = 60;
 
-/// A process whose output goes to a file. It is killed when this is dropped; when the test is
-/// failing then, the end of its log is shown.
+/// A process whose output goes to a file. It is killed and gone when this is dropped, so that it
+/// writes nothing more to what is dropped after it; when the test is failing then, the end of its log
+/// is shown.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -89,6 +91,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if let Some(pid) = self.child.id() {
+            kill_and_wait(pid);
+        }
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
@@ -96,6 +101,15 @@ impl Drop for Process {
             eprintln!("--- log of {}\n{}\n---", self.name, lines[from..].join("\n"));
         }
     }
+}
+
+/// Kills a process and blocks until it is gone, since it is for a drop; the kernel needs some milliseconds.
+pub(crate) fn kill_and_wait(pid: u32) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let Ok(ended) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return };
+    let _ = rustix::process::pidfd_send_signal(&ended, Signal::KILL);
+    let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
+    let _ = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&limit));
 }
 
 /// A program of ours, built into the same target directory as the test or benchmark that runs.

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-use crate::Etcd;
+use crate::{Etcd, Scratch};
 
 /// Prefix of all keys in etcd.
 const PREFIX: &str = "/shunt";
@@ -13,7 +11,7 @@ const PREFIX: &str = "/shunt";
 #[derive(Debug)]
 pub enum Store {
     /// A directory.
-    Directory(TempDir),
+    Directory(Scratch),
     /// etcd.
     Etcd(Etcd),
 }
@@ -21,7 +19,7 @@ pub enum Store {
 impl Store {
     /// An empty directory.
     pub fn directory() -> Self {
-        Self::Directory(TempDir::with_prefix("shunt-store-").unwrap())
+        Self::Directory(Scratch::new("shunt-store-"))
     }
 
     /// A single etcd server.

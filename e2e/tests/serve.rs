@@ -4,12 +4,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use e2e::process::tool;
-use e2e::{shuntctl, start_shuntctl, until};
+use e2e::{Port, shuntctl, start_shuntctl, until};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::shop::Shop;
-use crate::site::answers;
+use crate::site::{HOST, answers};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -30,16 +30,17 @@ async fn status(address: &str) -> Value {
     value["apps"][0].take()
 }
 
-fn write(directory: &Path, shop: &Shop) -> String {
+fn write(directory: &Path, shop: &Shop, listen: &str) -> String {
     let (path, file) = (directory.display(), shop.file());
     let secret = directory.join("secret");
     std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
     std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let text = format!(
-        "listen = \"127.0.0.1:0\"\nstate = \"{path}/state\"\nlook = \"1s\"\n{}\
+        "listen = \"{listen}\"\nstate = \"{path}/state\"\nlook = \"1s\"\n{}\
          [tokens.test]\nfile = \"{path}/secret\"\n\
          [apps.web]\ndeploy_file = \"{}\"\nrestart = true\n\
-         [[apps.web.webhooks]]\nkind = \"generic\"\nsecret_file = \"{path}/secret\"\n",
+         [[apps.web.webhooks]]\nkind = \"generic\"\nsecret_file = \"{path}/secret\"\n\
+         [[apps.web.webhooks]]\nkind = \"registry\"\nsecret_file = \"{path}/secret\"\n",
         shop.store.section(),
         file.display()
     );
@@ -51,11 +52,14 @@ fn write(directory: &Path, shop: &Shop) -> String {
 #[tokio::test]
 async fn a_webhook_deploys_under_load_and_the_rest_comes_by_itself() {
     // Longer than the deploy: the old release is there when it ends.
-    let shop = Shop::with_settings("[deploy]\nwarm = \"5s\"\n").await;
+    let mut shop = Shop::with_settings("[deploy]\nwarm = \"5s\"\n").await;
     shop.deploy("1").await;
     shop.engine.publish_demo("2", &[]).await;
     let directory = TempDir::new().unwrap();
-    let config = write(directory.path(), &shop);
+    // Where the engine's own machine reaches it, too.
+    let port = Port::free();
+    let listen = format!("{}:{}", shop.engine.gateway(), port.number());
+    let config = write(directory.path(), &shop, &listen);
     let check = shuntctl(&shop.store, &["serve", "--check", "--config", &config]).await;
     assert_eq!(check.code, 0, "{check}");
     let serve = ["serve", "--config", config.as_str()];
@@ -96,5 +100,12 @@ async fn a_webhook_deploys_under_load_and_the_rest_comes_by_itself() {
     answers(&load, "2", 50).await;
     load.stop().await;
     assert_eq!(shop.store.get("apps/web/green").await.unwrap(), green, "its target is what it was");
+
+    // A registry tells of what is pushed to it, in its own words.
+    let hook = format!("http://{address}/hooks/web/registry");
+    shop.engine.kill_registry().await;
+    shop.engine.start_registry_that_tells(&hook, SECRET).await;
+    shop.engine.publish_demo("3", &[]).await;
+    shop.proxies[0].serves(HOST, "3").await;
     assert!(daemon.stop().await.success());
 }

@@ -99,15 +99,20 @@ impl Shop {
     }
 
     /// Publishes release `version` of the demo app and begins to deploy it; the controller is killed at
-    /// `moment`. Until its lock is gone nobody can know that it does not run any more.
+    /// `moment`. Between two steps nothing is under way, and then it is known at once that it does not
+    /// run any more; else its lock goes first.
     pub(crate) async fn killed_at(&self, moment: &str, version: &str) {
         self.engine.publish_demo(version, &[]).await;
         self.stopped_at(moment, version).await.kill().await;
-        until(&format!("`status` names what is half done, killed {moment}"), async || {
+        let named = async || {
             let status = self.run(&["status"]).await.ended_with(0);
             status.output.contains("shuntctl resume").then_some(())
-        })
-        .await;
+        };
+        let what = format!("`status` names what is half done, killed {moment}");
+        match moment.starts_with("after ") {
+            true => assert!(named().await.is_some(), "{what}"),
+            false => until(&what, named).await,
+        }
     }
 
     /// Publishes release `version` of the demo app and deploys it; fails unless that goes well.

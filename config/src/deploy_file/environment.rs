@@ -6,8 +6,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
 use super::one_or_many;
 use crate::command::Command;
 use crate::document::Section;
@@ -59,17 +57,7 @@ impl FromStr for Variable {
     }
 }
 
-impl Serialize for Variable {
-    fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
-        ser.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Variable {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
+by_text!(Variable);
 
 /// Reads the keys of the section that speak of variables.
 pub(super) fn read(section: &mut Section<'_>) -> Environment {

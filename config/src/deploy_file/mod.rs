@@ -4,10 +4,12 @@ mod checks;
 mod environment;
 mod hosts;
 mod limit;
+mod limits;
 mod mirroring;
 mod notify;
 mod port_range;
 mod pull;
+mod route;
 mod run;
 mod settings;
 mod strategy;
@@ -17,10 +19,8 @@ mod warm_up;
 mod workers;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 pub use self::environment::{Environment, Line, Variable, lines};
 pub use self::hosts::{Host, Hosts};
@@ -42,10 +42,8 @@ use crate::command::Command;
 use crate::document::{self, Section};
 use crate::guard::Guard;
 use crate::health::Health;
-use crate::hold;
 use crate::name::AppName;
-use crate::record::{Canary, Check, HISTORY_KEPT, Hooks, Limits, Part};
-use crate::split::Split;
+use crate::record::{Canary, Check, Hooks, Limits, Part};
 use crate::store::StoreConfig;
 use crate::strict::Mistake;
 use crate::timeouts::Timeouts;
@@ -128,9 +126,10 @@ impl DeployFile {
                 root.mistake("warm_up", &mistake.to_string());
             }
             let timeouts: Timeouts = root.or("timeouts", Timeouts::default());
-            let route = root.section("route").map(route);
+            let route = root.section("route").map(route::read);
             let (guard, checks) = root.section("guard").map(guard).unwrap_or_default();
-            let (strategy, limits) = root.section("deploy").map_or_else(Default::default, deploy);
+            let (strategy, limits) =
+                root.section("deploy").map_or_else(Default::default, limits::read);
             if units && (limits.keep > 0 || limits.keep_images.is_some()) {
                 let said = "`keep` and `keep_images` are of containers: the output of units is in the \
                             journal, for as long as that keeps it";
@@ -146,7 +145,7 @@ impl DeployFile {
                 root.mistake("store", &mistake.to_string());
             }
             let route = match route {
-                Some(read) => Some(divided(read?, strategy)),
+                Some(read) => Some(route::divided(read?, strategy)),
                 None => None,
             };
             named.then_some(Self {
@@ -243,45 +242,6 @@ fn guard(mut section: Section<'_>) -> (Guard, Vec<Check>) {
     (guard, checks)
 }
 
-fn route(mut section: Section<'_>) -> Option<App> {
-    let hosts = section.required("hosts");
-    let paths = section.optional("paths");
-    let app = App {
-        hosts: hosts?,
-        paths: paths.unwrap_or_else(crate::app::root),
-        strip_prefix: or_default(&mut section, "strip_prefix"),
-        https: or_default(&mut section, "https"),
-        hsts: section.optional("hsts"),
-        canonical_host: section
-            .optional::<String>("canonical_host")
-            .map(|h| h.to_ascii_lowercase()),
-        allow: or_default(&mut section, "allow"),
-        deny: or_default(&mut section, "deny"),
-        headers: or_default(&mut section, "headers"),
-        limits: or_default(&mut section, "limits"),
-        balance: or_default(&mut section, "balance"),
-        sticky: or_default(&mut section, "sticky"),
-        sessions: or_default(&mut section, "sessions"),
-        split: section.optional("split"),
-        testers: section.optional("testers"),
-        max_requests: or_default(&mut section, "max_requests"),
-        queue: or_default(&mut section, "queue"),
-        eject: or_default(&mut section, "eject"),
-        slow_start: section.optional_duration("slow_start"),
-        preview: section.optional("preview"),
-        health: Health::default(),
-        timeouts: Timeouts::default(),
-    };
-    if let Err(mistake) = app.validate() {
-        section.mistake_here(&mistake.to_string());
-    }
-    Some(app)
-}
-
-fn or_default<T: DeserializeOwned + Default>(section: &mut Section<'_>, key: &str) -> T {
-    section.or(key, T::default())
-}
-
 /// One value, or a list of them.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "is neither a text in quotes nor a list of such")]
@@ -294,14 +254,6 @@ fn one_or_many<T>(read: OneOrMany<T>) -> Vec<T> {
     match read {
         OneOrMany::One(one) => vec![one],
         OneOrMany::Many(many) => many,
-    }
-}
-
-/// A canary is seen by whole visitors, unless the file says otherwise.
-fn divided(app: App, strategy: Strategy) -> App {
-    match strategy {
-        Strategy::Canary => App { split: app.split.or(Some(Split::Cookie)), ..app },
-        Strategy::BlueGreen | Strategy::Hold => app,
     }
 }
 
@@ -334,44 +286,6 @@ fn mirror(root: &mut Section<'_>, strategy: Strategy) -> Option<Mirroring> {
         root.mistake("mirror", said);
     }
     Some(mirror)
-}
-
-fn deploy(mut section: Section<'_>) -> (Strategy, Limits) {
-    let strategy = section.or("strategy", Strategy::default());
-    let limits = limits(&mut section);
-    if limits.hold > hold::MAX_LASTS {
-        let most = crate::duration::show(hold::MAX_LASTS);
-        section.mistake("hold_timeout", &format!("requests wait for {most} at most"));
-    }
-    (strategy, limits)
-}
-
-/// A number of releases that are gone. Older ones than the history knows are nobody's any more.
-fn kept(section: &mut Section<'_>, key: &str) -> Option<u16> {
-    let kept: Option<u16> = section.optional(key);
-    let most = HISTORY_KEPT / 2;
-    if kept.is_some_and(|kept| usize::from(kept) > most) {
-        section.mistake(key, &format!("{most} releases at most are known of for long enough"));
-    }
-    kept
-}
-
-fn limits(section: &mut Section<'_>) -> Limits {
-    let defaults = Limits::default();
-    let bake = section.optional_duration("bake");
-    let mut read = |key: &str, default: Duration| section.duration(key, default);
-    Limits {
-        bake,
-        health: read("health_deadline", defaults.health),
-        flip: read("flip_deadline", defaults.flip),
-        drain: read("drain_timeout", defaults.drain),
-        warm: read("warm", defaults.warm),
-        lost: read("lost_after", defaults.lost),
-        stop: read("stop_timeout", defaults.stop),
-        hold: read("hold_timeout", defaults.hold),
-        keep: kept(section, "keep").unwrap_or_default(),
-        keep_images: kept(section, "keep_images"),
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, de};
-
 use crate::strict::Mistake;
 
 /// Ports from the first to the last, both included: `20000-29999`.
@@ -43,8 +41,4 @@ impl fmt::Display for PortRange {
     }
 }
 
-impl<'de> Deserialize<'de> for PortRange {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
+read_by_text!(PortRange);

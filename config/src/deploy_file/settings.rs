@@ -125,11 +125,7 @@ impl FromStr for Restart {
     }
 }
 
-impl<'de> Deserialize<'de> for Restart {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
+read_by_text!(Restart);
 
 /// Reads the keys of the section that say how a container is made.
 pub(super) fn read(section: &mut Section<'_>) -> Settings {

@@ -5,6 +5,7 @@ use crate::Slot;
 use crate::protocol::Protocol;
 use crate::record::{Ask, OnNoAnswer};
 use crate::secret::SecretSource;
+use crate::split::Split;
 
 const SAMPLE: &str = r#"
 app   = "web"

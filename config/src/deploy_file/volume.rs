@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, de};
-
 use crate::strict::Mistake;
 
 /// A volume or a directory of the engine's machine: `data:/var/lib/app`, `/srv/app:/data:ro`.
@@ -57,11 +55,7 @@ pub(super) fn is_name(text: &str) -> bool {
     first && bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
-impl<'de> Deserialize<'de> for Volume {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        String::deserialize(de)?.parse().map_err(de::Error::custom)
-    }
-}
+read_by_text!(Volume);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
+use e2e::Scratch;
 use e2e::process::tool;
 use shunt_config::store::{Entry, StoreConfig, StoreError, Txn, WatchEvent};
 use shunt_config::strict::MAX_VALUE;
@@ -242,7 +243,7 @@ async fn another_directory_in_its_place_is_noticed() {
 
 #[tokio::test]
 async fn a_store_that_cannot_be_there_says_why_and_is_taken_up_when_it_can() {
-    let directory = TempDir::new().unwrap();
+    let directory = Scratch::new("shunt-store-");
     let parent = directory.path().join("parent");
     fs::write(&parent, "in the way").unwrap();
     let store = open(&StoreConfig::directory(parent.join("store")));

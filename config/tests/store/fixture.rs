@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use e2e::Scratch;
 use e2e::etcd::Setup;
 use shunt_config::store::{self, Store, StoreConfig, Txn};
 use shunt_config::token::Token;
-use tempfile::TempDir;
 
 /// One store.
 pub(crate) enum Fixture {
     Etcd(e2e::Etcd),
-    Directory(TempDir),
+    Directory(Scratch),
 }
 
 impl Fixture {
@@ -20,7 +20,7 @@ impl Fixture {
     }
 
     pub(crate) fn directory() -> Self {
-        Self::Directory(TempDir::new().unwrap())
+        Self::Directory(Scratch::new("shunt-store-"))
     }
 
     /// The same store, but a directory in memory: for promises that have nothing to do with the
@@ -28,7 +28,7 @@ impl Fixture {
     pub(crate) fn in_memory(self) -> Self {
         match self {
             Self::Etcd(etcd) => Self::Etcd(etcd),
-            Self::Directory(_) => Self::Directory(TempDir::new_in("/dev/shm").unwrap()),
+            Self::Directory(_) => Self::Directory(Scratch::in_memory("shunt-store-")),
         }
     }
 

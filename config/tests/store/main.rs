@@ -51,6 +51,7 @@ on_both! {
     a_leased_key_goes_when_its_session_is_dropped
     a_leased_key_goes_when_its_holder_is_killed
     a_lock_passes_from_a_killed_holder_to_a_waiting_one
+    a_leased_key_taken_over_by_another_session_is_that_ones
     a_closed_session_writes_nothing_more
     writers_in_two_processes_lose_nothing
 }

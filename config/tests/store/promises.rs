@@ -285,6 +285,25 @@ pub(crate) async fn a_lock_passes_from_a_killed_holder_to_a_waiting_one(fixture:
     assert_eq!(value(&store, "apps/web/lock").await.as_deref(), Some("the next"));
 }
 
+pub(crate) async fn a_leased_key_taken_over_by_another_session_is_that_ones(fixture: Fixture) {
+    let store = fixture.store();
+    let first = store.session(LEASE_TTL).await.unwrap();
+    let txn = Txn::new().put_leased("apps/web/lock", "the first");
+    let token = first.commit(txn).await.unwrap().token("apps/web/lock").unwrap();
+    let second = store.session(LEASE_TTL).await.unwrap();
+    let take = |value: &'static str| {
+        let is = Condition::Is("apps/web/lock".to_owned(), token.clone());
+        Txn::new().when(is).put_leased("apps/web/lock", value)
+    };
+    assert_ne!(second.commit(take("the second")).await.unwrap(), Outcome::Refused);
+    // One takes it over, and the end of whom it was taken from takes nothing away.
+    assert_eq!(first.commit(take("the third")).await.unwrap(), Outcome::Refused);
+    first.close().await.unwrap();
+    assert_eq!(value(&store, "apps/web/lock").await.as_deref(), Some("the second"));
+    second.close().await.unwrap();
+    assert_eq!(value(&store, "apps/web/lock").await, None);
+}
+
 pub(crate) async fn a_closed_session_writes_nothing_more(fixture: Fixture) {
     let store = fixture.store();
     let session = store.session(LEASE_TTL).await.unwrap();

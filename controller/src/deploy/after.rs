@@ -6,7 +6,6 @@ use shunt_config::store::Txn;
 use shunt_config::{Active, ProxyName, Token};
 
 use super::exposure::Exposure;
-use super::hold::is_held;
 use super::job::Job;
 use super::run::Run;
 use super::settings::settings;
@@ -51,7 +50,8 @@ impl Run<'_> {
         let (by, lost) = self.taken(Active::all(self.journal.record().slot)).await?;
         let change = |record: &mut Deploy| record.stage = Stage::Acknowledged;
         self.journal.write(change, Txn::new()).await?;
-        if !is_held(self.journal.record()) {
+        // One that holds requests tells of it once they are let go.
+        if !self.journal.record().holds() {
             self.flipped().await;
         }
         let missed = match lost.is_empty() {
@@ -104,7 +104,7 @@ impl Run<'_> {
             left = drained(&mut self.sight, &tokens, limit, false, &mut tell) => left,
             stop = self.lookout.stopped() => return Err(stop.into()),
         };
-        let stay = Stay::of(&self.sight.fleet, &previous.token).filter(|stay| !stay.is_over());
+        let stay = self.staying(&previous.token);
         Ok(match left {
             Drained::Empty { .. } if stay.is_some() => {
                 let said = stay.map(|stay| stay.text(stay.until)).unwrap_or_default();
@@ -122,6 +122,11 @@ impl Run<'_> {
                 (Ended::Skipped, said)
             }
         })
+    }
+
+    /// Who stays on the release announced as `token`, if anyone does.
+    pub(super) fn staying(&self, token: &Token) -> Option<Stay> {
+        Stay::of(&self.sight.fleet, token).filter(|stay| !stay.is_over())
     }
 
     pub(super) async fn retire(&mut self) -> Result<(Ended, String), Trouble> {
@@ -162,18 +167,10 @@ impl Run<'_> {
     pub(super) async fn retire_one(&mut self, token: &Token) -> Result<Retired, Trouble> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
-        let limits = self.journal.record().limits;
-        let reaper =
-            Reaper { store: &self.store, held: self.journal.held(), limits, wait: true, report };
+        let reaper = Reaper::of(&self.store, &self.journal, report);
         tokio::select! {
             retired = reaper.retire(&mut self.sight, token, &mut tell) => Ok(retired?),
             stop = self.lookout.stopped() => Err(stop.into()),
         }
-    }
-
-    /// Retires releases for this deploy, and waits for requests to be over.
-    pub(super) fn reaper(&self) -> Reaper<'_> {
-        let (held, limits) = (self.journal.held(), self.journal.record().limits);
-        Reaper { store: &self.store, held, limits, wait: true, report: self.report }
     }
 }

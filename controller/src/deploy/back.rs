@@ -9,7 +9,6 @@ use shunt_config::store::Txn;
 use shunt_config::{Active, App, Token};
 
 use super::exposure::Exposure;
-use super::hold::is_held;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::announce::displace;
@@ -25,7 +24,7 @@ impl Run<'_> {
     /// Undoes what was begun: traffic, keys, containers. What cannot be removed yet is told.
     pub(super) async fn go_back(&mut self) -> Result<Option<String>, Trouble> {
         self.report.begin("put back", "traffic, keys and containers");
-        let held = is_held(self.journal.record());
+        let held = self.is_held().await?;
         let stopped = held && self.journal.record().has_begun(Step::Stop);
         if stopped {
             // Before anything else: who takes over from here has to go back as well.
@@ -72,7 +71,9 @@ impl Run<'_> {
             self.served_again().await?;
             self.workers_follow().await;
         }
-        if let Err(waits) = self.let_through().await? {
+        let keys = self.journal.refresh().await?;
+        self.lift(&keys).await?;
+        if let Err(waits) = self.let_through().await {
             self.report.note(&format!("requests are not let through everywhere yet: {waits}"));
         }
         Ok(())
@@ -143,9 +144,8 @@ impl Run<'_> {
             return Ok(Some(format!("`{}` gets requests by someone else's flip", record.slot)));
         }
         let possible = self.exposure.is_possible(&keys);
-        let (app, held, limits) = (&self.app, self.journal.held(), record.limits);
-        let report = self.report;
-        let reaper = Reaper { store: &self.store, held, limits, wait: true, report };
+        let (app, limits, report) = (&self.app, record.limits, self.report);
+        let reaper = Reaper::of(&self.store, &self.journal, report);
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let retired = match announcement(&keys, &record) {
             Some(token) if possible => reaper.retire(&mut self.sight, &token, &mut tell).await?,

@@ -14,7 +14,7 @@ use crate::app_keys::{AppKeys, Kept};
 use crate::checks::{Checks, Watched};
 use crate::fleet::Fleet;
 use crate::flip::superseded;
-use crate::judge::{Finding, Sample, Watch};
+use crate::judge::{Finding, Watch};
 use crate::report::{Ended, Report};
 use crate::sight::{Look, Waited};
 use crate::stop::Stop;
@@ -34,7 +34,6 @@ pub(super) struct Vigil {
     began: Instant,
     /// How long it was watched before this process did.
     before: Duration,
-    seen: Sample,
 }
 
 impl Vigil {
@@ -46,17 +45,21 @@ impl Vigil {
     }
 
     fn new(watch: Watch, before: Duration) -> Self {
-        Self { watch, began: Instant::now(), before, seen: Sample::default() }
+        Self { watch, began: Instant::now(), before }
     }
 
     /// What the proxies say against the release by now.
     pub(super) fn look(&mut self, fleet: &Fleet, report: &Report) -> Option<Finding> {
-        let (sample, found) = self.watch.look(fleet, self.before + self.began.elapsed());
-        if (&sample.new, &sample.old) != (&self.seen.new, &self.seen.old) {
-            report.event("sample", serde_json::json!(sample));
+        let (more, found) = self.watch.look(fleet, self.before + self.began.elapsed());
+        if more {
+            report.event("sample", serde_json::json!(self.watch.seen()));
         }
-        self.seen = sample;
         found
+    }
+
+    /// How many requests the release was seen to answer.
+    fn requests(&self) -> u64 {
+        self.watch.seen().new.requests
     }
 }
 
@@ -99,7 +102,7 @@ impl<'a> Run<'a> {
                 return Err(Broken::Found(finding));
             }
             let left = show(limit.saturating_sub(vigil.began.elapsed()));
-            let text = format!("{} requests, {left} to go", vigil.seen.new.requests);
+            let text = format!("{} requests, {left} to go", vigil.requests());
             Ok(Look::<()>::Wait(String::new(), text))
         };
         let mut tell = |key: &str, text: &str| report.progress(key, text);
@@ -111,7 +114,7 @@ impl<'a> Run<'a> {
         };
         match waited {
             Ok(Waited::Done(()) | Waited::TimedOut(_)) => {
-                let requests = vigil.seen.new.requests;
+                let requests = vigil.requests();
                 let said = format!("{requests} requests, and no figure is worse");
                 let none = Some(checks.unanswered()).filter(|none| !none.is_empty());
                 Ok((Ended::Done, none.map_or(said.clone(), |none| format!("{said}; {none}"))))

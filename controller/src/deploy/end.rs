@@ -1,9 +1,9 @@
 //! How a deploy ends, whichever way it went.
 
 use shunt_config::record::{Outcome, Stage};
+use shunt_config::store::StoreError;
 use shunt_config::{AppName, Slot};
 
-use super::hold::is_held;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
@@ -23,12 +23,20 @@ impl Run<'_> {
         ended
     }
 
-    async fn end_by(self, done: Result<(), Trouble>) -> Result<(), Failure> {
+    async fn end_by(mut self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let Err(trouble) = done else { return self.close(Outcome::Done, None).await };
         let stage = self.journal.record().stage;
-        let harmless = matches!(trouble, Trouble::Stop(Stop::Signal))
-            && stage == Stage::Acknowledged
-            && !is_held(self.journal.record());
+        let held = match &trouble {
+            // Nothing more is read, nor taken back.
+            Trouble::Stop(Stop::LockLost) | Trouble::Store(_) => false,
+            _ => match self.is_held().await {
+                Ok(held) => held,
+                Err(StoreError::LeaseLost) => return self.abandon(Stop::LockLost.into()).await,
+                Err(error) => return self.leave(error.into()).await,
+            },
+        };
+        let harmless =
+            matches!(trouble, Trouble::Stop(Stop::Signal)) && stage == Stage::Acknowledged && !held;
         let ended = if harmless { Ended::Skipped } else { Ended::Failed };
         self.report.end(ended, &trouble.failure(&self.journal.record().id).said);
         match (&trouble, stage) {
@@ -38,7 +46,7 @@ impl Run<'_> {
                 Box::pin(self.after_part(trouble)).await
             }
             // Whatever it is: nothing was sent to the new release, and nothing is sent to the old one.
-            _ if is_held(self.journal.record()) => Box::pin(self.take_back(trouble)).await,
+            _ if held => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
             (Trouble::Found(_), _) => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Acknowledged) => Box::pin(self.after_acknowledge(trouble)).await,
@@ -132,13 +140,7 @@ impl Run<'_> {
             !later
         });
         for token in replaced.into_iter().chain(stopped) {
-            let reaper = Reaper {
-                store: &self.store,
-                held: self.journal.held(),
-                limits: record.limits,
-                wait,
-                report: self.report,
-            };
+            let reaper = Reaper { wait, ..Reaper::of(&self.store, &self.journal, self.report) };
             let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
                 Ok(retired) => retired.text(),
                 Err(failure) => failure.said,

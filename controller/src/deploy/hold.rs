@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use shunt_config::hold::{Hold, MAX_LASTS, Mode, Then};
 use shunt_config::key::AppKey;
-use shunt_config::record::Deploy;
+use shunt_config::record::Step;
 use shunt_config::status::{AppStatus, HoldState};
-use shunt_config::store::Txn;
+use shunt_config::store::{StoreError, Txn};
 use shunt_config::{ProxyName, Token};
 
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::app_keys::{AppKeys, Kept};
+use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::flip::{Taken, applied, join, leases};
-use crate::hold::{Asked, acknowledged};
+use crate::hold::{Asked, acknowledged, holds};
 use crate::report::Ended;
 use crate::sight::{Look, Waited};
 use crate::stop::Stop;
@@ -50,7 +50,13 @@ impl Run<'_> {
 
     /// Requests are let go, to what serves now. A proxy that does not hear of it follows when it does.
     pub(super) async fn release(&mut self) -> Result<(Ended, String), Trouble> {
-        let said = self.let_through().await?;
+        let keys = self.journal.refresh().await?;
+        // The last moment: whoever undoes it from here on is refused, or this write is.
+        if let Some(who) = self.journal.record().undo.clone().filter(|_| self.holds(&keys)) {
+            return Err(Stop::Undo(who).into());
+        }
+        self.lift(&keys).await?;
+        let said = self.let_through().await;
         // Not while requests wait.
         self.flipped().await;
         Ok(match said {
@@ -61,27 +67,39 @@ impl Run<'_> {
 
     /// Whether what holds the app is this deploy's.
     pub(super) fn holds(&self, keys: &AppKeys) -> bool {
-        let hold = keys.hold.as_ref().and_then(Kept::ok);
-        hold.is_some_and(|hold| hold.deploy.as_ref() == Some(&self.journal.record().id))
+        holds(keys, self.journal.record())
     }
 
-    /// Takes back the hold of this deploy, if there is one, and waits until every live proxy lets
-    /// requests through: who has said so, or what is still waited for.
-    pub(super) async fn let_through(&mut self) -> Result<Result<String, String>, Trouble> {
-        let keys = self.journal.refresh().await?;
-        if self.holds(&keys) {
+    /// Whether requests wait that nobody has let go yet: nothing was ever sent to the new release. The step
+    /// `release` may have begun, as long as the hold is there.
+    pub(super) async fn is_held(&mut self) -> Result<bool, StoreError> {
+        let begun = self.journal.record().has_begun(Step::Release);
+        Ok(match self.journal.record().holds() && begun {
+            true => holds(&self.journal.refresh().await?, self.journal.record()),
+            false => self.journal.record().holds(),
+        })
+    }
+
+    /// Takes back the hold of this deploy, if there is one.
+    pub(super) async fn lift(&mut self, keys: &AppKeys) -> Result<(), Trouble> {
+        if self.holds(keys) {
             let key = AppKey::Hold;
             let txn = Txn::new().when(keys.unchanged(&key)).delete(key.of(&self.app));
             self.journal.write(|_| {}, txn).await?;
         }
+        Ok(())
+    }
+
+    /// Waits until every live proxy lets requests through: who has said so, or what is still waited for.
+    pub(super) async fn let_through(&mut self) -> Result<String, String> {
         let (report, limit) = (self.report, self.journal.record().limits.drain);
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         // Nothing that stops a deploy stops this: it is over in a moment, and there is no way back.
-        Ok(match acknowledged(&mut self.sight, &Asked::Free, limit, &mut tell).await {
+        match acknowledged(&mut self.sight, &Asked::Free, limit, &mut tell).await {
             Taken::Applied { by, lost } => Ok(applied(by, &lost)),
             Taken::TimedOut(said) | Taken::Superseded(said) => Err(said),
             Taken::Refused(why) => Err(join(why.keys())),
-        })
+        }
     }
 
     pub(super) async fn put_hold(&mut self, then: Then, lasts: Duration) -> Result<Token, Trouble> {
@@ -184,9 +202,4 @@ fn not_empty(said: &str) -> Trouble {
     Failure::new(Exit::Unacknowledged, format!("the old release is not let go of: {said}"))
         .hint("nothing was stopped; `shuntctl status` shows what each proxy says")
         .into()
-}
-
-/// Whether `record` holds requests that nobody has let go yet: nothing was ever sent to its release.
-pub(super) fn is_held(record: &Deploy) -> bool {
-    record.holds() && !record.has_begun(shunt_config::record::Step::Release)
 }

@@ -55,8 +55,17 @@ impl Run<'_> {
             Stage::Acknowledged => Step::Acknowledge,
             _ => Step::Flip,
         };
-        // To wait for visitors, for hours maybe, was that one's wish, and is not the next one's.
-        let rest = record.after(done).iter().copied().filter(|step| *step != Step::Sessions);
-        self.walk(&rest.collect::<Vec<_>>(), None).await
+        let rest = record.after(done);
+        let own = rest.iter().copied().filter(|step| *step != Step::Sessions);
+        self.walk(&own.collect::<Vec<_>>(), None).await?;
+        // To wait for visitors, for hours maybe, was that one's wish, and is not the next one's. They
+        // stay all the same.
+        if rest.contains(&Step::Sessions)
+            && let Some(stay) = record.previous.as_ref().and_then(|old| self.staying(&old.token))
+        {
+            self.report
+                .note(&format!("not waited for: {}, on the old release", stay.text(stay.until)));
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The step in which the old release is stopped, and the way back to it: for releases that must not run
 //! side by side.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use crate::app_keys::{AppKeys, Kept};
 use crate::engine::{self, Container, Engine, EngineError, label};
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
+use crate::keeping::named;
 use crate::probe::{Down, probe};
 use crate::sight::{Look, Waited};
 
@@ -39,7 +40,7 @@ impl Run<'_> {
     pub(super) async fn wake_others(&mut self) -> Result<(), Trouble> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record().clone();
-        let named = named(&keys, record.replaced.as_ref());
+        let deploys = deploys(&keys, record.replaced.as_ref());
         let engines = self.engines(&keys).await?;
         for engine in &engines {
             for container in engine.list(&label::of_deploy(&self.app, &record.id)).await? {
@@ -49,7 +50,7 @@ impl Run<'_> {
         for engine in &engines {
             for container in self.others(&**engine, &keys).await? {
                 let again =
-                    container.labels.get(label::DEPLOY).is_some_and(|id| named.contains(id));
+                    container.labels.get(label::DEPLOY).is_some_and(|id| deploys.contains(id));
                 // Workers follow what is active, in the end.
                 if again && !label::is_worker(&container) {
                     engine.wake(&container.id).await?;
@@ -153,17 +154,10 @@ impl Run<'_> {
 
     /// The engines that releases of the app run on.
     async fn engines(&self, keys: &AppKeys) -> Result<Vec<Arc<dyn Engine>>, Trouble> {
-        let slots = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok().cloned());
-        let draining = keys.draining.values().filter_map(|kept| kept.ok()?.release());
-        let own = self.journal.record().engines.clone();
-        let mut known: Vec<shunt_config::Engine> = Vec::new();
-        for engine in slots.chain(draining).flat_map(|release| release.engines).chain(own) {
-            if !known.contains(&engine) {
-                known.push(engine);
-            }
-        }
+        let own = self.journal.record().engines.iter().cloned();
+        let all: BTreeMap<_, _> = named(keys).chain(own).map(|e| (e.url.clone(), e)).collect();
         let mut engines = Vec::new();
-        for engine in &known {
+        for engine in all.values() {
             engines.push(engine::open(engine).await?);
         }
         Ok(engines)
@@ -177,7 +171,7 @@ fn active(keys: &AppKeys) -> impl Iterator<Item = &Kept<Release>> {
 }
 
 /// The deploys of releases that are in a slot, or will be put back into one.
-fn named(keys: &AppKeys, replaced: Option<&Token>) -> BTreeSet<String> {
+fn deploys(keys: &AppKeys, replaced: Option<&Token>) -> BTreeSet<String> {
     let slots = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok()?.deploy.clone());
     let replaced = replaced.and_then(|token| keys.draining.get(token)?.ok()?.release()?.deploy);
     slots.chain(replaced).collect()
@@ -187,3 +181,6 @@ fn not_again(waits: &str) -> Trouble {
     let said = format!("the old release was started again and is not healthy: {waits}");
     Failure::new(Exit::Unhealthy, said).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::announce::displace;
 use crate::engine::{EngineError, Spec, label};
 use crate::exit::{Exit, Failure};
 use crate::report::Ended;
-use crate::retire::Retired;
+use crate::retire::{Reaper, Retired};
 use crate::undo::as_previous;
 
 impl Run<'_> {
@@ -81,7 +81,8 @@ impl Run<'_> {
         self.unchanged(&keys)?;
         let slot = self.journal.record().slot;
         if let Some(kept) = keys.slot(slot) {
-            if let Some(why) = self.reaper().doubt(&keys).await? {
+            let reaper = Reaper::of(&self.store, &self.journal, self.report);
+            if let Some(why) = reaper.doubt(&keys).await? {
                 return Err(in_the_way(&why).into());
             }
             let old = as_previous(slot, kept);

@@ -179,6 +179,14 @@ pub enum EngineError {
         /// What was tried and what came back.
         reason: String,
     },
+    /// What it takes to reach it is not named, or cannot be read here.
+    #[error("engine {engine} cannot be used: {reason}")]
+    Unusable {
+        /// Which engine.
+        engine: String,
+        /// What is wrong, and the way out.
+        reason: String,
+    },
     /// It answered, and said no.
     #[error("engine {engine} refused: {reason}")]
     Refused {

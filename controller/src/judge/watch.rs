@@ -16,14 +16,9 @@ pub struct Watch {
     old: Token,
     book: Book,
     judge: Judge,
-    /// What the old release counts for: what it has counted from here on, or all of this.
-    control: Control,
-}
-
-#[derive(Clone, Debug)]
-enum Control {
-    Since(Tally),
-    Before(Tally),
+    /// What the old release had counted when this began, where what it counts from then on is compared.
+    begin: Option<Tally>,
+    seen: Sample,
 }
 
 impl Watch {
@@ -31,8 +26,8 @@ impl Watch {
     pub fn beside(rules: Guard, fleet: &Fleet, new: Token, old: Token) -> Self {
         let book = Book::of(fleet);
         let judge = Judge::beside(rules, &book.lately(&old));
-        let control = Control::Since(book.total(&old));
-        Self { new, old, book, judge, control }
+        let begin = Some(book.total(&old));
+        Self { new, old, book, judge, begin, seen: Sample::default() }
     }
 
     /// The new release gets all requests: it is compared with what the old one answered in its last
@@ -41,22 +36,31 @@ impl Watch {
         let book = Book::of(fleet);
         let before = book.lately(&old);
         let judge = Judge::after(rules, &before);
-        Self { new, old, book, judge, control: Control::Before(before) }
+        let seen = Sample { old: before, ..Sample::default() };
+        Self { new, old, book, judge, begin: None, seen }
     }
 
-    /// What the proxies have counted by now, `at` after the beginning, and what that says against the
-    /// new release.
-    pub fn look(&mut self, fleet: &Fleet, at: Duration) -> (Sample, Option<Finding>) {
+    /// Takes over what the proxies have counted by now, `at` after the beginning: whether that is more
+    /// than before, and what it says against the new release.
+    pub fn look(&mut self, fleet: &Fleet, at: Duration) -> (bool, Option<Finding>) {
         self.book.take(fleet);
-        let old = match &self.control {
-            Control::Since(begin) => self.book.total(&self.old).since(begin),
-            Control::Before(before) => before.clone(),
-        };
-        let sample = Sample { at, new: self.book.total(&self.new), old };
+        let new = self.book.total(&self.new);
+        let old = self.begin.as_ref().map(|begin| self.book.total(&self.old).since(begin));
+        let seen = &mut self.seen;
+        let more = new != seen.new || old.as_ref().is_some_and(|old| *old != seen.old);
+        (seen.at, seen.new) = (at, new);
+        if let Some(old) = old {
+            seen.old = old;
+        }
         let finding = match fleet.down(&self.new) {
             Some(why) => Some(Finding::Down(why)),
-            None => self.judge.look(&sample).map(Finding::Worse),
+            None => self.judge.look(seen).map(Finding::Worse),
         };
-        (sample, finding)
+        (more, finding)
+    }
+
+    /// What the last look has seen.
+    pub fn seen(&self) -> &Sample {
+        &self.seen
     }
 }

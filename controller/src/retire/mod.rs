@@ -15,6 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
 use crate::flip::leases;
 use crate::history;
+use crate::journal::Journal;
 use crate::lock::Held;
 use crate::report::{Report, Tell};
 use crate::sight::Sight;
@@ -94,6 +95,14 @@ impl Retired {
     }
 }
 
+impl<'a> Reaper<'a> {
+    /// One for the deploy of `journal`, which waits for requests to be over.
+    pub fn of(store: &'a Arc<dyn Store>, journal: &'a Journal, report: &'a Report) -> Self {
+        let (held, limits) = (journal.held(), journal.record().limits);
+        Self { store, held, limits, wait: true, report }
+    }
+}
+
 impl Reaper<'_> {
     /// Why nobody can tell what the proxies serve, if that is so: then nothing is stopped.
     pub async fn doubt(&self, keys: &AppKeys) -> Result<Option<String>, Failure> {
@@ -139,11 +148,15 @@ impl Reaper<'_> {
         let keys = self.keys(&app).await?;
         let Some(kept) = keys.draining.get(token) else { return Ok(Retired::nothing()) };
         let draining = readable(&keys, token, kept)?;
-        if let Some(why) = self.end_stay(&keys, token, draining, &kept.token).await? {
-            return Ok(Retired::Kept(why));
-        }
-        // As it stands now that nobody stays.
-        let keys = self.keys(&app).await?;
+        let keys = if draining.sessions.is_none() {
+            keys
+        } else {
+            if let Some(why) = self.end_stay(&keys, token, draining, &kept.token).await? {
+                return Ok(Retired::Kept(why));
+            }
+            // As it stands now that nobody stays.
+            self.keys(&app).await?
+        };
         let Some(kept) = keys.draining.get(token) else { return Ok(Retired::nothing()) };
         let draining = readable(&keys, token, kept)?;
         let left = match self.let_go(sight, &keys, token, draining, tell).await {

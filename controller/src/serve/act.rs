@@ -96,6 +96,7 @@ fn order(
         why: None,
         version,
         digest,
+        delivery: Vec::new(),
     })
 }
 

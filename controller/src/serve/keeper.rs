@@ -16,6 +16,7 @@ use super::desk::Order;
 use super::verbs;
 use crate::app_keys::AppKeys;
 use crate::keeping::warm;
+use crate::lock::is_held;
 use crate::time::remaining;
 
 /// Until something is tried for the second time, and at most; in between it doubles.
@@ -154,12 +155,13 @@ pub(super) fn order(app: &AppName, verb: &str, flags: Vec<String>, why: String) 
         why: Some(why),
         version: None,
         digest: None,
+        delivery: Vec::new(),
     }
 }
 
 /// What is due, if anything is. Nothing is while someone holds the lock: they see to it.
 fn due(keys: &AppKeys) -> Option<Due> {
-    if keys.lock.is_some() {
+    if is_held(keys) {
         return None;
     }
     let record = match keys.deploy.as_ref().map(|kept| kept.ok()) {

@@ -49,7 +49,7 @@ pub(super) fn app_of(loaded: &Loaded, token: &Token, asked: &Asked) -> Result<Ap
 
 pub(super) fn metrics(serve: &Serve) -> Answer {
     let runs = serve.desk.all();
-    serve.metrics.lines(runs.iter().map(|run| (run.app.as_str(), run.state)));
+    serve.metrics.lines(runs.iter().map(|run| (run.order.app.as_str(), run.state)));
     match serve.metrics.text() {
         Ok(text) => answer::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
         Err(error) => answer::refused(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
@@ -80,7 +80,7 @@ pub(super) async fn overview(
             true => None,
             false => Some(summary(serve, &keys).await?),
         };
-        let live = runs.iter().filter(|run| run.app == *app && !run.state.is_over());
+        let live = runs.iter().filter(|run| run.order.app == *app && !run.state.is_over());
         let live: Vec<_> = live.map(|run| run_view(serve, run, false)).collect();
         all.push(json!({ "app": app, "status": summary, "runs": live,
             "vanished": serve.vanished.of(app) }));
@@ -122,9 +122,10 @@ pub(super) async fn history(
 /// The runs, the last first.
 pub(super) fn runs(serve: &Serve, token: &Token, asked: &Asked) -> Result<Answer, Refused> {
     let (limit, app) = (limit(asked)?, asked.query("app"));
-    let of_app = |run: &&Record| app.is_none_or(|app| run.app.as_str() == app);
+    let of_app = |run: &&Record| app.is_none_or(|app| run.order.app.as_str() == app);
     let all = serve.desk.all();
-    let wanted = all.iter().rev().filter(|run| token.is_for(&run.app)).filter(of_app).take(limit);
+    let wanted =
+        all.iter().rev().filter(|run| token.is_for(&run.order.app)).filter(of_app).take(limit);
     let wanted: Vec<_> = wanted.map(|run| run_view(serve, run, false)).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "runs": wanted })))
 }
@@ -194,8 +195,8 @@ impl Follow {
 /// A run for others to read.
 pub(super) fn run_view(serve: &Serve, run: &Record, whole: bool) -> Value {
     let mut view = json!({
-        "id": run.id, "app": run.app, "verb": run.verb, "by": run.by, "why": run.why,
-        "version": run.version, "digest": run.digest, "state": run.state, "queued": run.queued,
+        "id": run.id, "app": run.order.app, "verb": run.order.verb, "by": run.order.by, "why": run.order.why,
+        "version": run.order.version, "digest": run.order.digest, "state": run.state, "queued": run.queued,
         "began": run.began, "ended": run.ended, "exit": run.exit, "outcome": run.outcome,
         "error": run.error, "superseded_by": run.superseded_by,
     });
@@ -210,7 +211,7 @@ pub(super) fn run_view(serve: &Serve, run: &Record, whole: bool) -> Value {
 
 fn one(serve: &Serve, token: &Token, asked: &Asked) -> Result<Record, Refused> {
     let run = serve.desk.run(asked.part("run"));
-    run.filter(|run| token.is_for(&run.app)).ok_or_else(nothing)
+    run.filter(|run| token.is_for(&run.order.app)).ok_or_else(nothing)
 }
 
 fn visible<'a>(loaded: &'a Loaded, token: &'a Token) -> impl Iterator<Item = &'a AppName> {

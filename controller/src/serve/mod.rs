@@ -86,6 +86,8 @@ pub async fn run(path: &Path, loaded: Loaded) -> Result<(), Failure> {
     let desk =
         Desk::open(state.join("runs"), program, watched, metrics.clone()).map_err(at_state)?;
     let replays = Replays::open(&state.join("deliveries")).map_err(at_state)?;
+    let told = desk.all().into_iter().flat_map(|run| run.order.delivery);
+    replays.learn(told).map_err(at_state)?;
     let vanished = Vanished::default();
     let serve = Arc::new(Serve { store, loaded, desk, replays, metrics, vanished });
     let mut signals = Signals::new().map_err(at_state)?;

@@ -1,5 +1,8 @@
 //! Deliveries that were seen, so that none is taken twice. They are remembered by their hashes: what
 //! a delivery is known by may be worth something.
+//!
+//! One that starts a run is named by that run's own file as well, which is written first and as a whole.
+//! So a delivery is never remembered without its run, nor is a run ever there whose delivery is not.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -11,10 +14,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use tracing::warn;
 
 /// For how long deliveries are remembered that started nothing, in seconds: 90 days. One that started
 /// a deploy is remembered for ever, since a signature alone has no date.
 const KEPT: i64 = 90 * 24 * 60 * 60;
+
+/// Until when the others are remembered.
+const FOR_EVER: i64 = 0;
 
 /// Deliveries that were seen.
 #[derive(Debug)]
@@ -44,7 +51,7 @@ impl Replays {
             // A line that was cut off by a crash was not answered yet either.
             let Some((until, hash)) = line.split_once(' ') else { continue };
             let Ok(until) = until.parse::<i64>() else { continue };
-            if (until == 0 || until > now) && hash.len() == 64 {
+            if (until == FOR_EVER || until > now) && hash.len() == 64 {
                 lines.push_str(line);
                 lines.push('\n');
                 seen.insert(hash.to_owned());
@@ -57,35 +64,62 @@ impl Replays {
 
     /// Whether this delivery was seen before, by any of what it is known by.
     pub(super) fn has(&self, keys: &[String]) -> bool {
-        let inner = self.inner();
-        keys.iter().any(|key| inner.seen.contains(&hash(key)))
+        self.inner().has(&hashes(keys))
     }
 
-    /// Remembers a delivery by all that it is known by; for ever if it started something. It is on the
-    /// disk when this returns.
-    pub(super) fn remember(&self, keys: &[String], started: bool) -> io::Result<()> {
-        let until = if started { 0 } else { Timestamp::now().as_second().saturating_add(KEPT) };
-        let hashes: Vec<_> = keys.iter().map(|key| hash(key)).collect();
-        let mut lines = String::new();
-        for hash in &hashes {
-            lines.extend([
-                &until.to_string(),
-                " ",
-                hash,
-                "
-",
-            ]);
-        }
+    /// Remembers deliveries that started runs, by the hashes that are with those runs.
+    pub(super) fn learn(&self, hashes: impl IntoIterator<Item = String>) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.file.write_all(lines.as_bytes())?;
-        inner.file.sync_data()?;
-        inner.seen.extend(hashes);
-        Ok(())
+        let new: Vec<_> = hashes.into_iter().filter(|hash| !inner.seen.contains(hash)).collect();
+        if new.is_empty() { Ok(()) } else { inner.remember(new, FOR_EVER) }
+    }
+
+    /// Starts what a delivery asks for, given its hashes, and remembers it for ever by all that it is
+    /// known by; `None` where it was seen before. What could not be started may come again.
+    pub(super) fn start<T>(
+        &self,
+        keys: &[String],
+        start: impl FnOnce(Vec<String>) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        // Held all the time, so that of two that come at once one is the second.
+        let (mut inner, hashes) = (self.inner(), hashes(keys));
+        if inner.has(&hashes) {
+            return Ok(None);
+        }
+        let started = start(hashes.clone())?;
+        if let Err(error) = inner.remember(hashes, FOR_EVER) {
+            warn!("a delivery is remembered by its run alone: {error}");
+        }
+        Ok(Some(started))
+    }
+
+    /// Remembers a delivery that started nothing. It is on the disk when this returns.
+    pub(super) fn remember(&self, keys: &[String]) -> io::Result<()> {
+        let until = Timestamp::now().as_second().saturating_add(KEPT);
+        self.inner().remember(hashes(keys), until)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Inner {
+    fn has(&self, hashes: &[String]) -> bool {
+        hashes.iter().any(|hash| self.seen.contains(hash))
+    }
+
+    /// As long as this process runs, whatever the disk says to it.
+    fn remember(&mut self, hashes: Vec<String>, until: i64) -> io::Result<()> {
+        let lines: Vec<_> = hashes.iter().map(|hash| format!("{until} {hash}\n")).collect();
+        self.seen.extend(hashes);
+        self.file.write_all(lines.concat().as_bytes())?;
+        self.file.sync_data()
+    }
+}
+
+fn hashes(keys: &[String]) -> Vec<String> {
+    keys.iter().map(|key| hash(key)).collect()
 }
 
 fn hash(key: &str) -> String {
@@ -103,8 +137,8 @@ mod tests {
         let keys = |name: &str| vec![name.to_owned()];
         let replays = Replays::open(&path).unwrap();
         assert!(!replays.has(&keys("a")));
-        replays.remember(&keys("a"), true).unwrap();
-        replays.remember(&["b".to_owned(), "c".to_owned()], false).unwrap();
+        assert!(replays.start(&keys("a"), |_| Ok(())).unwrap().is_some());
+        replays.remember(&["b".to_owned(), "c".to_owned()]).unwrap();
         assert!(replays.has(&keys("a")) && replays.has(&keys("c")));
         drop(replays);
         let text = std::fs::read_to_string(&path).unwrap();
@@ -113,5 +147,26 @@ mod tests {
         assert!(replays.has(&keys("a")) && replays.has(&keys("b")) && replays.has(&keys("c")));
         assert!(!replays.has(&keys("old")) && !replays.has(&keys("d")));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_delivery_whose_run_could_not_be_started_may_come_again_and_one_that_started_one_may_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deliveries");
+        let replays = Replays::open(&path).unwrap();
+        let keys = vec!["a".to_owned(), "b".to_owned()];
+        let full = |_| Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(replays.start(&keys, full).is_err() && !replays.has(&keys));
+        let named = replays.start(&keys, Ok).unwrap().unwrap();
+        assert_eq!(named.len(), 2);
+        let again = replays.start(&keys, |_| -> io::Result<()> { panic!("it was here") }).unwrap();
+        assert!(again.is_none());
+        // Known by its run, although nothing else of it came to the disk.
+        drop(replays);
+        std::fs::remove_file(&path).unwrap();
+        let replays = Replays::open(&path).unwrap();
+        assert!(!replays.has(&keys));
+        replays.learn(named).unwrap();
+        assert!(replays.has(&keys[1..]) && Replays::open(&path).unwrap().has(&keys));
     }
 }

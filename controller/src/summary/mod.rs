@@ -7,7 +7,7 @@ use shunt_config::record::{Deploy, Lock, Stage};
 use crate::ack::Expected;
 use crate::app_keys::{AppKeys, Kept};
 use crate::fleet::{Fleet, Proxy};
-use crate::lock::held_by;
+use crate::lock::{held_by, is_held};
 use crate::report::{Paint, Report, plain, table};
 use crate::time::{age, show};
 
@@ -60,7 +60,7 @@ impl Summary {
     pub fn new(keys: &AppKeys, fleet: &Fleet) -> Self {
         let expected = Expected::of(keys);
         let record = keys.record().cloned();
-        let half_done = keys.lock.is_none() && record.as_ref().is_some_and(Deploy::unfinished);
+        let half_done = !is_held(keys) && record.as_ref().is_some_and(Deploy::unfinished);
         let app = keys.app.as_ref().and_then(Kept::ok);
         let line = |(name, proxy): (&shunt_config::ProxyName, &Proxy)| {
             ProxyLine::new(name.as_str(), proxy, expected.as_ref())

@@ -17,6 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::flip::{Taken, join, someone_serves, unlocked};
 use crate::history::Open;
 use crate::hold::{Asked, acknowledged};
+use crate::lock::is_held;
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::verb::announce::changed_meanwhile;
@@ -216,7 +217,7 @@ impl Change<'_> {
     fn refuse_what_is_anothers(&self, keys: &AppKeys) -> Result<(), Failure> {
         let app = self.app;
         let Some(present) = keys.hold.as_ref().and_then(Kept::ok) else { return Ok(()) };
-        if let Some(deploy) = present.deploy.as_ref().filter(|_| keys.lock.is_none()) {
+        if let Some(deploy) = present.deploy.as_ref().filter(|_| !is_held(keys)) {
             let said = format!("`{app}` is held by deploy {deploy}, which is half done");
             let hint = format!("`shuntctl resume {app}` finishes or undoes it");
             return Err(Failure::usage(said).hint(hint));

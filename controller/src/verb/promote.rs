@@ -12,7 +12,7 @@ use crate::canary::place;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::history;
-use crate::lock::who;
+use crate::lock::{is_held, who};
 use crate::report::Ended;
 
 /// Another writer at the same moment is tried again; this often in a row is no coincidence.
@@ -89,7 +89,7 @@ fn running(keys: &AppKeys) -> Result<(&Deploy, &Canary), Failure> {
     if let Some(who) = &record.undo {
         return Err(Failure::usage(format!("the canary of `{app}` is being undone by {who}")));
     }
-    if keys.lock.is_none() {
+    if !is_held(keys) {
         let said = format!("the controller of the canary of `{app}` is gone");
         let hint = format!("`shuntctl resume {app}` undoes it; deploy again then");
         return Err(Failure::usage(said).hint(hint));

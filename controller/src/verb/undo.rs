@@ -21,7 +21,7 @@ use crate::fleet::Fleet;
 use crate::flip::someone_serves;
 use crate::history::Open;
 use crate::keeping::take_in_order;
-use crate::lock::holder;
+use crate::lock::{holder, is_held};
 use crate::notify::{Notifier, Subject};
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
@@ -129,7 +129,7 @@ impl Undo {
         if !keys.record().is_some_and(record::Deploy::unfinished) {
             return Ok(());
         }
-        if keys.lock.is_some() {
+        if is_held(&keys) {
             report.note(&format!("{}, and takes back the rest", holder(&keys)));
             return Ok(());
         }

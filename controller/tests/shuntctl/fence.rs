@@ -20,7 +20,7 @@ use shunt_controller::stop::Stop;
 
 use crate::site::Site;
 
-fn record() -> Deploy {
+pub(crate) fn record() -> Deploy {
     Deploy {
         id: new_id(),
         who: who(),

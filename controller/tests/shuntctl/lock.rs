@@ -1,20 +1,100 @@
 //! The deploy lock, as the verbs meet it.
 
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use shunt_config::key::AppKey;
+use shunt_config::record::{Deploy, Lock, Process, Stage, Step, StepTime};
 use shunt_config::store::{LEASE_TTL, Session, Txn};
+use shunt_controller::lock::who;
+use shunt_controller::process::{self, ProcessId};
 
+use crate::fence::record;
 use crate::site::Site;
 use crate::words::Words;
 
 /// Holds the lock as another process would, until the session is closed.
 async fn held_by_ben(site: &Site) -> Arc<dyn Session> {
-    let session = site.store.session(LEASE_TTL).await.unwrap();
     let lock = r#"{"who":{"user":"ben","host":"ci-7","pid":42},"since":"2026-01-01T00:00:00Z","verb":"deploy"}"#;
+    held(site, lock.to_owned()).await
+}
+
+async fn held(site: &Site, lock: String) -> Arc<dyn Session> {
+    let session = site.store.session(LEASE_TTL).await.unwrap();
     let key = AppKey::Lock.of(&site.app);
     session.commit(Txn::new().put_leased(&key, lock)).await.unwrap();
     session
+}
+
+/// The same by `process`; the lease goes on, whether that runs or not.
+async fn held_by(site: &Site, process: Process) -> Arc<dyn Session> {
+    let (who, since) = (who(), Timestamp::now());
+    let lock = Lock { who, since, verb: "deploy".to_owned(), process: Some(process) };
+    held(site, serde_json::to_string(&lock).unwrap()).await
+}
+
+/// A process of this machine that has ended.
+fn ended() -> Process {
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let began = ProcessId::of(child.id()).unwrap().began;
+    let process = Process { pid: child.id(), began, ..process::own().unwrap() };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    process
+}
+
+/// The record of a deploy that was left in the middle of `step`.
+fn left_in(step: Step) -> Deploy {
+    let steps = vec![StepTime { step, began: Timestamp::now(), ended: None }];
+    Deploy { steps, stage: Stage::Preparing, ..record() }
+}
+
+#[tokio::test]
+async fn the_lock_of_a_holder_that_has_ended_is_taken_over_at_once() {
+    let site = Site::with_two_releases().await;
+    let session = held_by(&site, ended()).await;
+    site.put(AppKey::Deploy, &serde_json::to_string(&left_in(Step::Prove)).unwrap()).await;
+    site.run(&["status", "web"]).await.ended_with(0).says("half done").says("shuntctl resume web");
+    let run = site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(0);
+    run.says("taken over: ").says("and has ended").says("is undone");
+    let keys = site.keys().await;
+    assert!(keys.lock.is_none() && keys.deploy.is_none());
+    session.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_whose_holder_may_still_run_is_waited_for() {
+    let site = Site::with_two_releases().await;
+    let (own, ended) = (process::own().unwrap(), ended());
+    let elsewhere = Process { boot: "another machine's".to_owned(), ..ended.clone() };
+    let inside = Process { namespaces: "pid:[1]".to_owned(), ..ended };
+    for (holder, process) in [("runs", own), ("is elsewhere", elsewhere), ("is inside", inside)] {
+        let session = held_by(&site, process).await;
+        let before = site.everything().await;
+        site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(4);
+        assert_eq!(site.everything().await, before, "{holder}");
+        session.close().await.unwrap();
+        site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(0);
+    }
+}
+
+#[tokio::test]
+async fn what_a_holder_that_has_ended_left_under_way_has_the_rest_of_its_lease() {
+    let site = Site::with_two_releases().await;
+    for step in [Step::Stop, Step::Migrate, Step::Start, Step::Workers, Step::Retire] {
+        let session = held_by(&site, ended()).await;
+        site.put(AppKey::Deploy, &serde_json::to_string(&left_in(step)).unwrap()).await;
+        let run = site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(4);
+        run.says("and has ended");
+        session.close().await.unwrap();
+    }
+    let session = held_by(&site, ended()).await;
+    let undoing = Deploy { stage: Stage::Undoing, ..left_in(Step::Prove) };
+    site.put(AppKey::Deploy, &serde_json::to_string(&undoing).unwrap()).await;
+    site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(4);
+    session.close().await.unwrap();
+    site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(0).says("is undone");
 }
 
 #[tokio::test]

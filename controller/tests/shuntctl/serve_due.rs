@@ -102,6 +102,27 @@ async fn what_is_gone_is_started_again_where_it_was_and_what_runs_is_left_alone(
 }
 
 #[tokio::test]
+async fn what_is_gone_on_one_of_two_hosts_is_started_there_and_a_silent_host_is_named() {
+    let shop = Shop::open(&["1"], "").await;
+    let two = shop.second_host(&["1"], "hosts = [\"www.example.com\"]", "").await;
+    let _proxy = shop.obedient("lb1").await;
+    shop.deploy("1").await.ended_with(0);
+    let (here, there) = (shop.engine.containers().await, two.containers().await);
+    assert_eq!((here.len(), there.len()), (1, 1));
+    two.docker(&["rm", "--force", &there[0].id]).await;
+    shop.site.run(&["mend"]).await.ended_with(0).says("gone: web-blue-");
+    let again = two.containers().await.remove(0);
+    assert_eq!((again.state.as_str(), &again.labels), ("running", &there[0].labels));
+    assert_eq!(shop.engine.containers().await, here, "what runs on the other is left alone");
+    // What is gone here is started, though nobody knows what is gone there.
+    let name = two.host();
+    drop(two);
+    shop.engine.docker(&["rm", "--force", &here[0].id]).await;
+    shop.site.run(&["mend"]).await.ended_with(7).says(&name);
+    assert_eq!(shop.engine.containers().await[0].labels, here[0].labels);
+}
+
+#[tokio::test]
 async fn a_container_that_is_gone_is_reported_once_and_started_only_where_that_is_wanted() {
     let shop = Shop::open(&["1"], "").await;
     let _proxy = shop.obedient("lb1").await;

@@ -141,10 +141,30 @@ async fn what_was_seen_is_known_after_a_restart() {
         tokio::net::TcpStream::connect(address).await.is_err().then_some(())
     })
     .await;
+    // The run tells of it, too.
+    std::fs::remove_file(ear.site.directory.path().join("state/deliveries")).unwrap();
     let again = Daemon::again(&ear.site, None).await;
     let answer = again.ask("POST", "/hooks/web/generic", &headers, body).await;
     is(&answer, 409, "replayed");
     assert_eq!(again.runs().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_that_could_not_be_written_down_may_come_again() {
+    let ear = Ear::open("kind = \"generic\"\n").await;
+    let (now, body) = (Timestamp::now().as_second(), r#"{"version":"1.1"}"#);
+    let signature = format!("t={now},v1={}", signed(&format!("{now}.{body}")));
+    let headers = [("x-shunt-signature", &*signature)];
+    let (runs, aside) = ("state/runs", "state/aside");
+    let directory = ear.site.directory.path();
+    std::fs::rename(directory.join(runs), directory.join(aside)).unwrap();
+    let answer = ear.hears("generic", &headers, body).await;
+    assert!(answer.status.is_server_error(), "{}: {}", answer.status, answer.body);
+    assert_eq!(ear.count().await, 0);
+    std::fs::rename(directory.join(aside), directory.join(runs)).unwrap();
+    is(&ear.hears("generic", &headers, body).await, 202, "queued");
+    is(&ear.hears("generic", &headers, body).await, 409, "replayed");
+    assert_eq!(ear.count().await, 1);
 }
 
 const PACKAGE: &str = r#"{"action":"published","registry_package":{"name":"web","namespace":"acme",

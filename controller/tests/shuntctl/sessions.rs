@@ -11,7 +11,7 @@ use shunt_config::status::{AppStatus, Stays};
 use shunt_config::store::Txn;
 use shunt_controller::app_keys::AppKeys;
 
-use crate::shop::Shop;
+use crate::shop::{Shop, versions_on};
 use crate::site::Site;
 use crate::words::{Obedient, Words};
 
@@ -235,4 +235,40 @@ async fn deploys_go_on_beside_the_visitors_of_old_releases_and_wait_for_them_if_
     visitors.are(0, "4", &shop.site).await;
     shop.site.run(&["retire"]).await.ended_with(0);
     assert_eq!(shop.containers().await, ["3"]);
+
+    // Whoever finishes one that was killed does not wait for hours, and says for whom.
+    visitors.are(5, "3", &shop.site).await;
+    let mut waits = shop.site.begin(&["deploy", "--tag", "1", "--wait-sessions"], None);
+    waits.said("  …  sessions").await;
+    waits.kill().await;
+    shop.site.run(&["status", "web"]).await.says("step `sessions`").says("5 visitors stay");
+    let run = shop.site.run(&["resume"]).await.ended_with(0);
+    run.says("not waited for: 5 visitors stay").says("is finished");
+    assert_eq!(
+        (shop.containers().await, kept(&shop.site).await.len()),
+        (vec!["1".into(), "3".into()], 0)
+    );
+    shop.site.run(&["retire"]).await.ended_with(5).says("5 visitors stay");
+}
+
+#[tokio::test]
+async fn visitors_keep_a_replaced_release_running_on_all_its_hosts_until_they_leave() {
+    let all = ["1", "2", "3"];
+    let shop = Shop::open(&all, "").await;
+    let route = "hosts = [\"www.example.com\"]\nsessions = \"drain\"";
+    let two = shop.second_host(&all, route, "").await;
+    let visitors = Visitors::default();
+    let _proxy = visitors.seen_by(shop.proxy("lb1").await);
+    shop.deploy("1").await.ended_with(0);
+    visitors.are(2, "1", &shop.site).await;
+    shop.deploy("2").await.ended_with(0);
+    visitors.are(0, "2", &shop.site).await;
+    shop.deploy("3").await.ended_with(0).says("kept: 2 visitors stay");
+    let both = async || (shop.containers().await, versions_on(&two).await);
+    let of = |versions: &[&str]| versions.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(both().await, (of(&all), of(&all)));
+    visitors.are(0, "1", &shop.site).await;
+    visitors.are(1, "2", &shop.site).await;
+    shop.site.run(&["resume"]).await.ended_with(0);
+    assert_eq!(both().await, (of(&["2", "3"]), of(&["2", "3"])));
 }

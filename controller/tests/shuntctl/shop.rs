@@ -35,6 +35,32 @@ impl Shop {
         self.site.write("shunt.toml", &text);
     }
 
+    /// A second host with the same images, on which half of each release runs from now on.
+    pub(crate) async fn second_host(
+        &self,
+        versions: &[&str],
+        route: &str,
+        settings: &str,
+    ) -> Engine {
+        let two = Engine::start().await;
+        let images = self.site.directory.path().join("images.tar").display().to_string();
+        let names: Vec<_> = versions.iter().map(|v| format!("{REGISTRY}/acme/web:{v}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let save = ["save", "--output", images.as_str()];
+        self.engine.docker(&[&save[..], &names].concat()).await;
+        two.docker(&["load", "--input", &images]).await;
+        let host = |engine: &Engine| {
+            format!("{{ engine = \"{}\", address = \"{}\" }}", engine.host(), engine.address())
+        };
+        let (one, other) = (host(&self.engine), host(&two));
+        let text = format!(
+            "app = \"web\"\nimage = \"{REGISTRY}/acme/web\"\n[route]\n{route}\n\
+             [run]\nport = 8080\nhosts = [{one}, {other}]\nreplicas = 2\npull = \"never\"\n{settings}"
+        );
+        self.site.write("shunt.toml", &text);
+        two
+    }
+
     pub(crate) async fn proxy(&self, name: &str) -> Words {
         Words::of(name, &self.site).await
     }
@@ -56,20 +82,12 @@ impl Shop {
 
     /// The versions of all containers there are, by their images.
     pub(crate) async fn containers(&self) -> Vec<String> {
-        let mut versions = Vec::new();
-        for container in self.engine.containers().await {
-            versions.push(self.version(&container.id).await);
-        }
-        versions.sort();
-        versions
+        versions_on(&self.engine).await
     }
 
     /// The version of a container, by its image.
     pub(crate) async fn version(&self, container: &str) -> String {
-        let format = "{{range .Config.Env}}{{println .}}{{end}}";
-        let environment = self.engine.docker(&["inspect", "--format", format, container]).await;
-        let version = environment.lines().find_map(|line| line.strip_prefix("VERSION="));
-        version.unwrap_or("none").to_owned()
+        version(&self.engine, container).await
     }
 
     /// What is active, and the versions in both slots: `green: 1 2`.
@@ -84,4 +102,21 @@ impl Shop {
         let keys = self.site.keys().await;
         keys.history.values().last().unwrap().ok().unwrap().outcome
     }
+}
+
+/// The versions of all containers there are on `engine`, by their images.
+pub(crate) async fn versions_on(engine: &Engine) -> Vec<String> {
+    let mut versions = Vec::new();
+    for container in engine.containers().await {
+        versions.push(version(engine, &container.id).await);
+    }
+    versions.sort();
+    versions
+}
+
+async fn version(engine: &Engine, container: &str) -> String {
+    let format = "{{range .Config.Env}}{{println .}}{{end}}";
+    let environment = engine.docker(&["inspect", "--format", format, container]).await;
+    let version = environment.lines().find_map(|line| line.strip_prefix("VERSION="));
+    version.unwrap_or("none").to_owned()
 }

@@ -4,18 +4,17 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use e2e::Process;
+use e2e::{Process, Scratch};
 use shunt_config::key::AppKey;
 use shunt_config::store::{self, Store, StoreConfig, Txn};
 use shunt_config::{AppName, Slot, Token};
 use shunt_controller::app_keys::AppKeys;
-use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// A store of its own, with one app `web`.
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(crate) directory: TempDir,
+    pub(crate) directory: Scratch,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) app: AppName,
 }
@@ -63,7 +62,7 @@ impl Site {
     }
 
     pub(crate) fn empty() -> Self {
-        let directory = TempDir::new().unwrap();
+        let directory = Scratch::new("shunt-site-");
         let config = StoreConfig::directory(directory.path().join("store"));
         let store = store::open(&config).unwrap();
         Self { directory, store, app: "web".parse().unwrap() }

@@ -63,7 +63,9 @@ async fn what_fails_after_the_old_release_was_stopped_starts_it_again() {
     restored("migrate").await;
     assert_eq!(shop.last_outcome().await, Outcome::Failed);
     shop.write_file("hosts = [\"www.example.com\"]", HOLD);
-    for moment in ["before stop", "after stop", "after prove", "after flip", "after acknowledge"] {
+    // The last one is when `release` is written down as begun, and requests wait on.
+    let moments = ["before stop", "after stop", "after prove", "after flip", "before release"];
+    for moment in moments {
         let mut deploy = shop.stopped_at(moment, "2").await;
         shop.site.run(&["undo"]).await.ended_with(0);
         assert_eq!(deploy.ended().await.code(), Some(6), "{moment}: {}", deploy.log());

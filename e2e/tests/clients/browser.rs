@@ -85,6 +85,8 @@ fn chromium(house: &House) -> Process {
         // It knows no way to be told of an authority.
         .arg("--ignore-certificate-errors")
         .arg(format!("https://{HOST}:{port}/"))
-        .env("HOME", house.files());
+        .env("HOME", house.files())
+        // Killed, it leaves what it has made there.
+        .env("TMPDIR", house.files());
     Process::start("chromium", command, house.files())
 }

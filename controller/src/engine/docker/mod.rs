@@ -53,7 +53,7 @@ impl Docker {
             EngineUrl::Tcp { host, port } => {
                 match wire::tls::Tls::new(host, *port, engine.files.as_ref()) {
                     Ok(connector) => wire::over(connector),
-                    Err(reason) => return Err(EngineError::Unreachable { engine: name, reason }),
+                    Err(reason) => return Err(EngineError::Unusable { engine: name, reason }),
                 }
             }
             EngineUrl::Systemd | EngineUrl::SystemdSsh { .. } => {

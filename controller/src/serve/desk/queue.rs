@@ -29,32 +29,37 @@ fn following(id: &str) -> Option<String> {
 /// A run that does already what `order` asks for, if there is one.
 pub(super) fn same<'a>(runs: &'a Runs, order: &Order) -> Option<&'a Record> {
     let mut live =
-        of(runs, &order.app).filter(|run| !run.state.is_over() && run.verb == order.verb);
+        of(runs, &order.app).filter(|run| !run.state.is_over() && run.order.verb == order.verb);
     live.find(|run| match order.verb.as_str() {
         // The same bytes. A tag alone says nothing of them: what runs may have pulled others.
         "deploy" if order.digest.is_some() => {
-            run.digest == order.digest && run.version == order.version
+            run.order.digest == order.digest && run.order.version == order.version
         }
-        "deploy" => run.state == State::Queued && run.flags == order.flags,
-        _ => run.state == State::Queued && (&run.flags, &run.words) == (&order.flags, &order.words),
+        "deploy" => run.state == State::Queued && run.order.flags == order.flags,
+        _ => {
+            run.state == State::Queued
+                && (&run.order.flags, &run.order.words) == (&order.flags, &order.words)
+        }
     })
 }
 
 /// The deploys of `app` that wait and are older than `newest`, which takes their place.
 pub(super) fn outdone(runs: &Runs, app: &AppName, newest: &str) -> Vec<String> {
-    let waiting = of(runs, app).filter(|run| run.state == State::Queued && run.verb == "deploy");
+    let waiting =
+        of(runs, app).filter(|run| run.state == State::Queued && run.order.verb == "deploy");
     waiting.filter(|run| run.id.as_str() < newest).map(|run| run.id.clone()).collect()
 }
 
 /// The newest deploy of `app` that waits.
 pub(super) fn newest_deploy(runs: &Runs, app: &AppName) -> Option<String> {
-    let waiting = of(runs, app).filter(|run| run.state == State::Queued && run.verb == "deploy");
+    let waiting =
+        of(runs, app).filter(|run| run.state == State::Queued && run.order.verb == "deploy");
     waiting.last().map(|run| run.id.clone())
 }
 
 /// The run of `app` whose turn it is, if none is under way.
 pub(super) fn next(runs: &Runs, app: &AppName) -> Option<String> {
-    let mut turns = of(runs, app).filter(|run| run.waits);
+    let mut turns = of(runs, app).filter(|run| run.order.waits);
     if turns.clone().any(|run| run.state == State::Running) {
         return None;
     }
@@ -65,7 +70,7 @@ pub(super) fn next(runs: &Runs, app: &AppName) -> Option<String> {
 /// asked for, and those that nobody has.
 pub(super) fn old(runs: &Runs, app: &AppName, keep: usize) -> Vec<String> {
     let over = of(runs, app).filter(|run| run.state.is_over());
-    let (asked, own): (Vec<_>, Vec<_>) = over.partition(|run| run.why.is_none());
+    let (asked, own): (Vec<_>, Vec<_>) = over.partition(|run| run.order.why.is_none());
     let old = |all: Vec<&Record>| {
         let many = all.len().saturating_sub(keep);
         all.into_iter().take(many).map(|run| run.id.clone()).collect::<Vec<_>>()
@@ -75,7 +80,7 @@ pub(super) fn old(runs: &Runs, app: &AppName, keep: usize) -> Vec<String> {
 
 fn of<'a>(runs: &'a Runs, app: &AppName) -> impl Iterator<Item = &'a Record> + Clone {
     let app = app.clone();
-    runs.values().filter(move |run| run.app == app)
+    runs.values().filter(move |run| run.order.app == app)
 }
 
 #[cfg(test)]
@@ -93,6 +98,7 @@ mod tests {
             why: None,
             version: Some(version.to_owned()),
             digest: digest.map(str::to_owned),
+            delivery: vec![],
         }
     }
 

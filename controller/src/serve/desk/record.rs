@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shunt_config::AppName;
 
-use super::process::ProcessId;
+use crate::process::ProcessId;
 
 /// What someone wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The app.
     pub app: AppName,
@@ -27,6 +27,9 @@ pub struct Order {
     pub version: Option<String>,
     /// Its image's digest, where it is known.
     pub digest: Option<String>,
+    /// What the delivery that asked for it is remembered by, if one did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delivery: Vec<String>,
 }
 
 /// How far a run has come.
@@ -59,24 +62,9 @@ impl State {
 pub struct Record {
     /// Names it; ids are in the order of time.
     pub id: String,
-    /// The app.
-    pub app: AppName,
-    /// The verb.
-    pub verb: String,
-    /// Its flags.
-    pub flags: Vec<String>,
-    /// What comes after the app's name.
-    pub words: Vec<String>,
-    /// Whether it waits for its turn.
-    pub waits: bool,
-    /// Who wants it.
-    pub by: String,
-    /// Why.
-    pub why: Option<String>,
-    /// The release.
-    pub version: Option<String>,
-    /// Its image's digest.
-    pub digest: Option<String>,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub order: Order,
     /// How far it has come.
     pub state: State,
     /// When it was asked for.
@@ -99,18 +87,9 @@ pub struct Record {
 
 impl Record {
     pub(super) fn new(id: String, order: Order) -> Self {
-        let Order { app, verb, flags, words, waits, by, why, version, digest } = order;
         Self {
             id,
-            app,
-            verb,
-            flags,
-            words,
-            waits,
-            by,
-            why,
-            version,
-            digest,
+            order,
             state: State::Queued,
             queued: Timestamp::now(),
             began: None,
@@ -146,5 +125,24 @@ impl Record {
         self.state = State::Failed;
         self.ended = Some(Timestamp::now());
         self.error = Some(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_written_down_before_deliveries_were_still_reads() {
+        let text = r#"{"id":"20260101T000000000-00000001","app":"web","verb":"deploy",
+            "flags":["--tag=1.1"],"words":[],"waits":true,"by":"webhook ci","why":null,"version":"1.1",
+            "digest":null,"state":"running","queued":"2026-01-01T00:00:00Z",
+            "began":"2026-01-01T00:00:01Z","ended":null,"process":{"pid":42,"began":7},"exit":null,
+            "outcome":null,"error":null,"superseded_by":null}"#;
+        let run: Record = serde_json::from_str(text).unwrap();
+        assert_eq!((run.order.verb.as_str(), run.order.flags.len()), ("deploy", 1));
+        assert_eq!(run.process, Some(ProcessId { pid: 42, began: 7 }));
+        let written: serde_json::Value = serde_json::to_value(&run).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(text).unwrap());
     }
 }

@@ -154,21 +154,27 @@ fn start(
         why: None,
         version,
         digest,
+        delivery: Vec::new(),
     };
-    // Remembered first: a deploy twice is worse than one that its provider sends again.
-    let taken = serve.replays.remember(keys, true).and_then(|()| serve.desk.take(order));
+    let taken = serve.replays.start(keys, |delivery| serve.desk.take(Order { delivery, ..order }));
     match taken {
-        Ok(Taken::New(run)) => ("queued", result(StatusCode::ACCEPTED, "queued", Some(&run), "")),
-        Ok(Taken::Same(run)) => ("same", result(StatusCode::OK, "same", Some(&run), "")),
+        Ok(None) => {
+            let said = "it was here before";
+            ("replayed", result(StatusCode::CONFLICT, "replayed", None, said))
+        }
+        Ok(Some(Taken::New(run))) => {
+            ("queued", result(StatusCode::ACCEPTED, "queued", Some(&run), ""))
+        }
+        Ok(Some(Taken::Same(run))) => ("same", result(StatusCode::OK, "same", Some(&run), "")),
         Err(error) => {
-            error!(app = %hook.app, "a delivery is lost: {error}");
+            error!(app = %hook.app, "a delivery is not taken: {error}");
             ("failed", answer::failed(&not_kept(&error)))
         }
     }
 }
 
 fn ignored(serve: &Serve, keys: &[String], why: &str) -> (&'static str, Answer) {
-    if let Err(error) = serve.replays.remember(keys, false) {
+    if let Err(error) = serve.replays.remember(keys) {
         warn!("a delivery is not remembered: {error}");
     }
     ("ignored", result(StatusCode::OK, "ignored", None, why))
