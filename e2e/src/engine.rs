@@ -175,6 +175,14 @@ impl Engine {
         tool("nsenter", &["-t", &init, "--pid", "kill", "-KILL", &pid]).await;
     }
 
+    /// Turns everybody away from port `port` of its machine at once; or lets them in again.
+    pub async fn turn_away(&self, port: u16, away: bool) {
+        let (action, init) = (if away { "-I" } else { "-D" }, self.init().to_string());
+        let (enter, port) = (["-t", &init, "-n", "iptables", action, "INPUT"], port.to_string());
+        let reject = ["-p", "tcp", "--dport", &port, "-j", "REJECT", "--reject-with", "tcp-reset"];
+        tool("nsenter", &[&enter[..], &reject].concat()).await;
+    }
+
     /// Lets nothing pass, either way, between its machine and port `port` elsewhere; or lets it again.
     pub async fn wall_off(&self, port: u16, wall: bool) {
         let (action, port) = (if wall { "-I" } else { "-D" }, port.to_string());

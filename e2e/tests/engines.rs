@@ -73,7 +73,7 @@ async fn an_engine_behind_tls_is_used_with_its_files_and_never_without() {
     let plain = write("plain.toml", "");
     let none = [("DOCKER_CERT_PATH", "")];
     let run = shuntctl_with(&store, &none, &["deploy", "--tag", "1", "--file", &plain]).await;
-    let run = run.ended_with(7);
+    let run = run.ended_with(2);
     assert!(run.errors.contains("DOCKER_CERT_PATH"), "{run}");
 
     let files = format!(
