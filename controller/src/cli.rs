@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::demo;
 use crate::env_name::EnvName;
 use crate::exit::{Exit, Failure};
+use crate::interrupt::or_stopped;
 use crate::report::Report;
 use crate::verb;
 
@@ -226,15 +227,17 @@ impl Cli {
             Verb::Serve(serve) => Box::pin(serve.run(&context)).await,
             Verb::Logs(logs) => logs.run(&context).await,
             Verb::Remove(remove) => Box::pin(remove.run(&context)).await,
-            Verb::Announce(announce) => announce.run(&context).await,
-            Verb::Flip(flip) => flip.run(&context).await,
-            Verb::Hold(hold) => Box::pin(hold.run(&context)).await,
-            Verb::Release(release) => Box::pin(release.run(&context)).await,
-            Verb::Maintenance(maintenance) => Box::pin(maintenance.run(&context)).await,
-            Verb::Undo(undo) => Box::pin(undo.run(&context)).await,
+            Verb::Announce(announce) => or_stopped(&context, announce.run(&context)).await,
+            Verb::Flip(flip) => or_stopped(&context, flip.run(&context)).await,
+            Verb::Hold(hold) => Box::pin(or_stopped(&context, hold.run(&context))).await,
+            Verb::Release(release) => Box::pin(or_stopped(&context, release.run(&context))).await,
+            Verb::Maintenance(maintenance) => {
+                Box::pin(or_stopped(&context, maintenance.run(&context))).await
+            }
+            Verb::Undo(undo) => Box::pin(or_stopped(&context, undo.run(&context))).await,
             Verb::Preview(preview) => preview.run(&context).await,
             Verb::Promote(promote) => promote.run(&context).await,
-            Verb::Abort(abort) => Box::pin(abort.run(&context)).await,
+            Verb::Abort(abort) => Box::pin(or_stopped(&context, abort.run(&context))).await,
             Verb::Status(status) => status.run(&context).await,
             Verb::List => verb::list::run(&context).await,
             Verb::History(history) => history.run(&context).await,

@@ -93,7 +93,14 @@ impl Context {
 
     /// The store: the flag's or variable's, else the deploy file's.
     pub fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        store::open(&self.store_config()?).map_err(Failure::from)
+        let config = self.store_config()?;
+        // Made by whoever runs this, it would be closed to a proxy that is somebody else.
+        if let Some(path) = config.directory.as_ref().filter(|path| !path.exists()) {
+            let said = format!("directory {}: no such directory", path.display());
+            let hint = "`shunt-proxy` makes it when it starts, as the user that it runs as";
+            return Err(Failure::new(Exit::Unreachable, said).hint(hint));
+        }
+        store::open(&config).map_err(Failure::from)
     }
 
     /// The same for a verb that only looks, and makes nothing.

@@ -86,6 +86,14 @@ impl Taken {
     }
 }
 
+/// That no proxy gives a sign of life, in words: for a moment, where the store has just lost their leases.
+pub(crate) fn silent<'a>(lost: impl IntoIterator<Item = &'a ProxyName>) -> String {
+    match join(lost) {
+        none if none.is_empty() => "no proxy is known to this store".to_owned(),
+        lost => format!("waiting for a sign of life of {lost}"),
+    }
+}
+
 /// Who has acknowledged, in words.
 pub fn applied(by: usize, lost: &[ProxyName]) -> String {
     let missed = match lost.is_empty() {
@@ -134,7 +142,7 @@ pub(crate) fn judge(acks: &BTreeMap<ProxyName, Ack>) -> Result<Look<Taken>, Take
     }
     match (waits.is_empty(), by) {
         (true, 1..) => Ok(Look::Done(Taken::Applied { by, lost })),
-        (true, 0) => Ok(Look::Wait(String::new(), "no proxy is running".to_owned())),
+        (true, 0) => Ok(Look::Wait(String::new(), silent(&lost))),
         (false, _) => Ok(Look::Wait(waits.join(" "), format!("waiting for {text}"))),
     }
 }

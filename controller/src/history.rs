@@ -32,6 +32,8 @@ pub fn entry(verb: &str, outcome: Outcome) -> History {
         before: None,
         version: None,
         image: None,
+        image_id: None,
+        idle: None,
         outcome,
         reason: None,
         gave_way: None,
@@ -175,6 +177,13 @@ pub fn gave_way(keys: &AppKeys, slot: Slot) -> Option<(&Previous, Option<&str>)>
 pub fn went_through(keys: &AppKeys, id: &str) -> bool {
     let entry = keys.history.get(id).and_then(Kept::ok);
     entry.is_some_and(|entry| entry.verb == "deploy" && entry.outcome == Outcome::Done)
+}
+
+/// What the engines call the image of the deploy `id`, where its name may stand for another one by now.
+pub fn image_id(keys: &AppKeys, id: &str) -> Option<String> {
+    let running = keys.record().filter(|record| record.id == id);
+    let running = running.and_then(|record| record.image_id.clone());
+    running.or_else(|| keys.history.get(id).and_then(Kept::ok)?.image_id.clone())
 }
 
 /// Whether any entry tells that what is in a slot was active.

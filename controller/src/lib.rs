@@ -11,7 +11,8 @@
 //!   [`mirror`]: copying them
 //! - [`ack`], [`prove`]: what the proxies say to them
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first; [`process`]: whether they still run
-//! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside
+//! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside;
+//!   [`interrupt`]: what stops the other verbs
 //! - [`hook`]: commands of the operator's own; [`preview`]: how they see a release that gets no requests
 //! - [`canary`](mod@canary): what a part of a canary waits for
 //! - [`judge`]: whether a release is worse than the one before; [`checks`]: what else is asked
@@ -42,6 +43,7 @@ pub mod flip;
 pub mod history;
 pub mod hold;
 pub mod hook;
+pub mod interrupt;
 pub mod journal;
 pub mod judge;
 pub mod keeping;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shunt_config::key::AppKey;
 use shunt_config::{Release, Slot, Token};
 
-use crate::flip::join;
+use crate::flip::{join, silent};
 use crate::report::Tell;
 use crate::sight::{Look, Sight, Waited};
 
@@ -14,8 +14,10 @@ use crate::sight::{Look, Sight, Waited};
 pub enum Proved {
     /// Every live proxy has proved every target; their names.
     Healthy(String),
-    /// One of them has not, or refuses the release: in a sentence, and target by target.
+    /// One of them has not: in a sentence, and target by target.
     Unhealthy(String, Vec<String>),
+    /// One of them refuses it, or none is there to ask, which is nothing that its targets do.
+    Refused(String),
     /// The slot holds another announcement by now.
     Superseded,
 }
@@ -39,14 +41,11 @@ pub async fn proved(
             for (kind, token) in [(AppKey::Slot(slot), token)].into_iter().chain(app) {
                 if let Some((proxy, reason)) = fleet.refusal(&kind, token) {
                     let key = kind.of(&keys.name);
-                    return Err(Proved::Unhealthy(
-                        format!("{proxy} refuses `{key}`: {reason}"),
-                        vec![],
-                    ));
+                    return Err(Proved::Refused(format!("{proxy} refuses `{key}`: {reason}")));
                 }
             }
             if fleet.live().next().is_none() {
-                return Ok(Look::Wait(String::new(), "no proxy is running".to_owned()));
+                return Ok(Look::Wait(String::new(), silent(fleet.lost())));
             }
             let missing = fleet.unproved(token, release);
             let Some((proxy, target, last)) = missing.first() else {
@@ -61,10 +60,10 @@ pub async fn proved(
         Err(other) => other,
         Ok(Waited::TimedOut(waits)) => {
             let missing = sight.fleet.unproved(token, release);
-            let said = match missing.is_empty() {
-                true => waits,
-                false => "the proxies have not proved every target in time".to_owned(),
-            };
+            if missing.is_empty() {
+                return Proved::Refused(format!("the proxies have not proved it in time: {waits}"));
+            }
+            let said = "the proxies have not proved every target in time".to_owned();
             let details = missing.into_iter();
             let details =
                 details.map(|(proxy, target, last)| format!("{target} from {proxy}: {last}"));

@@ -5,8 +5,8 @@
 //! `"event":"end"`; a question is answered with its answer alone, or with the end of a failed run.
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write as _, stderr, stdout};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -30,7 +30,7 @@ use text::json_text;
 pub use text::{plain, table};
 
 /// A pipe is told what a step waits for only if that lasts.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where output goes, and in which form.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Report {
     step: Mutex<Option<Running>>,
     /// Whether an event was written.
     events: AtomicBool,
+    /// What is to be known of the run if it ends here and now.
+    at_stake: Mutex<Option<String>>,
     hidden: Hidden,
     ci: Ci,
 }
@@ -76,7 +78,8 @@ impl Report {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let (step, events) = (Mutex::new(None), AtomicBool::new(false));
         let (hidden, ci) = (Hidden::default(), Ci::of_environment(json));
-        Self { json, colour: terminal && !plain, terminal, step, events, hidden, ci }
+        let (colour, at_stake) = (terminal && !plain, Mutex::default());
+        Self { json, colour, terminal, step, events, at_stake, hidden, ci }
     }
 
     /// Whether output is JSON.
@@ -169,6 +172,23 @@ impl Report {
     pub fn note(&self, text: &str) {
         self.event("note", json!({ "text": text }));
         self.line(&plain(text));
+    }
+
+    /// From here on `what` is to be known if the run is ended: something is written, and stands.
+    pub fn stands(&self, what: String) {
+        *self.at_stake.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    /// What stands if the run ends now; `None` as long as nothing was written.
+    pub fn at_stake(&self) -> Option<String> {
+        self.at_stake.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The running step is not over, and nothing was said of what it waits for.
+    pub fn still(&self, what: &str) {
+        if self.running().as_ref().is_some_and(|running| running.waits.is_empty()) {
+            self.progress("", &format!("not over yet: {what}"));
+        }
     }
 
     /// A line for people only, or several.
@@ -289,6 +309,6 @@ impl Report {
 
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
         // A poisoned lock only means that another thread panicked while it printed.
-        self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.step.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! What may stop a deploy from outside: a signal, `undo`, the loss of its lock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shunt_config::AppName;
 use shunt_config::key::AppKey;
@@ -12,6 +13,14 @@ use tokio::task::JoinHandle;
 
 use crate::exit::{Exit, Failure};
 use crate::lock::Held;
+
+/// How many look out in this process.
+static LOOKING_OUT: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether someone looks out for signals, and does what they ask for.
+pub fn someone_looks_out() -> bool {
+    LOOKING_OUT.load(Ordering::Relaxed) > 0
+}
 
 /// Why a deploy does not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +57,7 @@ impl Lookout {
         let key = AppKey::Deploy.of(app).to_string();
         let records = store.watch(&key);
         let outside = Outside { interrupt, terminate, records, key, id: id.to_owned(), held };
+        LOOKING_OUT.fetch_add(1, Ordering::Relaxed);
         Ok(Self { stop, task: tokio::spawn(outside.watch(sender)) })
     }
 
@@ -66,6 +76,17 @@ impl Lookout {
         }
     }
 
+    /// The same for one that may outlive a borrow of this, to be told of a signal.
+    pub fn signalled(&self) -> impl Future<Output = ()> + 'static {
+        let mut stop = self.stop.clone();
+        async move {
+            let by_signal = |stop: &Option<Stop>| *stop == Some(Stop::Signal);
+            if stop.wait_for(by_signal).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// What stopped the deploy, if something has.
     pub fn seen(&self) -> Option<Stop> {
         self.stop.borrow().clone()
@@ -75,6 +96,7 @@ impl Lookout {
 impl Drop for Lookout {
     fn drop(&mut self) {
         self.task.abort();
+        LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

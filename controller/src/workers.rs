@@ -99,6 +99,10 @@ async fn try_follow(store: &dyn Store, app: &AppName) -> Result<Option<String>, 
     let (own, others) = split(of_app(&keys).await?, active.deploy.as_ref());
     let grace = keys.record().map(|record| record.limits).unwrap_or_default().stop;
     let (started, stopped) = (wake(&own).await?, halt(&others, grace).await?);
-    let said = format!("workers: {started} started, {stopped} stopped");
+    let version = active.version.as_deref().unwrap_or("what is active");
+    let said = match own.len() {
+        0 => format!("workers: {stopped} of other releases stopped"),
+        run => format!("workers: {run} of {version} run, {stopped} of other releases stopped"),
+    };
     Ok((started + stopped > 0).then_some(said))
 }

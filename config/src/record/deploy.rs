@@ -52,6 +52,9 @@ pub struct Deploy {
     /// Its image, by digest once that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The engines' own name of that image, where no digest of a registry says which one it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
     /// The engines its containers run on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub engines: Vec<Engine>,
@@ -261,6 +264,7 @@ mod tests {
             slot: Slot::Blue,
             version: Some("1.0".into()),
             image: None,
+            image_id: None,
             engines: vec![],
             limits: Limits::default(),
             hooks: Hooks::default(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Compared, Previous, StepTime, Who};
 use crate::strict::{self, Mistake};
-use crate::{Active, Engine};
+use crate::{Active, Engine, Token};
 
 /// Entries kept under `apps/<app>/history/`.
 pub const HISTORY_KEPT: usize = 50;
@@ -77,6 +77,13 @@ pub struct History {
     /// Its image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The engines' own name of that image, where no digest of a registry says which one it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// `active` as it was put when its workers did not come to run. As long as that stands, those of the
+    /// release before it do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Token>,
     /// What became of it.
     pub outcome: Outcome,
     /// Why, where it was not done as asked.

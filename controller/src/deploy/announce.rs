@@ -99,6 +99,7 @@ impl Run<'_> {
             Proved::Superseded => {
                 Err(Stop::Superseded(format!("`{slot}` was put again by someone else")).into())
             }
+            Proved::Refused(said) => Err(Trouble::Unhealthy(said, Vec::new())),
             Proved::Unhealthy(said, mut details) => {
                 for replica in &self.replicas {
                     details.extend(last_lines(replica).await);

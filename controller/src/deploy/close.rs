@@ -1,12 +1,14 @@
 //! The end of a deploy's record: what is written down of it, and the lock let go of.
 
 use jiff::Timestamp;
+use shunt_config::hold::Mode;
 use shunt_config::record::{Deploy, History, Outcome, Stage};
 use shunt_config::store::Txn;
 
 use super::end::resume;
 use super::run::Run;
 use super::trouble::Trouble;
+use crate::app_keys::Kept;
 use crate::exit::Failure;
 use crate::history;
 use crate::stop::Stop;
@@ -73,6 +75,8 @@ impl Run<'_> {
             before: None,
             version: record.version.clone(),
             image: record.image.clone(),
+            image_id: record.image_id.clone(),
+            idle: self.idle.clone(),
             outcome,
             reason,
             gave_way: record.gave_way.clone(),
@@ -87,6 +91,16 @@ impl Run<'_> {
         let version = record.version.as_deref().unwrap_or("the release");
         let took = show(age(record.began));
         self.report.note(&format!("{version} serves `{app}`, after {took}"));
+        let hold = self.sight.keys.hold.as_ref().and_then(Kept::ok);
+        match hold.map(|hold| hold.mode) {
+            Some(Mode::Maintenance) => self.report.note(&format!(
+                "but `{app}` is in maintenance, and visitors get 503: `shuntctl maintenance {app} off`"
+            )),
+            Some(Mode::Hold) => self.report.note(&format!(
+                "but `{app}` is held, and requests wait: `shuntctl release {app}`"
+            )),
+            None => {}
+        }
         if last.is_some_and(|last| last.id == record.id) {
             let warm = show(record.limits.warm);
             self.report.note(&format!("the old release is kept for {warm}: `shuntctl undo {app}`"));

@@ -1,6 +1,6 @@
 //! How a deploy ends, whichever way it went.
 
-use shunt_config::record::{Outcome, Stage};
+use shunt_config::record::{Outcome, Stage, Step};
 use shunt_config::store::StoreError;
 use shunt_config::{AppName, Slot};
 
@@ -35,8 +35,10 @@ impl Run<'_> {
                 Err(error) => return self.leave(error.into()).await,
             },
         };
-        let harmless =
-            matches!(trouble, Trouble::Stop(Stop::Signal)) && stage == Stage::Acknowledged && !held;
+        let harmless = matches!(trouble, Trouble::Stop(Stop::Signal))
+            && stage == Stage::Acknowledged
+            && !self.is_to_be_watched()
+            && !held;
         let ended = if harmless { Ended::Skipped } else { Ended::Failed };
         self.report.end(ended, &trouble.failure(&self.journal.record().id).said);
         match (&trouble, stage) {
@@ -49,9 +51,20 @@ impl Run<'_> {
             _ if held => Box::pin(self.take_back(trouble)).await,
             (_, Stage::Flipped) => Box::pin(self.after_flip(trouble)).await,
             (Trouble::Found(_), _) => Box::pin(self.take_back(trouble)).await,
+            // Nobody knows how it would have come out.
+            (Trouble::Stop(Stop::Signal), Stage::Acknowledged) if self.is_to_be_watched() => {
+                Box::pin(self.take_back(trouble)).await
+            }
             (_, Stage::Acknowledged) => Box::pin(self.after_acknowledge(trouble)).await,
             _ => Box::pin(self.take_back(trouble)).await,
         }
+    }
+
+    /// Whether the new release has a time to be watched after the flip that is not over.
+    fn is_to_be_watched(&self) -> bool {
+        let record = self.journal.record();
+        let watched = record.steps.iter().any(|t| t.step == Step::Bake && t.ended.is_some());
+        record.plan.contains(&Step::Bake) && !watched
     }
 
     /// Someone else has put `active` during the canary. Where theirs sends requests to the new
@@ -91,7 +104,10 @@ impl Run<'_> {
                 self.workers_follow().await;
                 self.retire_replaced(*stop != Stop::Signal).await;
             }
-            Trouble::Workers(..) => self.retire_replaced(false).await,
+            Trouble::Workers(..) => {
+                self.idle = self.sight.keys.active.as_ref().map(|kept| kept.token.clone());
+                self.retire_replaced(false).await;
+            }
             _ => {}
         }
         let said = failure.said.clone();

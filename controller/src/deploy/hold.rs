@@ -21,7 +21,7 @@ use crate::sight::{Look, Waited};
 use crate::stop::Stop;
 
 /// What a proxy adds to the time that tunnels have: for their clients' farewell.
-const FAREWELL: Duration = Duration::from_secs(6);
+pub(super) const FAREWELL: Duration = Duration::from_secs(6);
 
 /// What else may take its time between two steps.
 const MARGIN: Duration = Duration::from_secs(10);

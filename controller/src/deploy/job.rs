@@ -14,6 +14,8 @@ pub struct Job {
     pub file: DeployFile,
     /// The image, as it is asked of the engine; `None` where units run.
     pub image: Option<String>,
+    /// What the engines themselves call it, where it has to be that one, whatever its name stands for now.
+    pub image_id: Option<String>,
     /// What people call the release.
     pub version: Option<String>,
     /// The variables of its containers.
@@ -43,6 +45,7 @@ impl Job {
         Ok(Self {
             file,
             image: Some(image),
+            image_id: None,
             version,
             environment: Vec::new(),
             wait_sessions: false,
@@ -77,6 +80,7 @@ impl Job {
         Ok(Self {
             file,
             image: None,
+            image_id: None,
             version: Some(tag.to_owned()),
             environment: Vec::new(),
             wait_sessions: false,

@@ -78,6 +78,7 @@ impl Plan {
             slot: self.slot,
             version: job.version.clone(),
             image: job.image.clone(),
+            image_id: job.image_id.clone(),
             engines: hosts.iter().map(|host| host.engine.clone()).collect(),
             limits: job.file.limits,
             hooks: job.file.hooks.clone(),

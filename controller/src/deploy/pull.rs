@@ -2,6 +2,7 @@
 
 use futures_util::future::try_join_all;
 use shunt_config::deploy_file::Pull;
+use shunt_config::record::Deploy;
 use shunt_config::store::Txn;
 
 use super::host::Host;
@@ -20,9 +21,14 @@ impl Run<'_> {
         };
         let Some(first) = images.first() else { return Ok("nowhere".to_owned()) };
         let reference = first.reference.clone();
-        // An id of one engine alone would tell nobody else what ran; the name given does.
-        let shown = if first.by_digest { reference.clone() } else { wanted(job).to_owned() };
-        self.journal.write(|record| record.image = Some(shown), Txn::new()).await?;
+        // An id of one engine alone would tell nobody else what ran; the name given does. But a name may
+        // stand for something else later.
+        let (shown, id) = match first.by_digest {
+            true => (reference.clone(), None),
+            false => (named(job).to_owned(), first.id.clone()),
+        };
+        let change = |record: &mut Deploy| (record.image, record.image_id) = (Some(shown), id);
+        self.journal.write(change, Txn::new()).await?;
         for (host, image) in self.hosts.iter_mut().zip(images) {
             host.image = Some(image.reference);
         }
@@ -37,9 +43,13 @@ async fn same_everywhere(
     hosts: &[Host],
     job: &Job,
 ) -> Result<Vec<Image>, Trouble> {
-    let when = job.file.run.pull;
-    let all = hosts.iter().map(|host| on(report, hosts, host, wanted(job), when));
-    let mut images = try_join_all(all).await?;
+    let (wanted, when) = match &job.image_id {
+        // No registry knows it by this name.
+        Some(id) => (id.as_str(), Pull::Never),
+        None => (named(job), job.file.run.pull),
+    };
+    let all = hosts.iter().map(|host| on(report, hosts, host, wanted, when));
+    let mut images = try_join_all(all).await.map_err(|error| explained(error, job))?;
     let Some(first) = images.first().cloned() else { return Ok(images) };
     for (host, image) in hosts.iter().zip(&mut images).skip(1) {
         let same = |image: &Image| {
@@ -52,7 +62,7 @@ async fn same_everywhere(
             let (engine, at) = (host.engine.name(), hosts[0].engine.name());
             let said = format!(
                 "{} is not the same image on all hosts: {} on {at}, {} on {engine}",
-                wanted(job),
+                named(job),
                 first.reference,
                 image.reference
             );
@@ -63,8 +73,22 @@ async fn same_everywhere(
     Ok(images)
 }
 
-fn wanted(job: &Job) -> &str {
+fn named(job: &Job) -> &str {
     job.image.as_deref().unwrap_or_default()
+}
+
+/// Why there is no image, where it has to be one of before.
+fn explained(error: EngineError, job: &Job) -> Trouble {
+    let (EngineError::NoImage { engine, .. }, Some(id)) = (&error, &job.image_id) else {
+        return error.into();
+    };
+    let (name, version) = (named(job), job.version.as_deref().unwrap_or("the release"));
+    let said = format!("{version} ran {id}, which engine {engine} does not have any more");
+    let hint = format!(
+        "no registry has it, and `{name}` may be another image by now: `shuntctl deploy --image {name}` \
+         deploys what it is"
+    );
+    Failure::usage(said).hint(hint).into()
 }
 
 async fn on(

@@ -1,6 +1,9 @@
 //! A deploy that is being done: what it works with, and the walk through its steps.
 
+use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -8,6 +11,7 @@ use shunt_config::pass::PassKey;
 use shunt_config::record::{Deploy, Step, StepTime};
 use shunt_config::store::{Store, Txn};
 use shunt_config::{App, AppName, Engine, Release, Token};
+use tokio::time::sleep;
 
 use super::exposure::Exposure;
 use super::host::{Host, Replica};
@@ -19,9 +23,12 @@ use crate::app_keys::AppKeys;
 use crate::exit::Failure;
 use crate::journal::Journal;
 use crate::lock::Held;
-use crate::report::{Ended, Report};
+use crate::report::{Ended, PATIENCE, Report};
 use crate::sight::Sight;
 use crate::stop::Lookout;
+
+/// What a step may take before anything is said of how long it takes.
+const MOMENT: Duration = Duration::from_millis(400);
 
 /// A deploy that is being done.
 #[derive(Debug)]
@@ -38,6 +45,8 @@ pub struct Run<'a> {
     pub(super) replicas: Vec<Replica>,
     /// Engines that did not answer when containers were to be removed.
     pub(super) left: Vec<Engine>,
+    /// `active` as it stands while the new release's workers do not run and the old ones do.
+    pub(super) idle: Option<Token>,
     /// The new release and its announcement, once it was announced.
     pub(super) announced: Option<(Token, Release)>,
     /// `active` as this deploy has put it, once it has for a part of the requests.
@@ -74,6 +83,7 @@ impl<'a> Run<'a> {
             hosts: Vec::new(),
             replicas: Vec::new(),
             left: Vec::new(),
+            idle: None,
             announced: None,
             active: None,
             exposure,
@@ -104,7 +114,11 @@ impl<'a> Run<'a> {
     pub(super) async fn walk(&mut self, steps: &[Step], job: Option<&Job>) -> Result<(), Trouble> {
         for step in steps {
             self.begin(*step, job).await?;
-            let (ended, said) = self.step(*step, job).await?;
+            let aside = aside(self.report, self.lookout.signalled(), self.about(*step, job));
+            let (ended, said) = tokio::select! {
+                done = Box::pin(self.step(*step, job)) => done?,
+                never = aside => match never {},
+            };
             self.done(*step, ended, &said).await?;
         }
         Ok(())
@@ -139,11 +153,15 @@ impl<'a> Run<'a> {
         Ok((Ended::Done, said))
     }
 
-    async fn begin(&mut self, step: Step, job: Option<&Job>) -> Result<(), Trouble> {
+    /// What `step` is about to do, in words.
+    fn about(&self, step: Step, job: Option<&Job>) -> String {
         let record = self.journal.record();
         let previous = record.previous.as_ref();
-        let what = job.map(|job| what(step, job, record.slot, previous)).unwrap_or_default();
-        self.report.begin(step.as_str(), &what);
+        job.map(|job| what(step, job, record.slot, previous)).unwrap_or_default()
+    }
+
+    async fn begin(&mut self, step: Step, job: Option<&Job>) -> Result<(), Trouble> {
+        self.report.begin(step.as_str(), &self.about(step, job));
         if let Some(stop) = self.lookout.seen() {
             return Err(stop.into());
         }
@@ -165,4 +183,23 @@ impl<'a> Run<'a> {
         pause("after", step, &self.lookout, self.report).await;
         Ok(())
     }
+}
+
+/// Says what is to be said of a step while nothing comes of it: that it lasts, and that a signal was
+/// heard, though what is under way is finished first.
+async fn aside(report: &Report, signalled: impl Future<Output = ()>, what: String) -> Infallible {
+    let lasts = async {
+        sleep(PATIENCE + MOMENT).await;
+        report.still(&what);
+        pending::<()>().await;
+    };
+    let stops = async {
+        signalled.await;
+        // Most steps stop at once.
+        sleep(MOMENT).await;
+        report.note("stopping, once what is under way is over; Ctrl-C once more leaves at once");
+        pending::<()>().await;
+    };
+    tokio::join!(lasts, stops);
+    pending().await
 }

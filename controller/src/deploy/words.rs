@@ -5,6 +5,7 @@ use shunt_config::deploy_file::{self, Strategy, Worker};
 use shunt_config::health::CheckPath;
 use shunt_config::record::{Part, Previous, Step};
 
+use super::hold::FAREWELL;
 use super::job::Job;
 use crate::time::show;
 
@@ -41,9 +42,13 @@ pub fn what(step: Step, job: &Job, slot: Slot, previous: Option<&Previous>) -> S
         Step::Flip => format!("`active` to `{slot}`"),
         Step::Prove | Step::Acknowledge => "by every live proxy".to_owned(),
         Step::Hold => "new requests, in every known proxy".to_owned(),
-        Step::Drain | Step::Empty => format!("requests on {old}"),
+        Step::Drain => format!("requests on {old}"),
+        Step::Empty => {
+            let (drain, more) = (show(job.file.limits.drain), show(FAREWELL));
+            format!("requests on {old}, for {drain} at most, and {more} for its WebSockets' goodbye")
+        }
         Step::Sessions => format!("visitors of {old}"),
-        Step::Stop => old.to_owned(),
+        Step::Stop => format!("{old}, and whatever else of the app still runs"),
         Step::Release => "requests that wait".to_owned(),
         Step::Bake => {
             let bake = show(job.file.limits.bake.unwrap_or_default());

@@ -9,6 +9,7 @@ use shunt_config::{AppName, ProxyName, Release, Slot, Token, key, strict};
 
 use crate::ack::{Ack, Expected};
 use crate::app_keys::AppKeys;
+use crate::flip::join;
 
 mod proxy;
 
@@ -263,6 +264,22 @@ impl Fleet {
             down.get_or_insert_with(|| format!("{}: {}", target.address, target.last));
         }
         down
+    }
+
+    /// The live proxies that find no healthy target of `token`, and what one of them says of one.
+    pub fn finds_none_healthy(&self, token: &Token) -> Option<(String, String)> {
+        let mut by = BTreeSet::new();
+        let mut why = None;
+        for (name, process) in self.processes() {
+            let targets = process.status.iter().flat_map(|status| &status.targets);
+            let own: Vec<_> = targets.filter(|target| target.token == *token).collect();
+            let failing = own.iter().all(|target| target.state == TargetState::Failing);
+            if let Some(first) = own.first().filter(|_| failing) {
+                by.insert(name);
+                why.get_or_insert_with(|| format!("{}: {}", first.address, first.last));
+            }
+        }
+        Some((join(by), why?))
     }
 
     /// Why a proxy refuses the value that was put as `token` under the key of `kind`, if one does.

@@ -53,7 +53,8 @@ pub(super) fn missed(
 pub(super) fn waits(lost: &BTreeMap<ProxyName, Timestamp>, limit: Duration) -> Vec<String> {
     let waits = lost.iter().filter(|(_, since)| age(**since) < limit);
     let say = |(name, since): (&ProxyName, &Timestamp)| {
-        format!("{name} is lost for {} of {}", show(age(*since)), show(limit))
+        let rest = show(limit.saturating_sub(age(*since)));
+        format!("{name} is lost, and is waited for for another {rest}")
     };
     waits.map(say).collect()
 }

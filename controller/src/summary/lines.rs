@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shunt_config::record::{Draining, Stage};
+use shunt_config::record::{self, Draining, Stage};
 use shunt_config::status::{AppStatus, TargetState};
 use shunt_config::{Engine, Slot, Token};
 
@@ -32,8 +32,10 @@ pub struct SlotLine {
     pub image: Option<String>,
     /// Its targets.
     pub targets: Vec<String>,
-    /// Its workers, which run while it gets all requests: how many by their names.
+    /// Its workers: how many by their names.
     pub workers: BTreeMap<String, u16>,
+    /// Whether they are to run: those of what gets requests, unless they did not come to run after the flip.
+    pub workers_run: bool,
     /// The engines they run on, as far as a deploy started them.
     pub engines: Vec<Engine>,
     /// Until when it is kept for `undo`.
@@ -90,6 +92,11 @@ impl SlotLine {
             image: release.and_then(|r| r.image.clone()),
             targets: targets.unwrap_or_default(),
             workers: release.map(|r| r.workers.clone()).unwrap_or_default(),
+            workers_run: match idle(keys) {
+                // What was announced after it has workers that wait for their own flip.
+                Some(id) => release.and_then(|r| r.deploy.as_deref()).is_some_and(|own| own < id),
+                None => share > 0,
+            },
             engines: release.map(|r| r.engines.clone()).unwrap_or_default(),
             warm_until: previous.and(record).and_then(|r| r.warm_until).filter(|_| share == 0),
             sessions: Stay::of(fleet, &kept.token),
@@ -98,16 +105,7 @@ impl SlotLine {
 
     pub(super) fn text(&self, proxies: &[ProxyLine]) -> String {
         let version = self.version.as_deref().unwrap_or("-");
-        let (mut healthy, mut all) = (0, 0);
-        let targets = proxies.iter().flat_map(|p| &p.statuses).flat_map(|s| &s.targets);
-        for target in targets.filter(|target| target.token == self.token) {
-            all += 1;
-            healthy += usize::from(target.state == TargetState::Healthy);
-        }
-        let health = match all {
-            0 => "not probed".to_owned(),
-            _ => format!("{healthy}/{all} healthy"),
-        };
+        let health = self.health(proxies);
         let warm = match self.warm_until {
             Some(until) if until > Timestamp::now() => {
                 format!("  warm for {}", show(remaining(until)))
@@ -115,7 +113,7 @@ impl SlotLine {
             Some(_) => "  warm time is over".to_owned(),
             None => String::new(),
         };
-        let stopped = self.share == 0 && !self.workers.is_empty();
+        let stopped = !self.workers_run && !self.workers.is_empty();
         let share = match self.serves {
             Some(why) => format!("serving ({why})"),
             None if self.share > 0 => format!("{}%", self.share),
@@ -128,6 +126,40 @@ impl SlotLine {
         let stay = stay.map(|stay| format!("  {}", stay.text(stay.until))).unwrap_or_default();
         format!("  {:<6} {share:<8} {version:<12} {health:<14} {targets}{warm}{stay}", self.slot)
     }
+
+    /// How many of its targets are healthy for every process that has looked at them; where the proxies
+    /// differ, which says what.
+    fn health(&self, proxies: &[ProxyLine]) -> String {
+        let statuses = proxies.iter().flat_map(|p| p.statuses.iter().map(move |s| (&p.proxy, s)));
+        let counted = statuses.filter_map(|(proxy, status)| {
+            let own = || status.targets.iter().filter(|target| target.token == self.token);
+            let healthy = own().filter(|target| target.state == TargetState::Healthy).count();
+            (own().count() > 0).then(|| (proxy, format!("{healthy}/{}", own().count())))
+        });
+        let counted: BTreeSet<(&String, String)> = counted.collect();
+        let counts: BTreeSet<&String> = counted.iter().map(|(_, count)| count).collect();
+        match counts.into_iter().collect::<Vec<_>>().as_slice() {
+            [] => "not probed".to_owned(),
+            [same] => match counted.len() {
+                1 => format!("{same} healthy"),
+                n => format!("{same} healthy, by {n} proxies"),
+            },
+            _ => {
+                let each = counted.iter().map(|(proxy, count)| format!("{count} by {proxy}"));
+                format!("healthy: {}", each.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// The deploy whose workers did not come to run after its flip, as long as that flip stands: those of
+/// the release before it do.
+pub(super) fn idle(keys: &AppKeys) -> Option<&str> {
+    let active = &keys.active.as_ref()?.token;
+    let idle = |entry: &record::History| entry.idle.as_ref() == Some(active);
+    let mut entries = keys.history.iter().rev();
+    let found = entries.find(|(_, kept)| kept.ok().is_some_and(idle))?;
+    Some(found.0)
 }
 
 /// Why a slot that is to get no requests may be served.

@@ -83,7 +83,7 @@ impl Summary {
             deploy: record,
             half_done,
             draining: drain_lines(keys, fleet),
-            problems: problems(keys, half_done),
+            problems: problems(keys, fleet, half_done),
         }
     }
 

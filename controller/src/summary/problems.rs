@@ -1,11 +1,16 @@
 //! What is wrong with an app's keys, and what to do about it.
 
-use shunt_config::{Engine, Slot};
+use std::collections::{BTreeMap, BTreeSet};
 
+use shunt_config::{Engine, ProxyName, Slot};
+
+use super::lines::idle;
 use crate::app_keys::{AppKeys, Kept};
+use crate::fleet::Fleet;
+use crate::flip::join;
 use crate::retire::left;
 
-pub(super) fn problems(keys: &AppKeys, half_done: bool) -> Vec<String> {
+pub(super) fn problems(keys: &AppKeys, fleet: &Fleet, half_done: bool) -> Vec<String> {
     let app = &keys.name;
     let mut problems = Vec::new();
     let mut wrong = |key: String, mistake: Option<String>| {
@@ -28,6 +33,14 @@ pub(super) fn problems(keys: &AppKeys, half_done: bool) -> Vec<String> {
         let empty = active.shares().filter(|(slot, _)| keys.slot(*slot).is_none());
         problems.extend(empty.map(|(slot, _)| format!("`active` names `{slot}`, which is empty")));
     }
+    problems.extend(refusals(keys, fleet, &problems));
+    problems.extend(down(keys, fleet));
+    if idle(keys).is_some() {
+        problems.push(format!(
+            "the workers of what is active do not run, those of the release before it do: \
+             `shuntctl undo {app}` goes back"
+        ));
+    }
     if keys.app.is_none() {
         problems.push(format!(
             "`apps/{app}/app` is missing: put its hosts there, or finish with `shuntctl remove {app}`"
@@ -48,6 +61,43 @@ pub(super) fn problems(keys: &AppKeys, half_done: bool) -> Vec<String> {
         ));
     }
     problems
+}
+
+/// What proxies refuse, but for values that `known` problems tell of already.
+fn refusals(keys: &AppKeys, fleet: &Fleet, known: &[String]) -> Vec<String> {
+    let mut refusals: BTreeMap<(&str, &str), BTreeSet<&ProxyName>> = BTreeMap::new();
+    for (name, proxy) in fleet.live() {
+        for refusal in proxy.statuses().flat_map(|status| &status.refused) {
+            let own = (refusal.key.as_str(), refusal.reason.as_str());
+            refusals.entry(own).or_default().insert(name);
+        }
+    }
+    let new = |key: &str| !known.iter().any(|known| known.starts_with(&format!("`{key}`: ")));
+    let text = |((key, reason), by): ((&str, &str), BTreeSet<&ProxyName>)| {
+        let by = join(by.into_iter().collect::<Vec<_>>());
+        format!("{by} refuses `{key}`: {reason}; until that is mended, what it served before stays")
+    };
+    let served = |key: &str| key.starts_with(&AppKeys::prefix(&keys.name));
+    refusals.into_iter().filter(|((key, _), _)| new(key) && served(key)).map(text).collect()
+}
+
+/// What gets requests though no target of it answers.
+fn down(keys: &AppKeys, fleet: &Fleet) -> Vec<String> {
+    let app = &keys.name;
+    let shares = keys.active().into_iter().flat_map(shunt_config::Active::shares);
+    let text = |slot: Slot| {
+        let kept = keys.slot(slot)?;
+        let (by, why) = fleet.finds_none_healthy(&kept.token)?;
+        let release = kept.ok();
+        let version = release.and_then(|release| release.version.as_deref());
+        let version = version.map(|version| format!(" ({version})")).unwrap_or_default();
+        let way = release.and_then(|release| release.deploy.as_ref()).map(|_| {
+            format!(": `shuntctl mend {app}` starts containers that are gone, `undo` goes back")
+        });
+        let way = way.unwrap_or_default();
+        Some(format!("no target of `{slot}`{version} is healthy, says {by}: {why}{way}"))
+    };
+    shares.filter_map(|(slot, _)| text(slot)).collect()
 }
 
 fn names(engines: &[Engine]) -> String {

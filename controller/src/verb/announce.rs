@@ -20,6 +20,7 @@ use crate::report::Ended;
 use crate::retire::forget_drained;
 use crate::sight::Sight;
 use crate::stay::may_stay;
+use crate::verb::flip::unsure;
 
 /// What its help ends with.
 pub(crate) const HELP: &str = "\
@@ -66,9 +67,11 @@ impl Announce {
         let stays = may_stay(&sight.keys, &sight.fleet, self.slot);
         let (txn, _) = announce(&sight.keys, self.slot, &release, stays)?;
         let key = AppKey::Slot(self.slot).of(&self.app);
+        report.stands(unsure(&self.app));
         let Some(token) = store.commit(txn.when(unlocked(&sight.keys))).await?.token(&key) else {
             return Err(changed_meanwhile(&AppKeys::read(&*store, &self.app).await?));
         };
+        report.stands("the release stays announced; traffic is as it was".to_owned());
         let count = release.targets.len();
         report.end(Ended::Done, &format!("{count} target(s) in `{}` of `{}`", self.slot, self.app));
         report.event("announced", json!({ "app": self.app, "slot": self.slot, "token": token }));
@@ -109,9 +112,8 @@ impl Announce {
                 let said = format!("`{slot}` of `{}` was put again by someone else", self.app);
                 Err(Failure::new(Exit::Superseded, said))
             }
-            Proved::Unhealthy(said, details) => Err(Failure::new(Exit::Unhealthy, said)
-                .details(details)
-                .hint("the release stays announced; traffic is as it was")),
+            Proved::Unhealthy(said, details) => Err(unproved(said).details(details)),
+            Proved::Refused(said) => Err(unproved(said)),
         }
     }
 
@@ -137,6 +139,10 @@ impl Announce {
         Err(Failure::usage(said)
             .hint(format!("announce into `{other}` and flip, or use `--force`")))
     }
+}
+
+fn unproved(said: String) -> Failure {
+    Failure::new(Exit::Unhealthy, said).hint("the release stays announced; traffic is as it was")
 }
 
 /// The failure of a transaction by hand that was refused: by a deploy that runs, or by a change

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use shunt_config::deploy_file::NotifyEvent;
+use shunt_config::record::History;
 use shunt_config::store::Store;
 
 use crate::app_keys::AppKeys;
@@ -58,25 +59,25 @@ pub struct Deploy {
     /// What the release is called, where its image does not say it.
     #[arg(skip)]
     version: Option<String>,
+    /// What the engines themselves call the image, where it has to be that one.
+    #[arg(skip)]
+    image_id: Option<String>,
 }
 
 impl Deploy {
-    /// A deploy of what was deployed before as `version`: an image, or units that know it by its name.
-    pub(super) fn again(image: Option<String>, version: String) -> Self {
-        Self {
-            tag: image.is_none().then(|| version.clone()),
-            image,
-            dry_run: false,
-            lock_wait: None,
-            wait_sessions: false,
-            version: Some(version),
-        }
+    /// A deploy of what was deployed `before`: its very image, or units that know it by its name.
+    pub(super) fn again(before: History) -> Self {
+        let History { version, image, image_id, .. } = before;
+        let tag = version.clone().filter(|_| image.is_none());
+        let (dry_run, lock_wait, wait_sessions) = (false, None, false);
+        Self { tag, image, dry_run, lock_wait, wait_sessions, version, image_id }
     }
 
     /// Deploys.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let mut job = Job::new(context.file()?, self.image.clone(), self.tag.as_deref())?;
         job.wait_sessions = self.wait_sessions;
+        job.image_id.clone_from(&self.image_id);
         if self.version.is_some() {
             job.version.clone_from(&self.version);
         }

@@ -76,10 +76,12 @@ impl Flip {
         } else {
             let entry = Open::new("flip", &keys, to);
             let txn = entry.begin(flip(&keys, to)?.when(unlocked(&keys)), &keys);
+            report.stands(unsure(&self.app));
             let outcome = store.commit(txn).await?;
             let Some(token) = outcome.token(AppKey::Active.of(&self.app)) else {
                 return Err(changed_meanwhile(&AppKeys::read(&*store, &self.app).await?));
             };
+            report.stands(format!("the flip stands; `shuntctl undo {}` goes back", self.app));
             report.end(Ended::Done, &format!("`{}` is to go to {to}", self.app));
             report.event(
                 "flipped",
@@ -111,6 +113,7 @@ impl Flip {
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let began = Instant::now();
         let hint = "flipped all the same; do not stop the old release yet";
+        report.stands(hint.to_owned());
         if let Some(stay) = who_is_left(sight, tokens, self.timeout, &mut tell).await {
             let said = format!("not drained in time: {stay}");
             return Err(Failure::new(Exit::Unacknowledged, said).hint(hint));
@@ -127,6 +130,11 @@ impl Flip {
             }
         }
     }
+}
+
+/// What is to be known while the store is asked to write.
+pub(crate) fn unsure(app: &AppName) -> String {
+    format!("it may be written by now: `shuntctl status {app}` shows it")
 }
 
 /// Waits until every live proxy serves what is `expected`; a flip by hand stays as it is if not.

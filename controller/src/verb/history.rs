@@ -60,7 +60,10 @@ impl History {
                 entry.began.strftime("%Y-%m-%d %H:%M:%S").to_string(),
                 entry.verb.clone(),
                 entry.version.clone().or_else(|| entry.active.clone()).unwrap_or_default(),
-                entry.outcome.to_string(),
+                match entry.idle {
+                    Some(_) => format!("{}, without workers", entry.outcome),
+                    None => entry.outcome.to_string(),
+                },
                 show(took),
                 entry.who.user.clone(),
                 entry.reason.clone().unwrap_or_default(),

@@ -21,6 +21,7 @@ use crate::lock::is_held;
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::verb::announce::changed_meanwhile;
+use crate::verb::flip::unsure;
 use crate::verb::status::no_app;
 
 /// What the help of `hold` ends with.
@@ -188,12 +189,14 @@ impl Change<'_> {
         }
         let entry = Open::plain(self.verb, &keys).reason(self.reason());
         let txn = entry.begin(self.txn(&keys)?, &keys);
+        report.stands(unsure(app));
         let outcome = store.commit(txn).await?;
         if outcome == shunt_config::store::Outcome::Refused {
             return Err(changed_meanwhile(&AppKeys::read(&*store, app).await?));
         }
         report.end(Ended::Done, &self.said());
         let token = outcome.token(AppKey::Hold.of(app));
+        report.stands(format!("{} all the same; {}", self.said(), self.back()));
         report.event(self.verb, json!({ "app": app, "hold": self.to, "token": token }));
         let asked = token.map_or(Asked::Free, Asked::Held);
         let done = wait(report, &mut sight, &asked, limit).await;
@@ -238,6 +241,16 @@ impl Change<'_> {
             (Mode::Hold, true) => format!("requests of `{app}` are to wait"),
             (Mode::Maintenance, true) => format!("`{app}` is to be in maintenance"),
             (_, false) => format!("requests of `{app}` are to go through"),
+        }
+    }
+
+    /// How to take it back.
+    fn back(&self) -> String {
+        let app = self.app;
+        match (self.of, self.to.is_some()) {
+            (Mode::Hold, true) => format!("`shuntctl release {app}` ends that"),
+            (Mode::Maintenance, true) => format!("`shuntctl maintenance {app} off` ends that"),
+            (_, false) => format!("`shuntctl status {app}` shows which proxies do so"),
         }
     }
 

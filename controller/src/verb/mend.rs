@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::engine::{self, EngineError, Publish, Spec, label};
 use crate::environment;
 use crate::exit::{Exit, Failure};
+use crate::history;
 use crate::keeping::{limits, release};
 use crate::lock::{self, Held};
 use crate::notify::{Notifier, Subject};
@@ -136,8 +137,12 @@ async fn start(
         return Ok(engine.wake(container).await?);
     }
     let (file, mut spec) = spec(context, keys, one).await?;
-    // It ran here, so the image is known; where someone has removed that, too, it is pulled.
-    let pull = if file.run.pull == Pull::Never { Pull::Never } else { Pull::Missing };
+    // It ran here, so the image is known; where someone has removed that, too, it is pulled. What only
+    // this engine knows by that name is no registry's to give.
+    let id = history::image_id(keys, &one.deploy);
+    let never = file.run.pull == Pull::Never || id.is_some();
+    let pull = if never { Pull::Never } else { Pull::Missing };
+    spec.image = id.unwrap_or(spec.image);
     spec.image = engine.pull(&spec.image, pull, &mut |_, _| {}).await?.reference;
     match engine.start(&spec).await {
         Err(EngineError::PortTaken(port)) => {

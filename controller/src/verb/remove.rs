@@ -10,7 +10,7 @@ use shunt_config::record::{Limits, Outcome};
 use shunt_config::store::{self, Store, Txn};
 use shunt_config::{AppName, Slot};
 
-use super::retire::{not_yet, retire_draining};
+use super::retire::{Way, not_yet, retire_draining};
 use super::status::no_app;
 use crate::announce::displace;
 use crate::app_keys::AppKeys;
@@ -104,7 +104,7 @@ impl Remove {
         let cleared = reaper.sweep_orphans(&engines, app).await?;
         let left = cleared.left();
         if let Some(why) = left.iter().chain(&cleared.kept).next() {
-            return Err(not_yet(why));
+            return Err(not_yet(why, &Way::default()));
         }
         report.end(Ended::Done, &said);
 

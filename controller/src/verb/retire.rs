@@ -1,24 +1,27 @@
 //! `shuntctl retire`
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use shunt_config::record::Draining;
 use shunt_config::store::Store;
-use shunt_config::{AppName, Slot};
+use shunt_config::{AppName, Slot, Token};
 use tokio::time::{Instant, sleep};
 
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::fleet::Fleet;
 use crate::keeping::{limits, release, take_in_order};
 use crate::lock::Held;
 use crate::report::{Ended, Report};
 use crate::retire::{Reaper, Retired};
 use crate::sight::Sight;
+use crate::stay::Stay;
 
 /// How often a proxy that is lost is looked for again, at least.
 const LOOK: Duration = Duration::from_secs(1);
@@ -82,7 +85,7 @@ async fn retire_all(
     let idle = |slot: &Slot| keys.active().is_none_or(|active| active.share(*slot) == 0);
     for slot in Slot::BOTH.into_iter().filter(idle) {
         if let Some(why) = reaper.condemn(keys, slot).await? {
-            return Err(not_yet(&why));
+            return Err(not_yet(&format!("`{slot}`: {why}"), &Way::default()));
         }
     }
     if end_sessions {
@@ -104,13 +107,16 @@ pub(super) async fn retire_draining(
     loop {
         let keys = reaper.keys(app).await?;
         // Releases stay for the same reason more often than not.
-        let (mut staying, mut reasons) = (Vec::new(), BTreeSet::new());
-        for token in keys.draining.keys() {
+        let (mut staying, mut reasons) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());
+        for (token, kept) in &keys.draining {
             let mut tell = |key: &str, text: &str| report.progress(key, text);
             match reaper.retire(&mut sight, token, &mut tell).await? {
                 Retired::Kept(why) => {
                     staying.push(token.to_string());
-                    reasons.insert(why);
+                    let release = kept.ok().and_then(Draining::release);
+                    let version = release.and_then(|release| release.version);
+                    let version = version.unwrap_or_else(|| "a release".to_owned());
+                    reasons.entry(why).or_default().push(version);
                 }
                 gone @ Retired::Gone { .. } => done.push(gone.text()),
             }
@@ -121,9 +127,10 @@ pub(super) async fn retire_draining(
                 false => done.join("; "),
             });
         }
-        let reasons = reasons.into_iter().collect::<Vec<_>>().join("; ");
+        let reasons = reasons.into_iter().map(|(why, of)| format!("{}: {why}", of.join(", ")));
+        let reasons = reasons.collect::<Vec<_>>().join("; ");
         if Instant::now() >= deadline {
-            return Err(not_yet(&reasons));
+            return Err(not_yet(&reasons, &Way::of(&keys, &sight.fleet)));
         }
         report.progress(&staying.join(" "), &reasons);
         tokio::select! {
@@ -133,11 +140,34 @@ pub(super) async fn retire_draining(
     }
 }
 
+/// What helps to get releases stopped that have to stay.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    visitors: bool,
+    lost: bool,
+}
+
+impl Way {
+    fn of(keys: &AppKeys, fleet: &Fleet) -> Self {
+        let stays = |token: &Token| Stay::of(fleet, token).is_some_and(|stay| !stay.is_over());
+        let visitors = keys.draining.keys().any(stays);
+        Self { visitors, lost: fleet.lost().next().is_some() }
+    }
+}
+
 /// The failure where something has to stay that was to be stopped.
-pub(super) fn not_yet(why: &str) -> Failure {
+pub(super) fn not_yet(why: &str, way: &Way) -> Failure {
     let said = format!("not everything may be stopped yet: {why}");
-    Failure::new(Exit::Unacknowledged, said).hint(
-        "`shuntctl status` shows what each proxy serves; `shuntctl proxy forget NAME` forgets one \
-         that will not come back, `shuntctl resume --forget URL` an engine",
-    )
+    let visitors = "`shuntctl retire --end-sessions` sends its visitors to what serves";
+    let forget = "`shuntctl proxy forget NAME` forgets a proxy that will not come back";
+    let mut ways: Vec<_> = way.visitors.then_some(visitors).into_iter().collect();
+    ways.extend(way.lost.then_some(forget));
+    if ways.is_empty() {
+        ways = vec![
+            "`shuntctl status` shows what each proxy serves",
+            forget,
+            "`shuntctl resume --forget URL` an engine",
+        ];
+    }
+    Failure::new(Exit::Unacknowledged, said).hint(ways.join("; "))
 }

@@ -27,7 +27,7 @@ use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::undo::{self, undo};
 use crate::verb::deploy::Deploy;
-use crate::verb::flip::wait_applied;
+use crate::verb::flip::{unsure, wait_applied};
 use crate::workers;
 
 /// Another writer at the same moment is tried again; this often in a row is no coincidence.
@@ -71,19 +71,25 @@ impl Undo {
         let store = context.store()?;
         if let Some(version) = &self.to {
             let keys = AppKeys::read(&*store, &app).await?;
-            if let Gone::Known(image) = gone(&keys, version)? {
-                let what =
-                    image.as_ref().map_or("it".to_owned(), |image| format!("its image {image}"));
+            if let Gone::Known(before) = gone(&keys, version)? {
+                let id = before.image_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+                let image = before.image.as_ref().map(|image| format!("its image {image}{id}"));
+                let what = image.unwrap_or_else(|| "it".to_owned());
                 let said = format!(
                     "{version} is gone: {what} is deployed again, as the deploy file says now"
                 );
                 report.note(&said);
-                return Box::pin(Deploy::again(image, version.clone()).run(context)).await;
+                report.stands(format!("`shuntctl status {app}` shows how far it came"));
+                return Box::pin(Deploy::again(*before).run(context)).await;
             }
         }
         report.begin("undo", &format!("`{app}`"));
+        report.stands(unsure(&app));
         match commit(&*store, &app, self.to.as_deref()).await? {
             Done::Back { said, from, expected, entry, outcome } => {
+                report.stands(format!(
+                    "the undo stands; `shuntctl status {app}` shows which proxies have it"
+                ));
                 report.end(Ended::Done, &said);
                 report.event("undone", json!({ "app": app, "said": said }));
                 let done = Box::pin(self.wait(report, &store, &app, &expected)).await;
@@ -94,6 +100,7 @@ impl Undo {
                 done
             }
             Done::Asked(said) => {
+                report.stands(format!("{said}; `shuntctl resume {app}` clears up what is left"));
                 report.end(Ended::Done, said);
                 Box::pin(self.clear_up(report, &store, &app)).await
             }
@@ -142,8 +149,8 @@ impl Undo {
 
 /// Whether a release is in no slot any more.
 enum Gone {
-    /// It is, and was deployed before; its image, unless units ran it.
-    Known(Option<String>),
+    /// It is, and was deployed before: what is known of that.
+    Known(Box<record::History>),
     /// It is in the slot that `undo` may go back to.
     Not,
 }
@@ -165,7 +172,7 @@ fn gone(keys: &AppKeys, version: &str) -> Result<Gone, Failure> {
     let known = deploys.find(|entry| {
         entry.version.as_deref() == Some(version) && entry.outcome == record::Outcome::Done
     });
-    known.map(|entry| Gone::Known(entry.image.clone())).ok_or_else(|| {
+    known.map(|entry| Gone::Known(Box::new(entry.clone()))).ok_or_else(|| {
         let said = format!("the history of `{app}` knows no deploy of {version} that was done");
         Failure::usage(said).hint("`shuntctl history` shows the ones it knows")
     })

@@ -111,7 +111,7 @@ async fn what_was_flipped_to_and_refused_waits_for_a_lost_proxy() {
     shop.deploy("2")
         .await
         .ended_with(6)
-        .says("not all that was started is removed: lb2 is lost for");
+        .says("not all that was started is removed: lb2 is lost, and is waited for for another");
     assert_eq!(shop.slots().await, "blue: 1 -");
     assert_eq!(shop.containers().await, ["1", "2"]);
     shop.site.run(&["proxy", "forget", "lb2"]).await.ended_with(0);

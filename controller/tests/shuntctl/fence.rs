@@ -28,6 +28,7 @@ pub(crate) fn record() -> Deploy {
         slot: Slot::Green,
         version: None,
         image: None,
+        image_id: None,
         engines: Vec::new(),
         limits: Limits::default(),
         guard: None,

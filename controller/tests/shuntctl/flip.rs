@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use e2e::until;
+use rustix::process::Signal;
 use shunt_config::Slot;
 use shunt_config::key::AppKey;
 use shunt_config::status::AppStatus;
@@ -137,4 +138,47 @@ async fn a_flip_to_an_empty_or_broken_slot_is_refused_before_it_is_written() {
     site.run(&["flip", "web", "blue:50,green:50"]).await.ended_with(2);
     site.run(&["flip", "web", "gren"]).await.ended_with(2).says("did you mean `green`?");
     assert_eq!(site.active().await, "blue");
+}
+
+/// What was written stays, so that is what whoever stops the waiting has to know.
+#[tokio::test]
+async fn who_stops_waiting_is_told_what_stands_and_how_to_go_back() {
+    let site = Site::with_two_releases().await;
+    let proxy = Words::of("lb1", &site).await;
+    let verbs: [(&[&str], AppKey, &str); 6] = [
+        (
+            &["flip", "web", "green"],
+            AppKey::Active,
+            "the flip stands; `shuntctl undo web` goes back",
+        ),
+        (&["undo", "web"], AppKey::Active, "the undo stands"),
+        (&["hold", "web"], AppKey::Hold, "`shuntctl release web` ends that"),
+        (&["release", "web"], AppKey::Hold, "requests of `web` are to go through all the same"),
+        (&["maintenance", "web", "on"], AppKey::Hold, "`shuntctl maintenance web off` ends that"),
+        (
+            &["announce", "web", "green", "127.0.0.1:9003"],
+            AppKey::Slot(Slot::Green),
+            "the release stays announced",
+        ),
+    ];
+    for (verb, key, hint) in verbs {
+        let value = async || {
+            let view = site.store.read("apps/").await.unwrap();
+            view.entries.get(&key.clone().of(&site.app).to_string()).map(|e| e.token.clone())
+        };
+        proxy.serves_what_is_asked().await;
+        let before = value().await;
+        let mut run = site.begin(&[verb, &["--json"][..]].concat(), None);
+        // What it waits for is its last line.
+        until("it waits", async || run.log().contains("\"progress\"").then_some(())).await;
+        let written = value().await;
+        assert_ne!(written, before, "{verb:?}");
+        run.signal(Signal::INT);
+        assert_eq!(run.ended().await.code(), Some(5), "{verb:?}: {}", run.log());
+        let end: serde_json::Value =
+            run.log().lines().last().map(|l| serde_json::from_str(l).unwrap()).unwrap();
+        assert_eq!((&end["event"], &end["exit"]), (&"end".into(), &5.into()));
+        assert!(end["hint"].as_str().unwrap().contains(hint), "{verb:?}: {end}");
+        assert_eq!(value().await, written, "{verb:?}");
+    }
 }

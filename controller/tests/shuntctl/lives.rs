@@ -1,6 +1,8 @@
 //! Containers of a release that is watched.
 
 use e2e::until;
+use rustix::process::Signal;
+use shunt_config::record::Outcome;
 
 use crate::shop::Shop;
 
@@ -50,4 +52,22 @@ async fn an_engine_that_is_restarted_is_no_fault_of_the_release_that_is_watched(
     assert_eq!(shop.site.active().await, "green", "{}", deploy.log());
     shop.site.run(&["undo"]).await.ended_with(0);
     assert_eq!(deploy.ended().await.code(), Some(6), "{}", deploy.log());
+}
+
+/// A pipeline that is cancelled while the release is watched is no deploy that is done.
+#[tokio::test]
+async fn a_bake_that_is_stopped_by_a_signal_goes_back_and_says_so() {
+    let shop = Shop::open(&["1", "2"], BAKE).await;
+    let _proxy = shop.obedient("lb1").await;
+    shop.deploy("1").await.ended_with(0);
+    let mut deploy = shop.site.begin(&["deploy", "--tag", "2"], None);
+    bakes(&shop, 1).await;
+    assert_eq!(shop.site.active().await, "green");
+    deploy.signal(Signal::TERM);
+    assert_eq!(deploy.ended().await.code(), Some(6), "{}", deploy.log());
+    assert_eq!(
+        (shop.slots().await.as_str(), shop.last_outcome().await),
+        ("blue: 1 -", Outcome::Undone)
+    );
+    assert_eq!(shop.containers().await, ["1"]);
 }

@@ -4,7 +4,7 @@ use e2e::until;
 use shunt_config::Slot;
 use shunt_config::key::AppKey;
 use shunt_config::record::{HISTORY_KEPT, Outcome};
-use shunt_config::status::AppStatus;
+use shunt_config::status::{AppStatus, TargetState};
 use shunt_config::store::Txn;
 
 use crate::site::{Run, Site, ended};
@@ -24,6 +24,35 @@ async fn status_names_bad_values_unknown_keys_and_who_differs() {
     assert_eq!(json["active"], "gren");
     assert_eq!(json["problems"].as_array().unwrap().len(), 2);
     site.run(&["status", "shop"]).await.ended_with(2).says("no app `shop`");
+}
+
+/// What visitors notice is a problem, though every key is as it should be.
+#[tokio::test]
+async fn what_no_target_answers_and_what_a_proxy_refuses_are_problems() {
+    let site = Site::with_two_releases().await;
+    let (one, two) = (Words::of("lb1", &site).await, Words::of("lb2", &site).await);
+    one.serves_what_is_asked().await;
+    two.serves_what_is_asked().await;
+    let problems = async || {
+        let json = site.run(&["status", "web", "--json"]).await.ended_with(0).json();
+        let all = json["problems"].as_array().unwrap().clone();
+        all.iter().map(|problem| problem.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(problems().await.is_empty());
+    site.run(&["status", "web"]).await.says("1/1 healthy, by 2 proxies");
+    let keys = site.keys().await;
+    let mut status = obedient(&keys);
+    for target in &mut status.targets {
+        (target.state, target.last) = (TargetState::Failing, "connection refused".to_owned());
+    }
+    let token = keys.app.unwrap().token;
+    status.refused = vec![refusal("apps/web/app", &token, "host `b.example.com` is `shop`'s")];
+    two.says(&status).await;
+    let refused = "lb2 refuses `apps/web/app`: host `b.example.com` is `shop`'s";
+    let down = "no target of `blue` (1.0) is healthy, says lb2: 127.0.0.1:9001: connection refused";
+    let said = problems().await;
+    assert!(said.len() == 2 && said[0].starts_with(refused) && said[1] == down, "{said:?}");
+    site.run(&["status", "web"]).await.says("healthy: 1/1 by lb1, 0/1 by lb2");
 }
 
 #[tokio::test]
@@ -67,7 +96,7 @@ async fn a_deploy_without_active_is_planned_only_where_nobody_serves() {
 }
 
 #[tokio::test]
-async fn who_only_looks_makes_nothing_in_a_directory_store() {
+async fn nobody_but_a_proxy_makes_a_directory_store_and_who_only_looks_makes_nothing_in_it() {
     let site = Site::empty();
     let path = site.directory.path().join("store");
     let verbs: [&[&str]; 5] =
@@ -75,6 +104,13 @@ async fn who_only_looks_makes_nothing_in_a_directory_store() {
     for verb in verbs {
         let run = site.run(verb).await.ended_with(7);
         run.says(path.to_str().unwrap()).says("no such directory");
+        assert!(!path.exists(), "{verb:?} made {}", path.display());
+    }
+    // Nor does one who writes: what this user makes may be closed to a proxy that is another.
+    for verb in [&["announce", "web", "green", "127.0.0.1:9001", "--no-wait"][..], &["flip", "web"]]
+    {
+        let run = site.run(verb).await.ended_with(7);
+        run.says("no such directory").says("`shunt-proxy` makes it");
         assert!(!path.exists(), "{verb:?} made {}", path.display());
     }
     // An operator's `mkdir` and `echo` are a store as well.

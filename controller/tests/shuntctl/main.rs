@@ -36,6 +36,7 @@ mod settings;
 mod shop;
 mod site;
 mod strategy_hold;
+mod stuck;
 mod sweep;
 mod undo;
 mod words;

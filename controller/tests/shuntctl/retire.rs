@@ -39,7 +39,11 @@ async fn a_lost_proxy_keeps_a_release_until_it_was_missed_for_long_enough() {
     Words::of("lb2", &site).await.dies().await;
     let old = site.keys().await.slot(Slot::Green).unwrap().token.clone();
     site.put(AppKey::Deploy, &warm_record(&old, "2s")).await;
-    site.run(&["retire", "web"]).await.ended_with(5).says("lb2 is lost for");
+    site.run(&["retire", "web"])
+        .await
+        .ended_with(5)
+        .says("proxy forget")
+        .says("1.1: lb2 is lost, and is waited for for another");
     site.run(&["status", "web"]).await.ended_with(0).says("lb2 is missed for");
     // The count goes on over runs. What was 2 s in the record is the usual 15 min without it.
     let keys = site.keys().await;
@@ -62,7 +66,10 @@ async fn what_a_clock_ahead_has_noted_stops_nothing_early_and_is_shown_as_just_n
     Words::of("lb2", &site).await.dies().await;
     let old = site.keys().await.slot(Slot::Green).unwrap().token.clone();
     site.put(AppKey::Deploy, &warm_record(&old, "1s")).await;
-    site.run(&["retire", "web"]).await.ended_with(5).says("lb2 is lost for");
+    site.run(&["retire", "web"])
+        .await
+        .ended_with(5)
+        .says("lb2 is lost, and is waited for for another");
     let keys = site.keys().await;
     let mut ahead = keys.draining.get(&old).unwrap().ok().unwrap().clone();
     let hour = jiff::SignedDuration::from_hours(1);
@@ -70,7 +77,10 @@ async fn what_a_clock_ahead_has_noted_stops_nothing_early_and_is_shown_as_just_n
     ahead.lost.values_mut().for_each(|since| *since = since.checked_add(hour).unwrap());
     site.put(AppKey::Draining(old.clone()), &serde_json::to_string(&ahead).unwrap()).await;
     site.run(&["status", "web"]).await.says("replaced 0 ms ago").says("missed for 0 ms");
-    site.run(&["retire", "web"]).await.ended_with(5).says("lb2 is lost for");
+    site.run(&["retire", "web"])
+        .await
+        .ended_with(5)
+        .says("lb2 is lost, and is waited for for another");
     // From here on it counts by the clock that looked.
     let keys = site.keys().await;
     let noted = keys.draining.get(&old).unwrap().ok().unwrap();

@@ -21,6 +21,18 @@ async fn workers(shop: &Shop) -> Vec<String> {
     all
 }
 
+/// What `status` shows of the workers: in which slot, with which share, and whether they run.
+async fn shown(shop: &Shop) -> Vec<String> {
+    let status = shop.site.run(&["status", "web"]).await.ended_with(0);
+    let slot = |line: &&str| ["blue", "green"].iter().any(|slot| line.trim().starts_with(slot));
+    let short = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().take(2).collect();
+        let workers = line.find("jobs").map(|at| line[at..].split("  ").next().unwrap());
+        format!("{} {}", words.join(" "), workers.unwrap_or_default())
+    };
+    status.output.lines().filter(slot).map(short).collect()
+}
+
 #[tokio::test]
 async fn workers_start_after_the_flip_and_the_old_ones_stop_after_that_and_undo_swaps_them() {
     let shop = Shop::open(&["1", "2", "3"], WORKERS).await;
@@ -36,7 +48,11 @@ async fn workers_start_after_the_flip_and_the_old_ones_stop_after_that_and_undo_
     let after = ["jobs 1 exited", "jobs 1 exited", "jobs 2 running", "jobs 2 running"];
     assert_eq!(workers(&shop).await, after);
     shop.site.run(&["status", "web"]).await.says("jobs ×2 (stopped)");
-    shop.site.run(&["undo"]).await.ended_with(0).says("workers: 2 started, 2 stopped");
+    shop.site
+        .run(&["undo"])
+        .await
+        .ended_with(0)
+        .says("workers: 2 of 1 run, 2 of other releases stopped");
     let back = ["jobs 1 running", "jobs 1 running", "jobs 2 exited", "jobs 2 exited"];
     assert_eq!(workers(&shop).await, back);
     shop.site.run(&["flip", "web", "green"]).await.ended_with(0);
@@ -70,8 +86,14 @@ async fn workers_that_end_leave_the_old_ones_running_and_the_flip_as_it_is() {
     let running = workers(&shop).await.into_iter().filter(|w| w.ends_with("running"));
     assert_eq!(running.collect::<Vec<_>>(), ["jobs 1 running", "jobs 1 running"]);
     assert_eq!(shop.slots().await, "green: 1 2");
+    // What is shown is what runs.
+    assert_eq!(shown(&shop).await, ["blue standby jobs ×2", "green 100% jobs ×2 (stopped)"]);
+    let status = shop.site.run(&["status", "web"]).await;
+    status.says("the workers of what is active do not run");
+    shop.site.run(&["history", "web"]).await.says("done, without workers");
     shop.site.run(&["undo"]).await.ended_with(0);
     assert_eq!(shop.slots().await, "blue: 1 2");
+    assert_eq!(shown(&shop).await, ["blue 100% jobs ×2", "green standby jobs ×2 (stopped)"]);
 }
 
 #[tokio::test]
