@@ -99,10 +99,16 @@ impl SlotLine {
     pub(super) fn text(&self, proxies: &[ProxyLine]) -> String {
         let version = self.version.as_deref().unwrap_or("-");
         let (mut healthy, mut all) = (0, 0);
-        let targets = proxies.iter().flat_map(|p| &p.statuses).flat_map(|s| &s.targets);
-        for target in targets.filter(|target| target.token == self.token) {
-            all += 1;
-            healthy += usize::from(target.state == TargetState::Healthy);
+        for proxy in proxies {
+            // Two processes of one proxy, as while it is upgraded, are one that asks.
+            let mut asked: BTreeMap<&str, bool> = BTreeMap::new();
+            let targets = proxy.statuses.iter().flat_map(|status| &status.targets);
+            for target in targets.filter(|target| target.token == self.token) {
+                let well = asked.entry(&target.address).or_insert(true);
+                *well &= target.state == TargetState::Healthy;
+            }
+            all += asked.len();
+            healthy += asked.values().filter(|well| **well).count();
         }
         let health = match all {
             0 => "not probed".to_owned(),

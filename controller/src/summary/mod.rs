@@ -78,7 +78,7 @@ impl Summary {
             deploy: record,
             half_done,
             draining: drain_lines(keys, fleet),
-            problems: problems(keys, half_done),
+            problems: problems(keys, half_done).into_iter().chain(fleet.namesakes()).collect(),
         }
     }
 
