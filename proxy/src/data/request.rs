@@ -114,7 +114,7 @@ async fn answer(
     let (way, told) = {
         let host = host::host(head.version, &head.uri, &head.headers)?;
         let asker = Asker {
-            head: &*head,
+            head,
             host: &host,
             client: peer.origin.client(&head.headers),
             began,
