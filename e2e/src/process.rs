@@ -44,6 +44,11 @@ impl Process {
         self.child.id().unwrap_or_else(|| panic!("{} has ended", self.name))
     }
 
+    /// Where it writes to.
+    pub fn log_path(&self) -> PathBuf {
+        self.log.clone()
+    }
+
     /// What it has written, over all its starts with this log.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()

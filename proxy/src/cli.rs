@@ -22,10 +22,24 @@ pub enum Command {
     ///
     /// Example: shunt-proxy run --config /etc/shunt/proxy.toml
     Run(Run),
-    /// Name every mistake in the file, and change nothing
+    /// Name every mistake in the file, and what would end `run` on this machine; change nothing
+    ///
+    /// Exit codes: 0 no mistakes, 1 `run` would end (certificates, keys, pages, the access log, the
+    /// state directory, a port in use), 2 a mistake in the file.
     ///
     /// Example: shunt-proxy check --config /etc/shunt/proxy.toml
-    Check(Config),
+    Check(Check),
+}
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Which file.
+    #[command(flatten)]
+    pub file: Config,
+    /// Look at the file alone, not at what it names: for a machine that is not the proxy's
+    #[arg(long)]
+    pub file_only: bool,
 }
 
 /// Which file.

@@ -7,7 +7,7 @@ use shunt_config::proxy_file::{ClientAuth, Listen, MinVersion as Oldest, ProxyFi
 use tokio::sync::Notify;
 
 use crate::data::forwarded::{Field, Trust};
-use crate::data::{Door, Listener};
+use crate::data::{Door, Listener, listener};
 use crate::tls::{
     Certificates, ClientCertificates, MinVersion, Reloader, ServerOptions, ServerTls, Source,
     reload,
@@ -48,9 +48,7 @@ pub(crate) fn open(file: &ProxyFile) -> anyhow::Result<Doors> {
     for listen in &file.listen {
         let tls = match (&file.tls, &certificates) {
             (Some(section), Some(certificates)) if listen.tls => {
-                let server = ServerTls::new(certificates, options(section, listen));
-                let server =
-                    Arc::new(server.with_context(|| format!("listener {}", listen.address))?);
+                let server = Arc::new(server(certificates, section, listen)?);
                 servers.push(Arc::clone(&server));
                 Some(server)
             }
@@ -64,13 +62,39 @@ pub(crate) fn open(file: &ProxyFile) -> anyhow::Result<Doors> {
             tls,
         };
         let listener = Listener::bind(listen.address, file.threads, door);
-        listeners.push(listener.with_context(|| format!("listener {}", listen.address))?);
+        listeners.push(listener.with_context(|| about(listen))?);
     }
     let tls = certificates.map(|certificates| watch(certificates, servers));
     Ok(Doors { listeners, tls })
 }
 
-fn certificates(tls: &Tls) -> anyhow::Result<Arc<Certificates>> {
+/// Whether the addresses of `file` can be bound. Nobody is listened to: no client is ever taken from
+/// a process that serves there.
+pub(crate) fn can_bind(file: &ProxyFile) -> anyhow::Result<()> {
+    let mut bound = Vec::new();
+    for listen in &file.listen {
+        bound.push(listener::reserve(listen.address, true).with_context(|| about(listen))?);
+    }
+    let admin = listener::reserve(file.admin, false);
+    admin.with_context(|| format!("admin listener {}", file.admin))?;
+    Ok(())
+}
+
+fn about(listen: &Listen) -> String {
+    format!("listener {}", listen.address)
+}
+
+/// What the TLS of one listener is made of.
+pub(crate) fn server(
+    certificates: &Arc<Certificates>,
+    tls: &Tls,
+    listen: &Listen,
+) -> anyhow::Result<ServerTls> {
+    ServerTls::new(certificates, options(tls, listen)).with_context(|| about(listen))
+}
+
+/// The certificates that `tls` names. Blocks.
+pub(crate) fn certificates(tls: &Tls) -> anyhow::Result<Arc<Certificates>> {
     let directory = &tls.certificates;
     Certificates::open(directory, tls.default.as_deref())
         .with_context(|| format!("[tls] certificates = \"{}\"", directory.display()))

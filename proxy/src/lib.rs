@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! - [`cli`], [`run`](mod@run): the command line, and one proxy from its start to its end
+//! - [`check`]: what would end it on this machine
 //! - [`control`]: what the store asks for, and what of it is served
 //! - [`health`]: whether targets can answer
 //! - [`saved`]: the last good state on disk
@@ -21,12 +22,14 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod check;
 pub mod cli;
 pub mod codec;
 pub mod control;
 pub mod data;
 mod descriptors;
 mod doors;
+mod files;
 mod gather;
 pub mod health;
 pub mod log;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use shunt_config::proxy_file::ProxyFile;
-use shunt_proxy::cli::{Cli, Command, Run};
-use shunt_proxy::log;
+use shunt_proxy::cli::{Check, Cli, Command, Run};
 use shunt_proxy::run::run;
+use shunt_proxy::{check, log};
 
 /// A request allocates and frees a dozen small blocks on one thread; this one is best at that.
 #[global_allocator]
@@ -20,7 +20,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(options) => serve(&options),
-        Command::Check(options) => check(&options.config),
+        Command::Check(options) => look(&options),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
@@ -28,9 +28,15 @@ fn main() -> ExitCode {
     })
 }
 
-fn check(path: &Path) -> anyhow::Result<ExitCode> {
-    if load(path).is_none() {
-        return Ok(ExitCode::from(USAGE));
+fn look(options: &Check) -> anyhow::Result<ExitCode> {
+    let path = &options.file.config;
+    let Some(file) = load(path) else { return Ok(ExitCode::from(USAGE)) };
+    let found = if options.file_only { check::Found::default() } else { check::check(&file) };
+    found.faults.iter().for_each(|fault| complain(fault));
+    found.remarks.iter().for_each(|remark| complain(&format!("note: {remark}")));
+    if !found.faults.is_empty() {
+        complain(&format!("{}: on this machine `run` would end with that", path.display()));
+        return Ok(ExitCode::FAILURE);
     }
     writeln!(io::stdout(), "{}: no mistakes", path.display())?;
     Ok(ExitCode::SUCCESS)

@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use prometheus::Registry;
 use sd_notify::NotifyState;
-use shunt_config::pass::PassKey;
-use shunt_config::proxy_file::{Destination, Format as LogFormat, ProxyFile};
+use shunt_config::proxy_file::ProxyFile;
+use shunt_config::store::LEASE_TTL;
 use shunt_config::{key, store};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
@@ -19,17 +19,17 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::access_log::{AccessLog, Format, Output};
+use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::control::report::{Identity, Reporter};
 use crate::control::{Control, ControlConfig};
 use crate::data::{ClientLimits, Listener, Plane, PlaneConfig, Room};
 use crate::descriptors;
 use crate::doors::{self, Doors, TlsFiles};
+use crate::files;
 use crate::metrics::{CertificatesCollector, Collector, PlaneCounts};
-use crate::pages::Pages;
 use crate::route::{Key, Router};
-use crate::saved::{Saver, StateDir};
+use crate::saved::{Saver, StateDir, StateLock};
 use crate::signals::{Signals, Told};
 
 /// How long clients wait at the door, in the kernel's queue, until the store is read and knows of
@@ -44,15 +44,23 @@ const SIGN_OFF: Duration = Duration::from_secs(5);
 pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let descriptors = descriptors::raise();
+    // All that may be wrong on this machine comes before the first client and before the store hears
+    // of this proxy: it would be missed, and retiring would wait for it.
+    let pages = Arc::new(ArcSwap::from_pointee(files::pages(&file)?));
+    let pass_keys = Arc::new(ArcSwap::from_pointee(files::pass_keys(&file)?));
+    let log = files::access_log(&file)?;
+    let about = || format!("[state] directory = \"{}\"", file.state.display());
+    let state = StateDir::open(&file.state, &file.name).with_context(about)?;
+    // Held to the end of this process. A second one would take clients from the first at the same ports.
+    let lock = StateLock::take(&file.state, &file.name).await.with_context(about)?;
     let Doors { listeners, tls } = doors::open(&file)?;
     let admin = TcpListener::bind(file.admin).await;
     let admin = admin.with_context(|| format!("admin listener {}", file.admin))?;
     say_where(&listeners, &admin)?;
 
-    let pages = Arc::new(ArcSwap::from_pointee(pages(&file)?));
-    let pass_keys = Arc::new(ArcSwap::from_pointee(pass_keys(&file)?));
     let router = Arc::new(Router::default());
-    let mut proxy = Proxy::start(&file, &router, admin, tls)?;
+    let identity = Identity::new(file.name.clone(), admin.local_addr()?.to_string(), lock.place());
+    let mut proxy = Proxy::start(&file, &router, (identity, state), admin, tls)?;
     let door = if proxy.restored { DOOR_RESTORED } else { DOOR };
     let told = tokio::select! {
         // In time or not: the door opens.
@@ -63,7 +71,6 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
         return proxy.stop().await;
     }
     let client = ClientLimits { client: file.client, bounds: file.limits, http2: file.http2 };
-    let log = access_log(&file)?;
     let plane = PlaneConfig {
         threads: file.threads,
         listeners,
@@ -88,8 +95,8 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
                 Told::Stop => break,
                 Told::Reload => {
                     settings = proxy.reload(path, settings);
-                    reload_pages(&settings, &pages);
-                    reload_pass_keys(&settings, &pass_keys);
+                    files::reload_pages(&settings, &pages);
+                    files::reload_pass_keys(&settings, &pass_keys);
                 }
                 Told::Reopen => {
                     if let Some(log) = &log {
@@ -117,52 +124,6 @@ pub async fn run(path: &Path, file: ProxyFile) -> anyhow::Result<()> {
     proxy.stop().await
 }
 
-/// The access log that `file` asks for, running.
-fn access_log(file: &ProxyFile) -> anyhow::Result<Option<Arc<AccessLog>>> {
-    let Some(section) = &file.access_log else { return Ok(None) };
-    let output = match &section.path {
-        Destination::Stdout => Output::stdout()?,
-        Destination::File(path) => Output::file(path)
-            .with_context(|| format!("[access_log] path = \"{}\"", path.display()))?,
-    };
-    let format = match section.format {
-        LogFormat::Json => Format::Json,
-        LogFormat::Combined => Format::Combined,
-    };
-    Ok(Some(Arc::new(AccessLog::start(output, format, section.buffer)?)))
-}
-
-/// The pages that `file` asks for.
-fn pages(file: &ProxyFile) -> anyhow::Result<Pages> {
-    let Some(directory) = &file.pages else { return Ok(Pages::default()) };
-    Pages::load(directory).map_err(|mistakes| {
-        let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-        anyhow!("[pages] directory = \"{}\": {}", directory.display(), all.join("; "))
-    })
-}
-
-/// Reads the pages again; those in use stay if there is a mistake.
-fn reload_pages(file: &ProxyFile, used: &ArcSwap<Pages>) {
-    match pages(file) {
-        Ok(pages) => used.store(Arc::new(pages)),
-        Err(error) => error!("the pages stay as they were: {error:#}"),
-    }
-}
-
-/// The keys that `file` names.
-fn pass_keys(file: &ProxyFile) -> anyhow::Result<Vec<PassKey>> {
-    let load = |path: &std::path::PathBuf| PassKey::load(path);
-    file.preview_keys.iter().map(load).collect::<Result<_, _>>().context("[preview] keys")
-}
-
-/// Reads the keys again; those in use stay if there is a mistake.
-fn reload_pass_keys(file: &ProxyFile, used: &ArcSwap<Vec<PassKey>>) {
-    match pass_keys(file) {
-        Ok(keys) => used.store(Arc::new(keys)),
-        Err(error) => error!("the keys stay as they were: {error:#}"),
-    }
-}
-
 /// The tasks beside the data threads.
 struct Proxy {
     control: JoinHandle<()>,
@@ -186,14 +147,12 @@ impl Proxy {
     fn start(
         file: &ProxyFile,
         router: &Arc<Router>,
+        (identity, directory): (Identity, StateDir),
         admin: TcpListener,
         tls: Option<TlsFiles>,
     ) -> anyhow::Result<Self> {
-        let directory = StateDir::open(&file.state, &file.name)
-            .with_context(|| format!("state directory {}", file.state.display()))?;
         let cookie_key = Key::new(&directory.cookie_key().context("key of sticky cookies")?);
         let store = store::open(&file.store)?;
-        let identity = Identity::new(file.name.clone(), admin.local_addr()?.to_string());
         let (config, configured) = watch::channel(config(file));
         let (stopping, stopped) = watch::channel(false);
         let ended = watch::Sender::new(false);
@@ -208,7 +167,10 @@ impl Proxy {
         let restored = shown.load().restored;
         let failures = Arc::new(AtomicU64::new(0));
         let saver = Saver::new(directory, saving, statuses, Arc::clone(&failures));
-        let reporter = Reporter::new(Arc::clone(&store), identity.clone(), told, ended.subscribe());
+        let (name, end) = (identity.clone(), ended.subscribe());
+        // As long as one that is stopped may take, and is then still seen.
+        let overlap = file.grace + LEASE_TTL;
+        let reporter = Reporter::new(Arc::clone(&store), name, told, end, overlap);
         let known = reporter.known();
 
         let plane = Arc::new(OnceLock::new());

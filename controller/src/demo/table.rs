@@ -22,8 +22,8 @@ pub(super) fn print(report: &Report, judged: &Judged, burst: &Burst) {
     rows.push(row("99 of 100 within", ms(judged.permille(990))));
     rows.push(row("slowest (bodies that pause on purpose)", ms(judged.slowest())));
     rows.push(row("flips in a row", burst.count().to_string()));
-    rows.push(row("key write to last answer of the old: median", ms(median)));
-    rows.push(row("key write to last answer of the old: worst", ms(worst)));
+    rows.push(row("key written to last answer of the old: median", after(median)));
+    rows.push(row("key written to last answer of the old: worst", after(worst)));
     report.line("");
     report.line(&table(&["", ""], &rows));
     report.line(&format!("\n{} failed", judged.failed()));
@@ -41,6 +41,12 @@ pub(super) fn print(report: &Report, judged: &Judged, burst: &Burst) {
             "flip_worst_us": us(worst),
         }),
     );
+}
+
+/// Requests that were sent before the write had returned are no part of it, so that most often none is
+/// left.
+fn after(time: Duration) -> String {
+    if time.is_zero() { "0: none came after the write".to_owned() } else { ms(time) }
 }
 
 fn ms(time: Duration) -> String {

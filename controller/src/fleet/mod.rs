@@ -134,6 +134,11 @@ impl Fleet {
         self.all().filter(|(_, proxy)| !proxy.is_live()).map(|(name, _)| name)
     }
 
+    /// What is wrong with names that more than one proxy has.
+    pub fn namesakes(&self) -> impl Iterator<Item = String> {
+        self.all().filter_map(|(name, proxy)| proxy.namesakes(name))
+    }
+
     /// Whether there is no proxy at all.
     pub fn is_empty(&self) -> bool {
         self.proxies.is_empty()

@@ -1,10 +1,17 @@
 //! One proxy, and what its processes say of one app.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use shunt_config::status::{self, AppStatus};
+use shunt_config::ProxyName;
+use shunt_config::status::{self, AppStatus, Instance};
 
 use crate::ack::{Ack, Expected};
+use crate::time::age;
+
+/// How long a process and the one in its place may be there side by side: until the one has ended its
+/// requests, or its lease has.
+const UPGRADE: Duration = Duration::from_mins(1);
 
 /// One proxy: known by its fleet key, live by the leased keys of its processes.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +37,25 @@ impl Proxy {
     /// Whether a process of it lives.
     pub fn is_live(&self) -> bool {
         !self.processes.is_empty()
+    }
+
+    /// What is wrong where more than one process is there for longer than an upgrade takes: they are two
+    /// proxies called `name`, and the death of one goes unnoticed while the other lives.
+    pub fn namesakes(&self, name: &ProxyName) -> Option<String> {
+        let all = self.processes.values().filter_map(|process| process.instance.as_ref());
+        let old: Vec<_> = all.filter(|instance| age(instance.started) > UPGRADE).collect();
+        let about = |one: &&Instance| match &one.admin {
+            Some(admin) => format!("process {} at {admin}", one.pid),
+            None => format!("process {}", one.pid),
+        };
+        (old.len() > 1).then(|| {
+            format!(
+                "{} proxies are called `{name}` ({}): if one of them dies, releases are stopped that \
+                 it still sends requests to. Give each a `name` of its own in proxy.toml",
+                old.len(),
+                old.iter().map(about).collect::<Vec<_>>().join(", ")
+            )
+        })
     }
 
     /// What its processes say of the app.

@@ -35,6 +35,7 @@ pub(super) fn problems(keys: &AppKeys, fleet: &Fleet, half_done: bool) -> Vec<St
     }
     problems.extend(refusals(keys, fleet, &problems));
     problems.extend(down(keys, fleet));
+    problems.extend(fleet.namesakes());
     if idle(keys).is_some() {
         problems.push(format!(
             "the workers of what is active do not run, those of the release before it do: \

@@ -4,12 +4,13 @@ use clap::Subcommand;
 use serde_json::json;
 use shunt_config::ProxyName;
 use shunt_config::key::Key;
+use shunt_config::status::Instance;
 use shunt_config::store::{Condition, Outcome, Txn};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
-use crate::report::table;
+use crate::report::{Paint, table};
 use crate::time::{age, show};
 
 /// What the help of `forget` ends with.
@@ -49,25 +50,36 @@ impl Proxy {
 async fn list(context: &Context) -> Result<(), Failure> {
     let store = context.store_to_look()?;
     let fleet = Fleet::read(&*store, None).await?;
-    let mut rows = Vec::new();
+    let (mut rows, mut problems) = (Vec::new(), Vec::new());
     for (name, proxy) in fleet.all() {
         let instances: Vec<_> =
             proxy.processes.values().filter_map(|p| p.instance.as_ref()).collect();
         let state = if proxy.is_live() { "live" } else { "lost" };
+        let problem = proxy.namesakes(name);
         context.report.value(&json!({
             "proxy": name, "state": state, "known": proxy.known, "instances": instances,
+            "problem": problem,
         }));
-        let last = instances.iter().max_by_key(|instance| instance.started);
-        let uptime = last.map_or_else(String::new, |i| show(age(i.started)));
-        let version = last.map(|i| i.version.clone());
-        let version = version.or_else(|| Some(proxy.fleet.as_ref()?.version.clone()));
-        let admin = last.and_then(|i| i.admin.clone()).unwrap_or_default();
-        rows.push(vec![name.to_string(), state.into(), version.unwrap_or_default(), uptime, admin]);
+        problems.extend(problem);
+        let row = |instance: Option<&Instance>| {
+            let uptime = instance.map_or_else(String::new, |i| show(age(i.started)));
+            let version = instance.map(|i| i.version.clone());
+            let version = version.or_else(|| Some(proxy.fleet.as_ref()?.version.clone()));
+            let admin = instance.and_then(|i| i.admin.clone()).unwrap_or_default();
+            vec![name.to_string(), state.into(), version.unwrap_or_default(), uptime, admin]
+        };
+        match instances.as_slice() {
+            [] => rows.push(row(None)),
+            all => rows.extend(all.iter().map(|instance| row(Some(instance)))),
+        }
     }
     let heading = ["PROXY", "STATE", "VERSION", "UP FOR", "ADMIN"];
     let none = || "no proxy is known to this store".to_owned();
     let text = if rows.is_empty() { none() } else { table(&heading, &rows) };
     context.report.line(&text);
+    for problem in &problems {
+        context.report.line(&format!("{}  {problem}", context.report.paint("!", Paint::Red)));
+    }
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! The verbs that only look.
 
 use e2e::until;
-use shunt_config::Slot;
-use shunt_config::key::AppKey;
+use shunt_config::key::{AppKey, Key};
 use shunt_config::record::{HISTORY_KEPT, Outcome};
-use shunt_config::status::{AppStatus, TargetState};
-use shunt_config::store::Txn;
+use shunt_config::status::{AppStatus, Instance, TargetState};
+use shunt_config::store::{LEASE_TTL, Txn};
+use shunt_config::{ProxyName, Slot};
 
 use crate::site::{Run, Site, ended};
 use crate::words::{Words, obedient, refusal};
@@ -226,4 +226,38 @@ async fn nothing_that_is_written_into_keys_steers_a_terminal() {
     // Nor does it make lines of its own.
     let run = site.run(&["status", "web"]).await;
     assert!(run.output.contains(r"1.0\u{1b}[2J\nweb"), "{}", run.output);
+}
+
+#[tokio::test]
+async fn two_proxies_of_one_name_are_told_and_ask_a_target_once() {
+    let site = Site::with_two_releases().await;
+    let proxy = Words::of("lb1", &site).await;
+    proxy.serves_what_is_asked().await;
+    let session = site.store.session(LEASE_TTL).await.unwrap();
+    let (name, status): (ProxyName, _) = ("lb1".parse().unwrap(), obedient(&site.keys().await));
+    let another = async |id: &str, pid: u32| {
+        let started = "2026-01-01T00:00:00Z".parse().unwrap();
+        let admin = Some(format!("10.0.0.{pid}:9180"));
+        let instance = Instance { started, version: "1".into(), pid, admin };
+        let txn = Txn::new()
+            .put_leased(
+                Key::Instance(name.clone(), id.into()),
+                serde_json::to_vec(&instance).unwrap(),
+            )
+            .put_leased(
+                Key::Status(name.clone(), id.into(), site.app.clone()),
+                serde_json::to_vec(&status).unwrap(),
+            );
+        session.commit(txn).await.unwrap();
+    };
+    another("2", 7).await;
+    // One of the two has just begun: that may be an upgrade.
+    let run = site.run(&["status", "web"]).await.ended_with(0).says("1/1 healthy");
+    assert!(!run.output.contains("are called"), "{}", run.output);
+    another("3", 8).await;
+    let said =
+        "2 proxies are called `lb1` (process 7 at 10.0.0.7:9180, process 8 at 10.0.0.8:9180)";
+    site.run(&["status", "web"]).await.ended_with(0).says(said).says("1/1 healthy");
+    let run = site.run(&["proxy", "list"]).await.ended_with(0).says(said);
+    assert_eq!(run.output.lines().filter(|line| line.starts_with("lb1 ")).count(), 3);
 }

@@ -18,6 +18,7 @@
 //! - [`task`], `tell`: the task itself, and how it says what is new
 //! - [`overview`]: what it shows
 //! - [`report`]: what the store is told
+//! - [`namesakes`]: other processes under this proxy's name
 
 pub mod app;
 pub mod desired;
@@ -27,6 +28,7 @@ pub mod intake;
 pub mod keeping;
 pub mod live;
 pub mod mirroring;
+pub mod namesakes;
 pub mod overview;
 pub mod ownership;
 pub mod report;

@@ -11,12 +11,14 @@ use bytes::Bytes;
 use shunt_config::key::Key;
 use shunt_config::status::{AppStatus, Fleet, Instance};
 use shunt_config::store::{
-    Condition, LEASE_TTL, MAX_TXN_OPS, Outcome, Session, Store, StoreError, Txn,
+    Condition, Entry, LEASE_TTL, MAX_TXN_OPS, Outcome, Session, Store, StoreError, Txn,
 };
 use shunt_config::{AppName, ProxyName};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
+
+use super::namesakes::{self, Namesakes};
 
 /// Bytes in one transaction, about: etcd takes 1.5 MiB.
 const TXN_BYTES: usize = 512 * 1024;
@@ -31,20 +33,31 @@ pub struct Identity {
     pub proxy: ProxyName,
     /// This process of it: unlike every other that was or will be.
     pub instance: String,
+    /// Where it keeps its state, and no other process does while this one runs: the end of the
+    /// instance's name.
+    place: String,
     /// What is said of the process.
     pub about: Instance,
 }
 
 impl Identity {
-    /// This process as `proxy`, with its admin listener at `admin`.
-    pub fn new(proxy: ProxyName, admin: String) -> Self {
+    /// This process as `proxy`, with its admin listener at `admin`, and its state at `place` (see
+    /// [`StateLock::place`](crate::saved::StateLock::place)).
+    pub fn new(proxy: ProxyName, admin: String, place: &str) -> Self {
         let (started, pid) = (jiff::Timestamp::now(), std::process::id());
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Self {
             proxy,
-            instance: format!("{:x}-{pid:x}", started.as_millisecond()),
+            instance: format!("{:x}-{pid:x}-{place}", started.as_millisecond()),
+            place: place.to_owned(),
             about: Instance { started, version, pid, admin: Some(admin) },
         }
+    }
+
+    /// Whether `instance` is, or was, a process with the state of this one: this one itself, or one
+    /// that has ended, whatever of it is still in the store.
+    pub(super) fn has_place_of(&self, instance: &str) -> bool {
+        instance.rsplit('-').next() == Some(self.place.as_str())
     }
 }
 
@@ -64,17 +77,21 @@ pub struct Reporter {
     session: Option<Arc<dyn Session>>,
     known: watch::Sender<bool>,
     backoff: Duration,
+    namesakes: Namesakes,
 }
 
 impl Reporter {
-    /// A reporter of `statuses` to `store`, until `stopping` says true.
+    /// A reporter of `statuses` to `store`, until `stopping` says true. Another process may have the
+    /// name of this proxy for `overlap`, while the one replaces the other; after that it is told.
     pub fn new(
         store: Arc<dyn Store>,
         identity: Identity,
         statuses: mpsc::UnboundedReceiver<Status>,
         stopping: watch::Receiver<bool>,
+        overlap: Duration,
     ) -> Self {
         Self {
+            namesakes: Namesakes::new(overlap),
             store,
             identity,
             statuses,
@@ -116,6 +133,9 @@ impl Reporter {
                     self.session = None;
                 }
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {}
+                () = sleep_until(self.namesakes.due), if retry.is_none() => {
+                    self.namesakes.look(&*self.store, &self.identity).await;
+                }
             }
         }
         match self.close().await {
@@ -162,16 +182,28 @@ impl Reporter {
 
     async fn begin(&mut self) -> Result<Arc<dyn Session>, StoreError> {
         let session = self.store.session(LEASE_TTL).await?;
-        let Identity { proxy, instance, about } = &self.identity;
+        let Identity { proxy, instance, about, .. } = &self.identity;
         let sign = |txn: Txn| -> Result<Txn, StoreError> {
             Ok(txn.put_leased(Key::Instance(proxy.clone(), instance.clone()), json(about)?))
         };
         // Both at once: a proxy that is known and gives no sign of life is taken for lost.
         let fleet = Fleet { since: about.started, version: about.version.clone() };
-        let absent = Condition::Absent(self.fleet_key());
-        let first = Txn::new().when(absent).put(self.fleet_key(), json(&fleet)?);
-        if session.commit(sign(first)?).await? == Outcome::Refused {
-            session.commit(sign(Txn::new())?).await?;
+        let (key, fleet) = (self.fleet_key(), json(&fleet)?);
+        let mut present = None;
+        loop {
+            let absent = || Condition::Absent(key.clone());
+            let condition = present
+                .as_ref()
+                .map_or_else(absent, |seen: &Entry| Condition::Is(key.clone(), seen.token.clone()));
+            // Put anew although it is there: a process of this name that ends at this moment takes
+            // away what it has seen, and no more.
+            let sound = present.as_ref().filter(|seen| seen.fault.is_none());
+            let value = sound.map_or_else(|| fleet.clone(), |seen| seen.value.clone());
+            let txn = Txn::new().when(condition).put(key.clone(), value);
+            if session.commit(sign(txn)?).await? != Outcome::Refused {
+                break;
+            }
+            present = self.store.read(&key).await?.entries.remove(&key);
         }
         // What was said in a session before went with it.
         self.dirty = self.said.keys().cloned().collect();
@@ -205,12 +237,23 @@ impl Reporter {
         (txn, apps)
     }
 
-    /// Ends the session and leaves the fleet.
+    /// Ends the session and leaves the fleet, unless another process of this name goes on: then the
+    /// fleet must not forget it.
     async fn close(mut self) -> Result<(), StoreError> {
         if let Some(session) = self.session.take() {
             session.close().await?;
         }
-        self.store.commit(Txn::new().delete(self.fleet_key())).await?;
+        // In this order: one that has begun by now is seen by the second read, and one that begins
+        // later puts the key anew.
+        let key = self.fleet_key();
+        let Some(seen) = self.store.read(&key).await?.entries.remove(&key) else { return Ok(()) };
+        let others = namesakes::others(&*self.store, &self.identity).await?;
+        if let Some(other) = others.first() {
+            warn!("still known to the store: {other} goes on under the same name");
+            return Ok(());
+        }
+        let txn = Txn::new().when(Condition::Is(key.clone(), seen.token)).delete(key);
+        self.store.commit(txn).await?;
         Ok(())
     }
 }

@@ -186,6 +186,8 @@ impl Control {
         for file in &loaded.refused {
             warn!("snapshot refused: {file}");
         }
+        // Hosts of what was refused are somebody's, and without a snapshot any may be.
+        self.router.set_unread(self.apps.is_empty() || !loaded.refused.is_empty());
         self.view.snapshot_refused = Arc::new(loaded.refused);
         self.view.restored = !self.apps.is_empty();
         if self.view.restored {
@@ -218,12 +220,16 @@ impl Control {
         self.view.store.lost = None;
         self.view.store.confirmed = Some((moment.at, moment.shown));
         self.note_intake(concerned.strays);
-        if full && self.intake.is_read() && !self.view.store.read {
+        let first = full && self.intake.is_read() && !self.view.store.read;
+        if first {
             self.view.store.read = true;
             // Nothing is stale any more, whether its keys changed or not.
             concerned.apps.extend(self.apps.keys().cloned());
         }
         self.recompute(concerned.apps, moment);
+        if first {
+            self.router.set_unread(false);
+        }
         self.show();
     }
 

@@ -58,6 +58,9 @@ pub(super) enum ProxyError {
     /// No app has this host and path. The answer names none that has.
     #[error("no app for this host and path")]
     UnknownHost,
+    /// None of the apps that are known has this host and path, and the store has not been read.
+    #[error("no app for this host and path is known yet")]
+    Unread,
     /// The app has no release that was proved healthy.
     #[error("no release is serving")]
     NoRelease,
@@ -151,6 +154,7 @@ impl ProxyError {
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownHost => StatusCode::NOT_FOUND,
             Self::Stopping
+            | Self::Unread
             | Self::NoRelease
             | Self::PreviewUnproved
             | Self::PreviewEmpty
@@ -191,6 +195,7 @@ impl ProxyError {
             | Self::RequestBody
             | Self::RequestTimeout
             | Self::UnknownHost
+            | Self::Unread
             | Self::NoRelease
             | Self::BadPass
             | Self::PreviewUnproved
@@ -219,6 +224,7 @@ impl ProxyError {
             Self::RequestBody => "the request body broke off",
             Self::RequestTimeout => "the request body took too long",
             Self::UnknownHost => "nothing is served here",
+            Self::Unread => "the server does not know yet what it serves",
             Self::NoRelease => "the app is not available",
             Self::BadPass => {
                 "the pass to a preview is not good, or not any more: ask for another, or leave \
@@ -254,6 +260,7 @@ impl ProxyError {
             Self::RequestBody => "request_body",
             Self::RequestTimeout => "request_timeout",
             Self::UnknownHost => "unknown_host",
+            Self::Unread => "unread",
             Self::NoRelease => "no_release",
             Self::BadPass => "bad_pass",
             Self::PreviewUnproved => "preview_unproved",

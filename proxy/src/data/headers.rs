@@ -131,7 +131,7 @@ pub(super) fn for_http2(head: &mut request::Parts, secure: bool, trailers: bool)
 }
 
 /// The id the client sent if it is sane, or a new one.
-fn request_id(headers: &mut HeaderMap) -> HeaderValue {
+pub(super) fn request_id(headers: &mut HeaderMap) -> HeaderValue {
     let sane = |id: &HeaderValue| {
         (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };

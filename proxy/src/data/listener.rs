@@ -51,15 +51,22 @@ impl Listener {
     }
 }
 
-fn socket(address: SocketAddr) -> io::Result<TcpListener> {
+/// Binds `address` and does not listen there, as a data thread's or, if it is not `shared`, as one
+/// socket alone.
+pub(crate) fn reserve(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // A restart must not wait for connections of the process before to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = reserve(address, true)?;
     // Inherited by accepted connections on Linux, which saves a system call for each.
     socket.set_tcp_nodelay(true)?;
-    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }

@@ -24,7 +24,7 @@ use super::tunnels::Tunnels;
 use crate::access_log::Lane;
 use crate::descriptors;
 use crate::metrics::ProcessMeters;
-use crate::metrics::process::Cut;
+use crate::metrics::process::{Cut, Unrouted};
 use crate::pages::Pages;
 use crate::route::router::View;
 use crate::route::{Epoch, Hold, Mirror, Preview, Stop};
@@ -146,14 +146,17 @@ impl Local {
     /// has room. Whoever is not `first` in its app's line leaves the room to those who are before.
     pub(super) fn ask(&self, asker: &Asker<'_>, first: bool) -> Result<Asked, ProxyError> {
         let mut view = self.view.borrow_mut();
-        let unrouted = |error: ProxyError| {
-            self.meters.unrouted(self.thread, error.status());
+        let unrouted = |error, why: Unrouted| -> ProxyError {
+            self.meters.unrouted(self.thread, why);
             error
         };
         loop {
             let table = arc_swap::cache::Access::load(&mut *view);
             let found = table.find(asker.host, asker.head.uri.path());
-            let found = found.ok_or_else(|| unrouted(ProxyError::UnknownHost))?;
+            let found = found.ok_or_else(|| match table.is_unread() {
+                true => unrouted(ProxyError::Unread, Unrouted::Unread),
+                false => unrouted(ProxyError::UnknownHost, Unrouted::UnknownHost),
+            })?;
             let stopped = |error| asker.stopped(&found.site.app, error);
             asker.passes(found.site.front.as_ref(), found.preview.is_some()).map_err(stopped)?;
             let previewed = match &found.site.preview {
@@ -170,7 +173,8 @@ impl Local {
                 return held(hold);
             }
             let epoch = previewed.or(found.site.epoch.as_ref());
-            let epoch = epoch.ok_or_else(|| stopped(unrouted(ProxyError::NoRelease)))?;
+            let epoch = epoch
+                .ok_or_else(|| stopped(unrouted(ProxyError::NoRelease, Unrouted::NoRelease)))?;
             let strip = found.site.strip_prefix.then(|| found.prefix.as_str().len());
             // Refused means closed, and the successor was stored before the close: the next look
             // finds it.

@@ -31,7 +31,7 @@ pub(super) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let began = Instant::now();
     let turn = Turn::begin(&peer.client);
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let http1 = head.version != Version::HTTP_2;
     let mut trail = Trail::of(&peer, &head, began);
     let answered = match front_health(&peer, &head) {
@@ -39,11 +39,15 @@ pub(super) async fn handle(
             Err(ProxyError::BadRequest("no request may follow one with trailers"))
         }
         Some(answered) => answered,
-        None => answer(&peer, &deadline, (head, body), began, &mut trail).await,
+        None => answer(&peer, &deadline, (&mut head, body), began, &mut trail).await,
     };
     let mut response = answered.unwrap_or_else(|error| {
         // Nothing more is asked of the client or a target: what remains is to write the answer.
         deadline.restart(Some(peer.client.limits().client.idle));
+        if trail.id.is_none() {
+            // It has come no further than to here, and its client is told by what to ask for it.
+            trail.identify(headers::request_id(&mut head.headers));
+        }
         trail.ended(&error);
         respond::error(&error, &trail, &peer)
     });
@@ -100,17 +104,17 @@ impl Drop for Turn<'_> {
 async fn answer(
     peer: &Rc<Peer>,
     deadline: &Rc<Deadline>,
-    (mut head, body): (request::Parts, Incoming),
+    (head, body): (&mut request::Parts, Incoming),
     began: Instant,
     trail: &mut Trail,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let mut bounds = peer.client.limits().bounds;
-    let extended = Extended::of(&mut head);
-    strict::request(&head, &bounds)?;
+    let extended = Extended::of(head);
+    strict::request(head, &bounds)?;
     let (way, told) = {
         let host = host::host(head.version, &head.uri, &head.headers)?;
         let asker = Asker {
-            head: &head,
+            head,
             host: &host,
             client: peer.origin.client(&head.headers),
             began,
@@ -136,8 +140,7 @@ async fn answer(
     }
     // Only HTTP/1.1 knows these (RFC 9113 8.2.2, RFC 9110 10.1.1).
     let http1 = head.version == Version::HTTP_11;
-    let (hop, id) =
-        headers::forward_request(&mut head, (&peer.origin, &peer.certificate), way.strip);
+    let (hop, id) = headers::forward_request(head, (&peer.origin, &peer.certificate), way.strip);
     if let Some(host) = told {
         // What was asked for is in X-Forwarded-Host by now.
         head.headers.insert(HOST, host);
@@ -145,7 +148,7 @@ async fn answer(
     if hop.coding == Coding::Other {
         return Err(ProxyError::BadRequest("Transfer-Encoding must be chunked"));
     }
-    if !strict::may_go_on(&mut head)? {
+    if !strict::may_go_on(head)? {
         return Ok(Response::new(ResponseBody::empty(&peer.client)));
     }
     if let Some(front) = &trail.front {
@@ -154,20 +157,17 @@ async fn answer(
     let pair = way.copied.and_then(|candidate| {
         let plain = hop.upgrade.is_none() && extended.is_none() && body.is_end_stream();
         let ends = peer.client.ends();
-        plain.then(|| candidate.copy(&peer.local, &head, hop.trailers, ends)).flatten()
+        plain.then(|| candidate.copy(&peer.local, head, hop.trailers, ends)).flatten()
     });
     let target = way.lease.release().release.reach.protocol;
     if target.is_http2() {
         if extended.is_some() {
             return Err(ProxyError::Connect);
         }
-        headers::for_http2(&mut head, target.is_tls(), hop.trailers);
+        headers::for_http2(head, target.is_tls(), hop.trailers);
     }
-    let mut record = trail.record.take();
-    if let Some(record) = &mut record {
-        record.id = Some(id.clone());
-    }
-    trail.id = Some(id);
+    trail.identify(id);
+    let record = trail.record.take();
     let side = (Rc::clone(&peer.client), Rc::clone(deadline));
     let exchange = Exchange::new(side, (way.lease, way.place), peer.local.thread, began, record);
     let mut body = RequestBody::new(body, &exchange, bounds.body.get());
@@ -184,8 +184,7 @@ async fn answer(
         head.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
         body.hold(Gate::new());
     }
-    let mut answered =
-        forward::forward(&peer.local, &exchange, &head, body, upgrade.as_ref()).await;
+    let mut answered = forward::forward(&peer.local, &exchange, head, body, upgrade.as_ref()).await;
     if let Some(extended) = extended {
         answered = answered.and_then(|response| tunnel(peer, extended, response, &exchange));
     }

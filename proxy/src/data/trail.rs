@@ -43,7 +43,7 @@ pub(super) struct Record {
     began: Instant,
     lane: Rc<Lane>,
     /// The request's id.
-    pub(super) id: Option<HeaderValue>,
+    id: Option<HeaderValue>,
     /// Index of the target tried last.
     pub(super) target: Cell<usize>,
     /// Times it was sent again.
@@ -123,6 +123,14 @@ impl Trail {
     /// What is kept of the request `head`.
     pub(super) fn of(peer: &Peer, head: &request::Parts, began: Instant) -> Self {
         Self { wanted: Wanted::of(head), record: Record::of(peer, head, began), ..Self::default() }
+    }
+
+    /// The request is called `id` from now on.
+    pub(super) fn identify(&mut self, id: HeaderValue) {
+        if let Some(record) = &mut self.record {
+            record.id = Some(id.clone());
+        }
+        self.id = Some(id);
     }
 
     /// The request ends here, with `error`, before any exchange.

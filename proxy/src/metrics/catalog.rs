@@ -162,7 +162,8 @@ pub(super) static CONNECTIONS: Family =
 pub(super) static UNROUTED: Family = Family::counter(
     "shunt_unrouted_requests_total",
     &["reason"],
-    "Requests that no release was found for: no app has the host, or the app serves nothing.",
+    "Requests that no release was found for: no app has the host, the app serves nothing, or the \
+     store has not been read yet.",
 );
 pub(super) static ACCEPT_FAILURES: Family = Family::counter(
     "shunt_accept_failures_total",

@@ -10,7 +10,7 @@ use prometheus::proto::MetricFamily;
 use super::ProcessMeters;
 use super::catalog as of;
 use super::families::{Family, Series, float};
-use super::process::{Cut, Unproxied};
+use super::process::{Cut, Unproxied, Unrouted};
 use super::trouble::Trouble;
 use crate::access_log::Counts;
 use crate::control::overview::{Overview, Shown};
@@ -71,8 +71,9 @@ impl Collector {
         if let Some(plane) = self.plane.get() {
             let open: usize = plane.connections.iter().map(|open| open.load(Relaxed)).sum();
             let mut unrouted = Series::of(&of::UNROUTED);
-            unrouted.add(&["unknown_host"], float(plane.meters.unknown_host()));
-            unrouted.add(&["no_release"], float(plane.meters.no_release()));
+            for why in Unrouted::ALL {
+                unrouted.add(&[why.as_str()], float(plane.meters.unrouted_for(why)));
+            }
             all.push(single(&of::CONNECTIONS, float(open as u64)));
             all.push(unrouted.finish());
             all.push(single(&of::ACCEPT_FAILURES, float(plane.meters.accepts_failed())));

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use http::StatusCode;
-
 use crate::data::frames::Abuse;
 use crate::proxy_protocol::ReadError;
 
@@ -16,12 +14,36 @@ pub struct ProcessMeters {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Row {
-    unknown_host: AtomicU64,
-    no_release: AtomicU64,
+    unrouted: [AtomicU64; Unrouted::ALL.len()],
     no_room: AtomicU64,
     accept_failed: AtomicU64,
     unproxied: [AtomicU64; Unproxied::ALL.len()],
     cut: [AtomicU64; Cut::ALL.len()],
+}
+
+/// Why no release was found for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrouted {
+    /// No app has its host and path.
+    UnknownHost,
+    /// Its app serves nothing.
+    NoRelease,
+    /// No app that is known has its host and path, and the store has not been read yet.
+    Unread,
+}
+
+impl Unrouted {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::UnknownHost, Self::NoRelease, Self::Unread];
+
+    /// What metrics call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownHost => "unknown_host",
+            Self::NoRelease => "no_release",
+            Self::Unread => "unread",
+        }
+    }
 }
 
 /// Why a client connection was ended before its time.
@@ -108,14 +130,9 @@ impl ProcessMeters {
         Self { rows: (0..threads).map(|_| Row::default()).collect() }
     }
 
-    /// Counts a request that no release was claimed for, answered with `status`.
-    pub(crate) fn unrouted(&self, thread: usize, status: StatusCode) {
-        let row = &self.rows[thread];
-        let counter = match status {
-            StatusCode::NOT_FOUND => &row.unknown_host,
-            _ => &row.no_release,
-        };
-        counter.fetch_add(1, Relaxed);
+    /// Counts a request that no release was claimed for.
+    pub(crate) fn unrouted(&self, thread: usize, why: Unrouted) {
+        self.rows[thread].unrouted[why as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts a request for which there was no room for one more connection to a target.
@@ -153,14 +170,19 @@ impl ProcessMeters {
         self.rows.iter().map(|row| row.cut[why.index()].load(Relaxed)).sum()
     }
 
+    /// Requests that no release was claimed for.
+    pub fn unrouted_for(&self, why: Unrouted) -> u64 {
+        self.rows.iter().map(|row| row.unrouted[why as usize].load(Relaxed)).sum()
+    }
+
     /// Requests for a host or path that no app has.
     pub fn unknown_host(&self) -> u64 {
-        self.rows.iter().map(|row| row.unknown_host.load(Relaxed)).sum()
+        self.unrouted_for(Unrouted::UnknownHost)
     }
 
     /// Requests for an app without a serving release.
     pub fn no_release(&self) -> u64 {
-        self.rows.iter().map(|row| row.no_release.load(Relaxed)).sum()
+        self.unrouted_for(Unrouted::NoRelease)
     }
 
     /// Accepts that failed for want of descriptors or memory.

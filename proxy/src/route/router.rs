@@ -53,6 +53,13 @@ impl Router {
         self.table.load()
     }
 
+    /// Says whether there may be apps that this proxy has not heard of. For the one writer, too.
+    pub fn set_unread(&self, unread: bool) {
+        let mut table = Table::clone(&self.table.load());
+        table.unread = unread;
+        self.table.store(Arc::new(table));
+    }
+
     /// Makes `changes` live together and returns the epochs they replaced, closed.
     ///
     /// The successor is stored before any epoch is closed: a claim refused by a closed epoch always

@@ -77,6 +77,8 @@ pub struct Table {
     /// By the suffix after `*.`.
     wildcard: Map<Box<str>, Routes>,
     any: Option<Routes>,
+    /// Whether there may be apps that this proxy has not heard of.
+    pub(super) unread: bool,
 }
 
 /// Where a request goes.
@@ -101,6 +103,12 @@ impl Table {
         under(self.exact.get(host), path)
             .or_else(wildcard)
             .or_else(|| under(self.any.as_ref(), path))
+    }
+
+    /// Whether there may be apps that this proxy has not heard of: then a host that none of these has
+    /// need not be nobody's.
+    pub fn is_unread(&self) -> bool {
+        self.unread
     }
 
     /// The app by name.

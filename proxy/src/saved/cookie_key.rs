@@ -17,19 +17,28 @@ impl StateDir {
     /// nobody but the owner may read. Proxies that serve the same visitors share it by a copy of the
     /// file; an error names the file, and the way out.
     pub fn cookie_key(&self) -> io::Result<[u8; 32]> {
-        let path = self.path().join(FILE);
-        let about = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        match fs::read(&path) {
-            Ok(text) => decode(&text).ok_or_else(|| {
+        match self.cookie_key_there()? {
+            Some(key) => Ok(key),
+            None => self.make().map_err(|error| self.about(&error)),
+        }
+    }
+
+    /// The same, and `None` if the file is not there.
+    pub(crate) fn cookie_key_there(&self) -> io::Result<Option<[u8; 32]>> {
+        match fs::read(self.path().join(FILE)) {
+            Ok(text) => decode(&text).map(Some).ok_or_else(|| {
                 let said = "no key of 64 hexadecimal digits; copy it again, or remove it for a new \
                             one, which ends the stay of every visitor";
-                io::Error::other(about(&said))
+                self.about(&io::Error::other(said))
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.make().map_err(|error| io::Error::new(error.kind(), about(&error)))
-            }
-            Err(error) => Err(io::Error::new(error.kind(), about(&error))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.about(&error)),
         }
+    }
+
+    fn about(&self, error: &io::Error) -> io::Error {
+        let path = self.path().join(FILE);
+        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
     }
 
     fn make(&self) -> io::Result<[u8; 32]> {

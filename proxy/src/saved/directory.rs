@@ -82,6 +82,11 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), proxy: proxy.clone() })
     }
 
+    /// The directory at `path` as it is: nothing is made.
+    pub(crate) fn as_it_is(path: &Path, proxy: &ProxyName) -> Self {
+        Self { path: path.to_owned(), proxy: proxy.clone() }
+    }
+
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -248,8 +253,12 @@ fn sync(directory: &Path) -> io::Result<()> {
 
 /// FNV-1a, 64 bits: against torn writes, not against forgery.
 fn checksum(bytes: &[u8]) -> String {
+    format!("{:016x}", fnv(bytes))
+}
+
+pub(super) fn fnv(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 #[cfg(test)]

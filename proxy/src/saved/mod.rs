@@ -7,13 +7,16 @@
 //!
 //! - `complaints`: what is said of writes that fail
 //! - `cookie_key`: the key that sticky cookies are signed with
+//! - [`lock`]: whose the state directory is
 //! - [`directory`]: what is saved, and how a file proves that it is whole and this proxy's own
 //! - [`saver`]: the task that writes
 
 mod complaints;
 mod cookie_key;
 pub mod directory;
+pub mod lock;
 pub mod saver;
 
 pub use directory::{Loaded, SavedApp, StateDir};
+pub use lock::StateLock;
 pub use saver::{AppUpdate, Saver, Update};

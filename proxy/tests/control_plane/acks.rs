@@ -1,6 +1,6 @@
 //! What the store is told, and when.
 
-use e2e::until;
+use e2e::{Proxy, until};
 use serde_json::json;
 
 use crate::site::{HOST, Site};
@@ -107,4 +107,52 @@ async fn a_clean_stop_signs_off_and_a_kill_does_not() {
     site.told("it is there again", |_| Some(())).await;
     site.proxy.kill().await;
     assert_eq!(site.store.keys("fleet/").await, ["fleet/lb1"]);
+}
+
+#[tokio::test]
+async fn one_of_two_processes_of_one_name_that_stops_leaves_the_other_known() {
+    let site = Site::start().await;
+    site.told("it is there", |_| Some(())).await;
+    let mut second = Proxy::configured("lb1", "", &site.store.section());
+    second.run();
+    second.ready().await;
+    second.signal(rustix::process::Signal::TERM);
+    let log = second.running().log_path();
+    assert!(second.ended().await.success());
+    let log = std::fs::read_to_string(log).unwrap();
+    let admin = site.proxy.admin();
+    assert!(
+        log.contains("still known to the store: process ") && log.contains(&admin.to_string()),
+        "{log}"
+    );
+    assert_eq!(site.store.keys("fleet/").await, ["fleet/lb1"]);
+    site.answers("one").await;
+    // The last one takes the name with it, and what a process before it left behind is no other one.
+    let mut site = site;
+    site.proxy.kill().await;
+    site.proxy.run();
+    site.proxy.ready().await;
+    site.proxy.stop().await;
+    assert_eq!(site.store.keys("fleet/").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_state_directory_that_a_process_uses_is_refused_to_another() {
+    let site = Site::start().await;
+    let mut second = Proxy::configured("lb2", "", &site.store.section());
+    let text = std::fs::read_to_string(second.file()).unwrap();
+    let [own, taken] = [&second, &site.proxy].map(|proxy| proxy.state().display().to_string());
+    std::fs::write(second.file(), text.replace(&own, &taken)).unwrap();
+    second.run();
+    let log = second.running().log_path();
+    assert_eq!(second.ended().await.code(), Some(1));
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains(&format!("[state] directory = \"{taken}\": another process uses it")),
+        "{log}"
+    );
+    assert!(log.contains("(proxy `lb1`, process "), "{log}");
+    // It never was one of the fleet.
+    assert_eq!(site.store.keys("fleet/").await, ["fleet/lb1"]);
+    site.answers("one").await;
 }

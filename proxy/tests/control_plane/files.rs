@@ -1,8 +1,10 @@
 //! `proxy.toml`: checked, and read again.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use e2e::process::{attempt, program};
+use e2e::{Proxy, Store};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -27,13 +29,72 @@ async fn check_names_all_mistakes_with_their_lines_and_its_own_exit_code() {
     }
 }
 
+async fn check(proxy: &Proxy, more: &[&str]) -> (Option<i32>, String) {
+    let (program, file) = (program("shunt-proxy"), proxy.file().display().to_string());
+    let words = [&["check", "--config", &file], more].concat();
+    let (status, said) = attempt(program.to_str().unwrap(), &words).await;
+    (status.code(), said)
+}
+
 #[tokio::test]
-async fn check_passes_a_sound_file_and_starts_nothing() {
-    let site = Site::start().await;
-    let (program, file) = (program("shunt-proxy"), site.proxy.file().display().to_string());
-    let (status, said) = attempt(program.to_str().unwrap(), &["check", "--config", &file]).await;
-    assert!(status.success(), "{said}");
-    assert_eq!(said, format!("{file}: no mistakes\n"));
+async fn check_passes_a_sound_file_and_makes_nothing() {
+    let store = Store::directory();
+    let mut proxy = Proxy::configured("lb1", "", &store.section());
+    let sound = format!("{}: no mistakes\n", proxy.file().display());
+    assert_eq!(check(&proxy, &[]).await, (Some(0), sound.clone()));
+    assert!(!proxy.state().exists());
+    // Where it runs, its ports are its own, and it is not disturbed.
+    proxy.run();
+    proxy.ready().await;
+    let (code, said) = check(&proxy, &[]).await;
+    assert!(code == Some(0) && said.contains(&sound), "{said}");
+    let who = format!("note: it runs (proxy `lb1`, process {}): ", proxy.running().id());
+    assert!(said.contains(&who), "{said}");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn check_names_all_that_would_end_run_on_this_machine_before_the_store_hears_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let key = at("preview.key");
+    fs::write(&key, "ab".repeat(32)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(at("file"), "").unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = Store::directory();
+    let settings = format!(
+        "access_log = {{ path = '{}' }}\npages = {{ directory = '{}' }}\n\
+         preview = {{ keys = ['{key}'] }}\ntls = {{ certificates = '{}' }}\n",
+        at("logs/access.log"),
+        at("pages"),
+        at("certs"),
+    );
+    let mut proxy = Proxy::configured("lb1", &settings, &store.section());
+    let text = fs::read_to_string(proxy.file()).unwrap();
+    let text = text.replace(&proxy.state().display().to_string(), &at("file/state"));
+    let text = text.replace(&proxy.admin().to_string(), &taken.local_addr().unwrap().to_string());
+    fs::write(proxy.file(), text).unwrap();
+
+    let (code, said) = check(&proxy, &[]).await;
+    assert_eq!(code, Some(1), "{said}");
+    for fault in [
+        format!("[access_log] path = \"{}\": ", at("logs/access.log")),
+        format!("[pages] directory = \"{}\": ", at("pages")),
+        format!("[preview] keys: {key}: everybody may read this key"),
+        format!("[state] directory = \"{}\": ", at("file/state")),
+        format!("[tls] certificates = \"{}\": ", at("certs")),
+        format!("admin listener {}: Address already in use", taken.local_addr().unwrap()),
+    ] {
+        assert!(said.contains(&fault), "{fault} is not in\n{said}");
+    }
+    assert!(!directory.path().join("logs").exists());
+    let sound = format!("{}: no mistakes\n", proxy.file().display());
+    assert_eq!(check(&proxy, &["--file-only"]).await, (Some(0), sound));
+
+    proxy.run();
+    assert_eq!(proxy.ended().await.code(), Some(1));
+    assert_eq!(store.keys("fleet/").await, Vec::<String>::new());
 }
 
 #[tokio::test]

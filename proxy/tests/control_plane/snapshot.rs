@@ -59,10 +59,42 @@ async fn a_torn_file_costs_its_app_alone_and_is_named() {
     fs::write(&file, &whole[..whole.len() - 7]).unwrap();
     without_store(&mut site).await;
     e2e::until("three answers", async || (api(&site).await.ok()? == "three").then_some(())).await;
-    assert_eq!(site.get("/").await.unwrap().status, 404);
+    // Its host is somebody's, and this proxy cannot tell whose.
+    assert_eq!(site.get("/").await.unwrap().status, 503);
     let refused = site.proxy.status().await["snapshot_refused"].to_string();
     assert!(refused.contains("apps/web.json: torn"), "{refused}");
     assert!(site.proxy.log().contains("snapshot refused"), "{}", site.proxy.log());
+}
+
+#[tokio::test]
+async fn a_host_is_unknown_only_to_a_proxy_that_knows_its_apps() {
+    let mut site = Site::start().await;
+    site.told("it is acknowledged, and so it is saved", |status| {
+        (status["serving"][0]["slot"] == json!("blue")).then_some(())
+    })
+    .await;
+    let other =
+        async |site: &Site| ask::get(site.proxy.address(), "other.test", "/").await.unwrap();
+    assert_eq!(other(&site).await.status, 404);
+    site.proxy.kill().await;
+    let sound = fs::read_to_string(site.proxy.file()).unwrap();
+    without_store(&mut site).await;
+    site.answers("one").await;
+    assert_eq!(other(&site).await.status, 404, "the snapshot is whole");
+    site.proxy.kill().await;
+    fs::remove_dir_all(site.proxy.state()).unwrap();
+    without_store(&mut site).await;
+    let answer = site.get("/").await.unwrap();
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.headers["retry-after"], "5");
+    assert!(answer.body.contains("does not know yet what it serves"), "{}", answer.body);
+    let unread = "shunt_unrouted_requests_total{reason=\"unread\"}";
+    assert_eq!(site.proxy.metric(unread).await.as_deref(), Some("1"));
+    site.proxy.kill().await;
+    fs::write(site.proxy.file(), sound).unwrap();
+    site.proxy.run();
+    site.answers("one").await;
+    assert_eq!(other(&site).await.status, 404, "the store is read");
 }
 
 #[tokio::test]

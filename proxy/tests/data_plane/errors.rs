@@ -16,9 +16,22 @@ async fn an_unknown_host_is_404_and_names_nothing() {
     let answer = client.get("/").await;
     assert_eq!(answer.status(), 404);
     assert!(!answer.body.contains("secret") && !answer.head.contains("secret"));
+    assert!(answer.body.contains(answer.header("x-request-id").unwrap()), "{}", answer.body);
     client.write("GET / HTTP/1.1\r\nHost: SECRET.example.com:80\r\n\r\n").await;
     assert_eq!(client.answer().await.body, "blue");
     assert_eq!(proxy.plane.meters().unknown_host(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_precedes_routing_has_the_requests_id_too() {
+    let proxy = Proxy::start();
+    for (line, status) in [("Host: a b", 400), ("Host: a", 404)] {
+        let mut client = proxy.client().await;
+        client.write(format!("GET / HTTP/1.1\r\n{line}\r\nX-Request-Id: mine\r\n\r\n")).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), answer.header("x-request-id")), (status, Some("mine")));
+        assert!(answer.body.ends_with("\nrequest mine\n"), "{}", answer.body);
+    }
 }
 
 #[tokio::test]
