@@ -9,8 +9,9 @@ use serde_json::json;
 use shunt_config::deploy_file::NotifyEvent;
 use shunt_config::key::AppKey;
 use shunt_config::record;
-use shunt_config::store::{Outcome, Store};
-use shunt_config::{Active, AppName, Slot};
+use shunt_config::store::{LEASE_TTL, Outcome, Store};
+use shunt_config::{Active, AppName, Slot, Token};
+use tokio::time::{Instant, sleep};
 
 use crate::ack::Expected;
 use crate::app_keys::{AppKeys, Kept};
@@ -32,6 +33,16 @@ use crate::workers;
 
 /// Another writer at the same moment is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;
+
+/// For longer than this no lock outlives its holder: the lease, and what a store takes to see that it is
+/// over.
+const OUTLIVES: Duration = Duration::from_secs(LEASE_TTL.as_secs() + 3);
+
+/// Whoever runs a deploy has seen by then that it is undone, as a rule.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// How often the record is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What its help ends with.
 pub(crate) const HELP: &str = "\
@@ -92,17 +103,18 @@ impl Undo {
                 ));
                 report.end(Ended::Done, &said);
                 report.event("undone", json!({ "app": app, "said": said }));
-                let done = Box::pin(self.wait(report, &store, &app, &expected)).await;
+                let asked = outcome.token(AppKey::Deploy.of(&app));
+                let done = Box::pin(self.wait(report, &store, &app, &expected, asked)).await;
                 if let Some(entry) = entry {
                     entry.end(&*store, &outcome, &done).await;
                 }
                 tell(context, &app, from, &said, &done).await;
                 done
             }
-            Done::Asked(said) => {
+            Done::Asked(said, asked) => {
                 report.stands(format!("{said}; `shuntctl resume {app}` clears up what is left"));
                 report.end(Ended::Done, said);
-                Box::pin(self.clear_up(report, &store, &app)).await
+                Box::pin(self.clear_up(report, &store, &app, asked)).await
             }
         }
     }
@@ -113,6 +125,7 @@ impl Undo {
         store: &Arc<dyn Store>,
         app: &AppName,
         expected: &Expected,
+        asked: Option<Token>,
     ) -> Result<(), Failure> {
         let mut sight = Sight::open(store, app).await?;
         someone_serves(&sight.fleet).map_err(|failure| {
@@ -121,7 +134,7 @@ impl Undo {
         })?;
         wait_applied(report, &mut sight, expected, self.timeout).await?;
         workers::follow(report, &**store, app).await;
-        self.clear_up(report, store, app).await
+        self.clear_up(report, store, app, asked).await
     }
 
     /// A deploy that runs sees that it is undone, and takes back what it began; one whose
@@ -131,19 +144,59 @@ impl Undo {
         report: &Report,
         store: &Arc<dyn Store>,
         app: &AppName,
+        asked: Option<Token>,
     ) -> Result<(), Failure> {
-        let keys = AppKeys::read(&**store, app).await?;
-        if !keys.record().is_some_and(record::Deploy::unfinished) {
-            return Ok(());
-        }
-        if is_held(&keys) {
-            report.note(&format!("{}, and takes back the rest", holder(&keys)));
-            return Ok(());
+        match heard(report, &**store, app, asked).await? {
+            Heard::Over => return Ok(()),
+            Heard::By(holder) => {
+                report.note(&format!("{holder}, and takes back the rest"));
+                return Ok(());
+            }
+            Heard::ByNobody => {}
         }
         // Taking the lock in order clears up what the undone deploy began.
         let (held, ..) = take_in_order(report, store, app, "undo", self.timeout).await?;
         held.release().await?;
         Ok(())
+    }
+}
+
+/// Who has heard that a deploy is undone.
+enum Heard {
+    /// None is half done any more.
+    Over,
+    /// Whoever runs it, in words.
+    By(String),
+    /// Its controller is gone, and so is its lock.
+    ByNobody,
+}
+
+/// Waits until whoever holds the lock of `app` writes on in its record, which was put as `asked`, or the
+/// lock is gone: that of a controller that was killed stands for a while. One that stands for longer has a holder that lives.
+async fn heard(
+    report: &Report,
+    store: &dyn Store,
+    app: &AppName,
+    mut asked: Option<Token>,
+) -> Result<Heard, Failure> {
+    let (began, mut told) = (Instant::now(), false);
+    loop {
+        let keys = AppKeys::read(store, app).await?;
+        if !keys.record().is_some_and(record::Deploy::unfinished) {
+            return Ok(Heard::Over);
+        }
+        if !is_held(&keys) {
+            return Ok(Heard::ByNobody);
+        }
+        let now = keys.deploy.as_ref().map(|kept| kept.token.clone());
+        asked = asked.or_else(|| now.clone());
+        if asked != now || began.elapsed() > OUTLIVES {
+            return Ok(Heard::By(holder(&keys)));
+        }
+        if began.elapsed() > MOMENT && !std::mem::replace(&mut told, true) {
+            report.note(&format!("waiting for a sign of life: {}", holder(&keys)));
+        }
+        sleep(LOOK).await;
     }
 }
 
@@ -217,7 +270,8 @@ enum Done {
         entry: Option<Open>,
         outcome: Outcome,
     },
-    Asked(&'static str),
+    /// The deploy is told, by its record as it was put, if it was.
+    Asked(&'static str, Option<Token>),
 }
 
 async fn commit(store: &dyn Store, app: &AppName, version: Option<&str>) -> Result<Done, Failure> {
@@ -230,12 +284,15 @@ async fn commit(store: &dyn Store, app: &AppName, version: Option<&str>) -> Resu
                 (txn, to, from, entry)
             }
             undo::Undo::Stop(txn) => match store.commit(txn).await?.token(AppKey::Deploy.of(app)) {
-                Some(_) => {
-                    return Ok(Done::Asked("nothing was flipped yet; the deploy is told to stop"));
+                asked @ Some(_) => {
+                    let said = "nothing was flipped yet; the deploy is told to stop";
+                    return Ok(Done::Asked(said, asked));
                 }
                 None => continue,
             },
-            undo::Undo::Already => return Ok(Done::Asked("it is being taken back already")),
+            undo::Undo::Already => {
+                return Ok(Done::Asked("it is being taken back already", None));
+            }
         };
         let outcome = store.commit(txn).await?;
         let Some(active) = outcome.token(AppKey::Active.of(app)) else { continue };

@@ -1,5 +1,6 @@
 //! What a deploy would do, what it did, and how a release that is gone comes back.
 
+use shunt_config::Slot;
 use shunt_config::key::AppKey;
 
 use crate::shop::Shop;
@@ -58,15 +59,14 @@ async fn undo_to_a_version_goes_back_while_it_is_warm_and_deploys_it_again_when_
 async fn undo_to_a_version_runs_the_very_image_that_ran_or_is_refused() {
     let shop = Shop::open(&["1", "2", "3"], "").await;
     let _proxy = shop.obedient("lb1").await;
-    let ran = async |version: &str| {
+    let ran = async |slot: Slot| {
         let all = shop.engine.containers().await;
-        let label = shop.site.keys().await.slot(shunt_config::Slot::Blue).unwrap().text();
-        let own = all.iter().find(|c| label.contains(&c.labels["shunt.deploy"])).unwrap();
-        assert_eq!(shop.version(&own.id).await, version);
+        let release = shop.site.keys().await.slot(slot).unwrap().text();
+        let own = all.iter().find(|c| release.contains(&c.labels["shunt.deploy"])).unwrap();
         shop.engine.docker(&["inspect", "--format", "{{.Image}}", &own.id]).await
     };
     shop.deploy("1").await.ended_with(0);
-    let first = ran("1").await;
+    let first = ran(Slot::Blue).await;
     // As unlike the first one as another build is.
     shop.engine.build_demo("1", &["OTHER=1"]).await;
     for version in ["2", "3"] {
@@ -76,8 +76,8 @@ async fn undo_to_a_version_runs_the_very_image_that_ran_or_is_refused() {
     let undo = shop.site.run(&["undo", "--to", "1"]).await.ended_with(0);
     undo.says(&first).says("`shuntctl maintenance web off`");
     shop.site.delete(AppKey::Hold).await;
-    assert_eq!(shop.slots().await, "blue: 1 3");
-    assert_eq!(ran("1").await, first);
+    assert_eq!(shop.slots().await, "green: 3 1");
+    assert_eq!(ran(Slot::Green).await, first);
 
     for version in ["2", "3"] {
         shop.deploy(version).await.ended_with(0);

@@ -175,9 +175,10 @@ async fn who_stops_waiting_is_told_what_stands_and_how_to_go_back() {
         assert_ne!(written, before, "{verb:?}");
         run.signal(Signal::INT);
         assert_eq!(run.ended().await.code(), Some(5), "{verb:?}: {}", run.log());
-        let end: serde_json::Value =
-            run.log().lines().last().map(|l| serde_json::from_str(l).unwrap()).unwrap();
-        assert_eq!((&end["event"], &end["exit"]), (&"end".into(), &5.into()));
+        let log = run.log();
+        let end: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        assert_eq!(end["event"], "end", "{verb:?}: {log}");
+        assert_eq!(end["exit"], 5, "{verb:?}: {log}");
         assert!(end["hint"].as_str().unwrap().contains(hint), "{verb:?}: {end}");
         assert_eq!(value().await, written, "{verb:?}");
     }

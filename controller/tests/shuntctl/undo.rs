@@ -1,10 +1,15 @@
 //! `shuntctl undo` without a deploy.
 
+use std::time::Duration;
+
+use e2e::until;
 use shunt_config::key::AppKey;
+use shunt_config::record::{Deploy, Stage};
+use shunt_config::store::{LEASE_TTL, Txn};
 use shunt_config::{Active, Slot};
 
 use crate::retire::warm_record;
-use crate::site::Site;
+use crate::site::{Site, ended};
 use crate::words::{Words, obedient};
 
 #[tokio::test]
@@ -162,4 +167,38 @@ async fn what_is_announced_again_with_its_version_and_targets_is_the_release_it_
         .ended_with(0);
     site.run(&["undo", "web"]).await.ended_with(0);
     assert_eq!(site.active().await, "blue");
+}
+
+/// A lock stands for a while after its holder was killed. Nothing is left to a process that is not there.
+#[tokio::test]
+async fn undo_takes_back_itself_what_a_controller_that_is_gone_has_begun() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let old = site.keys().await.slot(Slot::Green).unwrap().token.clone();
+    let record = Deploy::parse(warm_record(&old, "1s").as_bytes()).unwrap();
+    let record = Deploy { stage: Stage::Preparing, slot: Slot::Green, previous: None, ..record };
+    let record = serde_json::to_string(&record).unwrap();
+    let lock = r#"{"who":{"user":"ben","host":"ci-7","pid":42},"since":"2026-01-01T00:00:00Z","verb":"deploy"}"#;
+    let begun = async || {
+        let session = site.store.session(LEASE_TTL).await.unwrap();
+        let key = AppKey::Lock.of(&site.app);
+        session.commit(Txn::new().put_leased(&key, lock)).await.unwrap();
+        site.put(AppKey::Deploy, &record).await;
+        let undo = site.start(&["undo", "web"]);
+        let asked = async || site.keys().await.record()?.undo.clone();
+        until("the deploy is told to stop", asked).await;
+        (session, undo)
+    };
+    let (session, mut undo) = begun().await;
+    let waits = tokio::time::timeout(Duration::from_millis(300), undo.wait()).await;
+    assert!(waits.is_err(), "it leaves the rest to whoever holds the lock");
+    session.close().await.unwrap();
+    ended(undo).await.ended_with(0).says("is undone");
+    assert!(site.keys().await.deploy.is_none());
+
+    // One that lives writes on.
+    let (session, undo) = begun().await;
+    site.put(AppKey::Deploy, &site.keys().await.deploy.unwrap().text()).await;
+    ended(undo).await.ended_with(0).says("ben@ci-7 (pid 42)").says("takes back the rest");
+    session.close().await.unwrap();
 }
