@@ -2,6 +2,8 @@
 //! back by where no deploy has left a record.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use shunt_config::key::AppKey;
 pub use shunt_config::record::History;
 use shunt_config::record::{HISTORY_KEPT, Outcome, Previous, Served, StepTime};
@@ -17,6 +19,14 @@ use crate::undo::{as_previous, is_previous};
 pub fn new_id() -> String {
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%S%3f").to_string();
     format!("{now}-{:08x}", fastrand::u32(..))
+}
+
+/// When what has the name `id` began, by the clock of whoever began it.
+pub fn began(id: &str) -> Option<Timestamp> {
+    let (time, _) = id.split_once('-')?;
+    // With milliseconds or without; a second more or less is no matter.
+    let time = DateTime::strptime("%Y%m%dT%H%M%S", time.get(..15)?).ok()?;
+    time.to_zoned(TimeZone::UTC).ok().map(|time| time.timestamp())
 }
 
 /// An entry about what begins and ends now, to be filled in.

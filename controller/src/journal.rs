@@ -14,6 +14,7 @@ use shunt_config::store::{Condition, Op, Outcome, Store, StoreError, Txn};
 use shunt_config::{AppName, Token};
 
 use crate::app_keys::AppKeys;
+use crate::fence::Fence;
 use crate::lock::Held;
 use crate::stop::Stop;
 
@@ -63,6 +64,11 @@ impl Journal {
     /// The lock.
     pub fn held(&self) -> &Held {
         &self.held
+    }
+
+    /// What is asked before anything is done on an engine.
+    pub fn fence(&self) -> Fence<'_> {
+        Fence::of(&self.held, &*self.store, &self.app)
     }
 
     /// Changes the record, together with `more`; the tokens of all that was put.

@@ -31,27 +31,52 @@ pub async fn take_in_order(
     verb: &str,
     wait: Duration,
 ) -> Result<(Held, AppKeys, Option<String>), Failure> {
-    let mut repaired = None;
-    loop {
-        let held = take(&**store, app, verb, wait, report).await?;
-        let keys = match AppKeys::read(&**store, app).await {
-            Ok(keys) => keys,
-            Err(error) => return release(held, error.into()).await,
-        };
-        if let Some(Err(mistake)) = keys.deploy.as_ref().map(|kept| &kept.value) {
-            let said = format!("`apps/{app}/deploy` cannot be read: {mistake}");
-            let hint = "what it speaks of has to be known before anything else; delete it if it is \
-                        not a deploy's record";
-            return release(held, Failure::usage(said).hint(hint)).await;
-        }
-        match keys.record().filter(|record| record.unfinished()).cloned() {
-            // Whoever recovers lets go of the lock at the end.
-            Some(record) => {
-                let said = Box::pin(recover(report, store, held, &keys, &record)).await?;
-                report.note(&said);
-                repaired = Some(said);
+    InOrder { verb, wait, forgotten: &[] }.take(report, store, app).await
+}
+
+/// How the lock is taken in order.
+#[derive(Clone, Copy, Debug)]
+pub struct InOrder<'a> {
+    /// For which verb.
+    pub verb: &'a str,
+    /// How long another holder is waited for.
+    pub wait: Duration,
+    /// Engines that will not come back: nothing that is half done waits for them.
+    pub forgotten: &'a [EngineUrl],
+}
+
+impl InOrder<'_> {
+    /// Takes it; see [`take_in_order`].
+    pub async fn take(
+        self,
+        report: &Report,
+        store: &Arc<dyn Store>,
+        app: &AppName,
+    ) -> Result<(Held, AppKeys, Option<String>), Failure> {
+        let Self { verb, wait, forgotten } = self;
+        let mut repaired = None;
+        loop {
+            let held = take(&**store, app, verb, wait, report).await?;
+            let keys = match AppKeys::read(&**store, app).await {
+                Ok(keys) => keys,
+                Err(error) => return release(held, error.into()).await,
+            };
+            if let Some(Err(mistake)) = keys.deploy.as_ref().map(|kept| &kept.value) {
+                let said = format!("`apps/{app}/deploy` cannot be read: {mistake}");
+                let hint = "what it speaks of has to be known before anything else; delete it if it is \
+                            not a deploy's record";
+                return release(held, Failure::usage(said).hint(hint)).await;
             }
-            None => return Ok((held, keys, repaired)),
+            match keys.record().filter(|record| record.unfinished()).cloned() {
+                // Whoever recovers lets go of the lock at the end.
+                Some(record) => {
+                    let said =
+                        Box::pin(recover(report, store, held, &keys, &record, forgotten)).await?;
+                    report.note(&said);
+                    repaired = Some(said);
+                }
+                None => return Ok((held, keys, repaired)),
+            }
         }
     }
 }

@@ -10,7 +10,8 @@
 //! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while;
 //!   [`mirror`]: copying them
 //! - [`ack`], [`prove`]: what the proxies say to them
-//! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first; [`process`]: whether they still run
+//! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first; [`process`]: whether they still run;
+//!   [`fence`]: that nobody else does anything on an engine
 //! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside;
 //!   [`interrupt`]: what stops the other verbs
 //! - [`hook`]: commands of the operator's own; [`preview`]: how they see a release that gets no requests
@@ -38,6 +39,7 @@ pub mod engine;
 pub mod env_name;
 pub mod environment;
 pub mod exit;
+pub mod fence;
 pub mod fleet;
 pub mod flip;
 pub mod history;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app_keys::{AppKeys, Kept};
 use crate::exit::{Exit, Failure};
+use crate::history;
 use crate::process;
 use crate::report::{Ended, Report};
 use crate::time::{age, show};
@@ -33,6 +34,7 @@ pub struct Held {
     session: Arc<dyn Session>,
     key: String,
     token: Token,
+    since: Timestamp,
 }
 
 impl Held {
@@ -47,6 +49,16 @@ impl Held {
             true => Ok(()),
             false => Err(StoreError::LeaseLost),
         }
+    }
+
+    /// How long it is sure to be held without another word of the store; zero once it may not be.
+    pub fn rest(&self) -> Duration {
+        self.session.rest()
+    }
+
+    /// Whether the deploy `id` began before the lock was taken. A later one is another holder's.
+    pub fn is_older(&self, id: &str) -> bool {
+        history::began(id).is_none_or(|began| began <= self.since)
     }
 
     /// Waits until it is lost.
@@ -113,7 +125,7 @@ pub async fn take(
                 (None, Some(_)) => report.end(Ended::Done, "let go of by its holder"),
                 (None, None) => {}
             }
-            return Ok(Held { session, key, token });
+            return Ok(Held { session, key, token, since: Timestamp::now() });
         }
         let keys = AppKeys::read(store, app).await?;
         // It may be another's by now, and then it is asked about that one, but not twice.

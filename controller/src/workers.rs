@@ -1,20 +1,26 @@
 //! Workers: a release's containers that get no requests. Those of the release that is active run; those
 //! of a release that is kept warm are stopped, and still there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use shunt_config::deploy_file::{Restart, Settings, Variable, Worker};
+use shunt_config::engine::EngineUrl;
 use shunt_config::secret::Secret;
-use shunt_config::store::Store;
+use shunt_config::store::{Store, StoreError};
 use shunt_config::{AppName, Release, Slot};
 
 use crate::app_keys::AppKeys;
 use crate::engine::{self, Container, Engine, EngineError, label};
 use crate::exit::Failure;
+use crate::fence::{Fence, NotDone};
+use crate::lock::take;
 use crate::report::Report;
+
+/// How often they are looked at, at most: someone who puts `active` all the time is not followed for ever.
+const LOOKS: u32 = 5;
 
 /// A worker, and where it is.
 #[derive(Clone, Debug)]
@@ -42,22 +48,46 @@ pub fn environment(all: &[(Variable, Secret)], worker: &Worker) -> Vec<(Variable
     others.chain(own).collect()
 }
 
+/// The workers of an app, as far as its engines answer.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Those that were found.
+    pub placed: Vec<Placed>,
+    /// The engines that did not answer.
+    pub silent: Vec<(EngineUrl, EngineError)>,
+}
+
 /// All workers of the app of `keys`, on whatever engine its keys name.
-pub async fn of_app(keys: &AppKeys) -> Result<Vec<Placed>, EngineError> {
-    let slots = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok().cloned());
-    let replaced = keys.draining.values().filter_map(|kept| kept.ok()?.release());
-    let engines = slots.chain(replaced).filter(with_workers).flat_map(|release| release.engines);
-    let engines: BTreeMap<_, _> = engines.map(|e| (e.url.clone(), e)).collect();
+pub async fn of_app(keys: &AppKeys) -> Found {
+    let engines: BTreeMap<_, _> =
+        releases(keys).flat_map(|r| r.engines).map(|e| (e.url.clone(), e)).collect();
     let mut labels = label::of_app(&keys.name, &keys.store);
     labels.insert(label::WORKER.to_owned(), String::new());
     let labels = &labels;
-    let all = engines.values().map(|engine| async move {
-        let engine = engine::open(engine).await?;
-        let containers = engine.list(labels).await?;
-        let placed = |container| Placed { engine: Arc::clone(&engine), container };
-        Ok::<_, EngineError>(containers.into_iter().map(placed).collect::<Vec<_>>())
+    let all = engines.values().map(|named| async move {
+        let listed = async {
+            let engine = engine::open(named).await?;
+            let containers = engine.list(labels).await?;
+            let placed = |container| Placed { engine: Arc::clone(&engine), container };
+            Ok(containers.into_iter().map(placed).collect::<Vec<_>>())
+        };
+        (named.url.clone(), listed.await)
     });
-    Ok(try_join_all(all).await?.concat())
+    let mut found = Found::default();
+    for (url, listed) in join_all(all).await {
+        match listed {
+            Ok(placed) => found.placed.extend(placed),
+            Err(error) => found.silent.push((url, error)),
+        }
+    }
+    found
+}
+
+/// The releases of an app that have workers.
+fn releases(keys: &AppKeys) -> impl Iterator<Item = Release> {
+    let slots = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok().cloned());
+    let replaced = keys.draining.values().filter_map(|kept| kept.ok()?.release());
+    slots.chain(replaced).filter(with_workers)
 }
 
 fn with_workers(release: &Release) -> bool {
@@ -70,39 +100,116 @@ pub fn split(all: Vec<Placed>, id: Option<&String>) -> (Vec<Placed>, Vec<Placed>
     all.into_iter().partition(own)
 }
 
-/// Starts those that do not run; how many did not.
-pub async fn wake(all: &[Placed]) -> Result<usize, EngineError> {
-    let asleep = all.iter().filter(|one| !one.container.running);
-    Ok(try_join_all(asleep.map(|one| one.engine.wake(&one.container.id))).await?.len())
+/// What became of workers that were to be started or stopped.
+#[derive(Debug, Default)]
+pub struct Acted {
+    /// How many were.
+    pub done: usize,
+    /// Why others were not.
+    pub failed: Vec<EngineError>,
 }
 
-/// Stops them; how many ran before.
-pub async fn halt(all: &[Placed], grace: Duration) -> Result<usize, EngineError> {
-    try_join_all(all.iter().map(|one| one.engine.halt(&one.container.id, grace))).await?;
-    Ok(all.iter().filter(|one| one.container.running).count())
-}
-
-/// Sees to it that the workers of the release that gets all requests run, and no others. The traffic is
-/// where it should be already: what fails here is told, and no failure.
-pub async fn follow(report: &Report, store: &dyn Store, app: &AppName) {
-    match try_follow(store, app).await {
-        Ok(Some(said)) => report.note(&said),
-        Ok(None) => {}
-        Err(failure) => report.note(&format!("the workers are left as they are: {failure}")),
+impl Acted {
+    /// How many were; an error if an engine did not do it.
+    pub fn all(self) -> Result<usize, EngineError> {
+        self.failed.into_iter().next().map_or(Ok(self.done), Err)
     }
 }
 
-async fn try_follow(store: &dyn Store, app: &AppName) -> Result<Option<String>, Failure> {
-    let keys = AppKeys::read(store, app).await?;
-    let slot = keys.active().and_then(shunt_config::Active::only);
-    let Some(active) = slot.and_then(|slot| keys.slot(slot)?.ok()) else { return Ok(None) };
-    let (own, others) = split(of_app(&keys).await?, active.deploy.as_ref());
-    let grace = keys.record().map(|record| record.limits).unwrap_or_default().stop;
-    let (started, stopped) = (wake(&own).await?, halt(&others, grace).await?);
-    let version = active.version.as_deref().unwrap_or("what is active");
-    let said = match own.len() {
-        0 => format!("workers: {stopped} of other releases stopped"),
-        run => format!("workers: {run} of {version} run, {stopped} of other releases stopped"),
+/// Starts those that do not run.
+pub async fn wake(fence: &Fence<'_>, all: &[Placed]) -> Result<Acted, StoreError> {
+    let asleep = all.iter().filter(|one| !one.container.running);
+    acted(asleep.map(|one| fence.act(one.engine.wake(&one.container.id)))).await
+}
+
+/// Stops those that run.
+pub async fn halt(fence: &Fence<'_>, all: &[Placed], grace: Duration) -> Result<Acted, StoreError> {
+    let awake = all.iter().filter(|one| one.container.running);
+    acted(awake.map(|one| fence.act(one.engine.halt(&one.container.id, grace)))).await
+}
+
+async fn acted(
+    all: impl Iterator<Item = impl Future<Output = Result<(), NotDone>>>,
+) -> Result<Acted, StoreError> {
+    let mut acted = Acted::default();
+    for done in join_all(all).await {
+        match done {
+            Ok(()) => acted.done += 1,
+            Err(NotDone::Engine(error)) => acted.failed.push(error),
+            Err(NotDone::Store(error)) => return Err(error),
+        }
+    }
+    Ok(acted)
+}
+
+/// Sees to it that the workers of the release that gets all requests run, and no others, for the holder of
+/// the lock. The traffic is where it should be already: what fails here is told, and no failure.
+pub async fn follow(report: &Report, fence: &Fence<'_>) {
+    let mut followed = Followed::default();
+    if let Err(error) = try_follow(fence, &mut followed).await {
+        report.note(&format!("the workers are left as they are: {}", Failure::from(error)));
+    }
+    let Followed { started, stopped, left } = followed;
+    if started + stopped > 0 {
+        report.note(&format!("workers: {started} started, {stopped} stopped"));
+    }
+    for why in left {
+        let hint = format!("`shuntctl resume {}` sees to it later", fence.app());
+        report.note(&format!("not all workers are as they should be: {why}; {hint}"));
+    }
+}
+
+/// The same for one who has not got the lock, and takes it for that, where it is free within `wait`: two
+/// who go back and forth at the same time would see each other's workers half way.
+pub async fn follow_in_turn(
+    report: &Report,
+    store: &dyn Store,
+    app: &AppName,
+    verb: &str,
+    wait: Duration,
+) {
+    let locked = async {
+        if releases(&AppKeys::read(store, app).await?).next().is_none() {
+            return Ok(());
+        }
+        let held = take(store, app, verb, wait, report).await?;
+        follow(report, &Fence::of(&held, store, app)).await;
+        held.release().await?;
+        Ok::<_, Failure>(())
     };
-    Ok((started + stopped > 0).then_some(said))
+    if let Err(failure) = locked.await {
+        let hint = format!("`shuntctl resume {app}` sees to them later");
+        report.note(&format!("the workers are left as they are: {failure}; {hint}"));
+    }
+}
+
+/// What following has come to.
+#[derive(Debug, Default)]
+struct Followed {
+    started: usize,
+    stopped: usize,
+    left: BTreeSet<String>,
+}
+
+/// Looks again after it has acted: `active` may have been put meanwhile, which takes no lock, and a
+/// worker may have ended that was still ending when it was looked at.
+async fn try_follow(fence: &Fence<'_>, followed: &mut Followed) -> Result<(), StoreError> {
+    for _ in 0..LOOKS {
+        let keys = fence.keys().await?;
+        let slot = keys.active().and_then(shunt_config::Active::only);
+        let Some(active) = slot.and_then(|slot| keys.slot(slot)?.ok()) else { return Ok(()) };
+        let found = of_app(&keys).await;
+        let (own, others) = split(found.placed, active.deploy.as_ref());
+        let grace = keys.record().map(|record| record.limits).unwrap_or_default().stop;
+        let (started, stopped) = (wake(fence, &own).await?, halt(fence, &others, grace).await?);
+        followed.started += started.done;
+        followed.stopped += stopped.done;
+        let silent = found.silent.into_iter().map(|(_, error)| error);
+        let failed = silent.chain(started.failed).chain(stopped.failed);
+        followed.left = failed.map(|error| error.to_string()).collect();
+        if started.done + stopped.done == 0 {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -30,6 +30,7 @@ use crate::token::Token;
 pub mod config;
 mod directory;
 mod etcd;
+mod moment;
 pub mod txn;
 pub mod watch;
 
@@ -131,6 +132,11 @@ pub trait Session: fmt::Debug + Send + Sync {
     ///
     /// May be cancelled and called again.
     async fn lost(&self);
+
+    /// How long the lease is sure to last without another word of the store, by a clock that goes on
+    /// while the machine is suspended; zero once it may be gone. A store in which it ends with its
+    /// holder alone says [`Duration::MAX`].
+    fn rest(&self) -> Duration;
 
     /// Ends the session; its keys are gone when this returns.
     async fn close(&self) -> Result<(), StoreError>;

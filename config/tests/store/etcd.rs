@@ -243,7 +243,9 @@ async fn a_session_that_could_not_be_kept_alive_is_lost_and_writes_nothing_more(
     let store = store_of(&etcd);
     let session = store.session(Duration::from_secs(2)).await.unwrap();
     session.commit(Txn::new().put_leased("apps/web/lock", "me")).await.unwrap();
+    assert!(!session.rest().is_zero());
     etcd.kill_all().await;
+    e2e::until("it is not sure any more", async || session.rest().is_zero().then_some(())).await;
     lost(&*session).await;
     etcd.start_all().await;
     let late = session.commit(Txn::new().put("apps/web/deploy", "late")).await;

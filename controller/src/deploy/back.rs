@@ -3,6 +3,7 @@
 //! Each part looks at what is there and may be repeated, so that a way back that was cut short is
 //! gone again from its beginning.
 
+use shunt_config::engine::EngineUrl;
 use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage, Step};
 use shunt_config::store::Txn;
@@ -26,15 +27,16 @@ impl Run<'_> {
         self.report.begin("put back", "traffic, keys and containers");
         let held = self.is_held().await?;
         let stopped = held && self.journal.record().has_begun(Step::Stop);
+        let mut silent = Vec::new();
         if stopped {
             // Before anything else: who takes over from here has to go back as well.
             self.retry(Self::mark_undoing).await?;
-            self.wake_others().await?;
+            silent = self.wake_others().await?;
         }
         self.retry(Self::put_active_back).await?;
         self.retry(Self::put_slot_back).await?;
         if held {
-            self.let_back(stopped).await?;
+            self.let_back(stopped, &silent).await?;
         }
         self.remove_containers().await
     }
@@ -60,15 +62,16 @@ impl Run<'_> {
         Err(Stop::Superseded("the app's keys change all the time".to_owned()).into())
     }
 
-    /// Lets requests through to the old release, once it serves if it was `stopped`.
-    async fn let_back(&mut self, stopped: bool) -> Result<(), Trouble> {
+    /// Lets requests through to the old release, once it serves if it was `stopped`; as far as its engines
+    /// are not `silent`.
+    async fn let_back(&mut self, stopped: bool, silent: &[EngineUrl]) -> Result<(), Trouble> {
         let keys = self.journal.refresh().await?;
         if self.holds(&keys) {
             // All the time nothing was sent to the new release.
             self.exposure = Exposure::Hidden;
         }
         if stopped {
-            self.served_again().await?;
+            self.served_again(silent).await?;
             self.workers_follow().await;
         }
         let keys = self.journal.refresh().await?;
@@ -154,7 +157,9 @@ impl Run<'_> {
                 let engines = &record.engines;
                 let cleared = match possible {
                     true => reaper.sweep_deploy(engines, app, &record.id).await?,
-                    false => remove(engines, app, &record.id, limits.stop).await,
+                    false => {
+                        remove(&self.journal.fence(), engines, &record.id, limits.stop).await?
+                    }
                 };
                 return Ok(self.note_left(cleared));
             }

@@ -8,6 +8,7 @@ use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
+use crate::fence::Fence;
 use crate::report::Ended;
 use crate::retire::{Reaper, remove};
 use crate::stop::Stop;
@@ -223,8 +224,9 @@ impl Run<'_> {
         if mentions(&keys, &record.id) {
             return Err(failure);
         }
-        let cleared = remove(&record.engines, &self.app, &record.id, record.limits.stop).await;
-        Err(failure.details(cleared.left()))
+        let fence = Fence::without_lock(&*self.store, &self.app);
+        let cleared = remove(&fence, &record.engines, &record.id, record.limits.stop).await;
+        Err(failure.details(cleared.ok().and_then(|cleared| cleared.left())))
     }
 }
 

@@ -31,6 +31,9 @@ impl Run<'_> {
     /// old release again.
     pub(super) async fn hold(&mut self) -> Result<String, Trouble> {
         let limits = self.journal.record().limits;
+        let keys = self.journal.refresh().await?;
+        // Found out later, visitors would wait for it.
+        self.all_answer(&keys).await?;
         let lasts = (2 * limits.drain + FAREWELL + MARGIN).min(MAX_LASTS);
         let token = self.put_hold(Then::Release, lasts).await?;
         let by = self.held_by_all(&token, limits.drain, false).await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shunt_config::engine::EngineUrl;
 use shunt_config::record::{Deploy, Stage, Step};
 use shunt_config::store::Store;
 
@@ -14,18 +15,21 @@ use crate::report::Report;
 use crate::stop::Stop;
 
 /// Finishes or undoes the deploy that `keys` show half done, and lets go of the lock: before its
-/// flip it is undone, after it the rest of it is done. What became of it, in words.
+/// flip it is undone, after it the rest of it is done. It does not wait for engines that are
+/// `forgotten`. What became of it, in words.
 pub async fn recover(
     report: &Report,
     store: &Arc<dyn Store>,
     held: Held,
     keys: &AppKeys,
     record: &Deploy,
+    forgotten: &[EngineUrl],
 ) -> Result<String, Failure> {
     let version = record.version.as_deref().unwrap_or("a release");
     let name = format!("the deploy of {version} that {} began", record.who);
     report.note(&format!("{name} is half done"));
     let mut run = Run::new(report, store, &held, keys, record.clone()).await?;
+    run.forgotten = forgotten.to_vec();
     let ended = match record.stage {
         Stage::Flipped | Stage::Acknowledged => {
             let done = run.rest(record).await;

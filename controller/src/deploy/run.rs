@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
+use shunt_config::engine::EngineUrl;
 use shunt_config::pass::PassKey;
 use shunt_config::record::{Deploy, Step, StepTime};
 use shunt_config::store::{Store, Txn};
@@ -47,6 +48,8 @@ pub struct Run<'a> {
     pub(super) left: Vec<Engine>,
     /// `active` as it stands while the new release's workers do not run and the old ones do.
     pub(super) idle: Option<Token>,
+    /// Engines that will not come back: nothing waits for them.
+    pub(super) forgotten: Vec<EngineUrl>,
     /// The new release and its announcement, once it was announced.
     pub(super) announced: Option<(Token, Release)>,
     /// `active` as this deploy has put it, once it has for a part of the requests.
@@ -84,6 +87,7 @@ impl<'a> Run<'a> {
             replicas: Vec::new(),
             left: Vec::new(),
             idle: None,
+            forgotten: Vec::new(),
             announced: None,
             active: None,
             exposure,

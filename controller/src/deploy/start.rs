@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::sleep;
 
 use super::host::{Host, Replica};
 use super::job::Job;
@@ -11,13 +12,18 @@ use super::run::Run;
 use super::trouble::Trouble;
 use crate::engine::{self, Container, EngineError, Labels, Publish, Spec, label};
 use crate::exit::{Exit, Failure};
+use crate::fence::NotDone;
 use crate::port::Ports;
+use crate::stop::{Lookout, Stop};
+
+/// How long an engine may take to answer once the deploy is to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
     pub(super) async fn start(&mut self, job: &Job) -> Result<String, Trouble> {
         let n = self.hosts.len();
-        // Not to be cancelled: a container that is being created now would be missed by whoever
-        // clears away what was started.
+        // Not to be cancelled while its engine answers: a container that is being created now would be
+        // missed by whoever clears away what was started.
         let run = &*self;
         let all = run.hosts.iter().enumerate().map(|(nth, host)| async move {
             if let Some(units) = &job.file.run.units {
@@ -28,7 +34,10 @@ impl Run<'_> {
             run.make_workers(host, job, own).await?;
             Ok(started)
         });
-        let started: Result<Vec<_>, Trouble> = join_all(all).await.into_iter().collect();
+        let started: Result<Vec<_>, Trouble> = tokio::select! {
+            started = join_all(all) => started.into_iter().collect(),
+            stop = overdue(&self.lookout) => return Err(stop.into()),
+        };
         self.replicas = started?.concat();
         let addresses: Vec<_> = self.replicas.iter().map(|r| r.address.to_string()).collect();
         let started = engine::count(addresses.len(), &self.journal.record().engines);
@@ -65,13 +74,13 @@ impl Run<'_> {
         old: Option<&Container>,
         ports: &RefCell<Ports>,
     ) -> Result<Replica, Trouble> {
-        let engine = &host.engine;
+        let (engine, fence) = (&host.engine, self.journal.fence());
         match old {
             Some(old) if old.running => {
                 let port = label::number(old, label::PORT).unwrap_or_default();
                 return Ok(host.replica(old.clone(), port));
             }
-            Some(old) => engine.remove(&old.id, Duration::ZERO).await?,
+            Some(old) => fence.act(engine.remove(&old.id, Duration::ZERO)).await?,
             None => {}
         }
         let record = self.journal.record();
@@ -97,10 +106,10 @@ impl Run<'_> {
                 environment: job.environment.clone(),
                 grace: record.limits.stop,
             };
-            match engine.start(&spec).await {
-                Err(EngineError::PortTaken(_)) => {}
+            match fence.act(engine.start(&spec)).await {
+                Err(NotDone::Engine(EngineError::PortTaken(_))) => {}
                 // It has the image and answers: what it says is about this release.
-                Err(EngineError::Refused { reason, .. }) => {
+                Err(NotDone::Engine(EngineError::Refused { reason, .. })) => {
                     let said =
                         format!("container {} does not start on {}", spec.name, engine.name());
                     return Err(Trouble::Unhealthy(said, vec![reason]));
@@ -109,4 +118,11 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Waits until the deploy was stopped and an engine has had its time to answer all the same.
+async fn overdue(lookout: &Lookout) -> Stop {
+    let stop = lookout.stopped().await;
+    sleep(PATIENCE).await;
+    stop
 }

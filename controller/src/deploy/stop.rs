@@ -6,8 +6,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use shunt_config::engine::EngineUrl;
 use shunt_config::health::Check;
 use shunt_config::hold::Then;
+use shunt_config::record::Step;
 use shunt_config::{Active, Health, Release, Slot, Token};
 use tokio::time::{Instant, sleep};
 
@@ -16,10 +19,12 @@ use super::trouble::Trouble;
 use crate::app_keys::{AppKeys, Kept};
 use crate::engine::{self, Container, Engine, EngineError, label};
 use crate::exit::{Exit, Failure};
+use crate::fence::NotDone;
 use crate::fleet::Fleet;
 use crate::keeping::named;
 use crate::probe::{Down, probe};
 use crate::sight::{Look, Waited};
+use crate::vanished::{place, target};
 
 /// How often a target is looked at while its health is waited for.
 const LOOK: Duration = Duration::from_millis(200);
@@ -36,36 +41,89 @@ impl Run<'_> {
     }
 
     /// Stops what runs of this deploy, and starts again what a key names of the others: the way back to a
-    /// release that must not run beside this one.
-    pub(super) async fn wake_others(&mut self) -> Result<(), Trouble> {
+    /// release that must not run beside this one. The engines that did not do it, each told of: a host that
+    /// is away keeps no other from serving again.
+    pub(super) async fn wake_others(&mut self) -> Result<Vec<EngineUrl>, Trouble> {
         let keys = self.journal.refresh().await?;
-        let record = self.journal.record().clone();
-        let deploys = deploys(&keys, record.replaced.as_ref());
-        let engines = self.engines(&keys).await?;
-        for engine in &engines {
-            for container in engine.list(&label::of_deploy(&self.app, &record.id)).await? {
-                engine.halt(&container.id, record.limits.stop).await?;
+        let deploys = deploys(&keys, self.journal.record().replaced.as_ref());
+        let Reached { engines, silent } = self.engines(&keys).await;
+        let mut silent: Vec<_> =
+            silent.into_iter().map(|(url, error)| (url, error.into())).collect();
+        let run = &*self;
+        let halts = engines
+            .iter()
+            .map(|(url, engine)| async move { (url, engine, run.halt_own(&**engine).await) });
+        let mut halted = Vec::new();
+        for (url, engine, done) in join_all(halts).await {
+            match done {
+                Ok(()) => halted.push((url, engine)),
+                Err(error) => silent.push((url.clone(), error)),
             }
         }
-        for engine in &engines {
-            for container in self.others(&**engine, &keys).await? {
-                let again =
-                    container.labels.get(label::DEPLOY).is_some_and(|id| deploys.contains(id));
-                // Workers follow what is active, in the end.
-                if again && !label::is_worker(&container) {
-                    engine.wake(&container.id).await?;
-                }
+        let (keys, deploys) = (&keys, &deploys);
+        let wakes = halted.into_iter().map(|(url, engine)| async move {
+            (url, run.wake_named(&**engine, keys, deploys).await)
+        });
+        for (url, done) in join_all(wakes).await {
+            if let Err(error) = done {
+                silent.push((url.clone(), error));
             }
+        }
+        let mut urls = Vec::new();
+        for (url, error) in silent {
+            match error {
+                NotDone::Engine(error) => {
+                    let app = &self.app;
+                    let hint = format!("`shuntctl resume {app} --forget {url}` gives it up");
+                    self.report.note(&format!("not put back there: {error}; {hint}"));
+                }
+                lost @ NotDone::Store(_) => return Err(lost.into()),
+            }
+            urls.push(url);
+        }
+        Ok(urls)
+    }
+
+    async fn halt_own(&self, engine: &dyn Engine) -> Result<(), NotDone> {
+        let (fence, record) = (self.journal.fence(), self.journal.record());
+        for container in engine.list(&label::of_deploy(&self.app, &record.id)).await? {
+            fence.act(engine.halt(&container.id, record.limits.stop)).await?;
         }
         Ok(())
     }
 
-    /// Waits until what is active is healthy, as asked from here if it can be, and every live proxy has proved it.
-    pub(super) async fn served_again(&mut self) -> Result<(), Trouble> {
+    async fn wake_named(
+        &self,
+        engine: &dyn Engine,
+        keys: &AppKeys,
+        deploys: &BTreeSet<String>,
+    ) -> Result<(), NotDone> {
+        let (fence, record) = (self.journal.fence(), self.journal.record());
+        // Whoever was cut short in stopping it may have told it to end: then it would, at any moment.
+        let stop = record.steps.iter().rev().find(|time| time.step == Step::Stop);
+        let ending = stop.is_some_and(|time| time.ended.is_none());
+        for container in self.others(engine, keys).await? {
+            let again = container.labels.get(label::DEPLOY).is_some_and(|id| deploys.contains(id));
+            // Workers follow what is active, in the end.
+            if !again || label::is_worker(&container) {
+                continue;
+            }
+            if ending && container.running {
+                fence.act(engine.halt(&container.id, record.limits.stop)).await?;
+            }
+            fence.act(engine.wake(&container.id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until what is active is healthy, as asked from here if it can be, and every live proxy has proved
+    /// it. What is on the `silent` engines is waited for only where nothing else would serve.
+    pub(super) async fn served_again(&mut self, silent: &[EngineUrl]) -> Result<(), Trouble> {
         let deadline = Instant::now() + self.journal.record().limits.health;
         let keys = self.journal.refresh().await?;
         let active: Vec<(Token, Release)> = active(&keys)
             .filter_map(|kept| Some((kept.token.clone(), kept.ok()?.clone())))
+            .map(|(token, release)| (token, self.awaited(release, silent)))
             .collect();
         let defaults = keys.app.as_ref().and_then(Kept::ok);
         let defaults = defaults.map_or_else(Health::default, |app| app.health.clone());
@@ -124,15 +182,57 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Stops what runs of the app and is not this deploy's; how many containers.
+    /// `release` with those of its targets that are waited for.
+    fn awaited(&self, release: Release, silent: &[EngineUrl]) -> Release {
+        let among = |urls: &[EngineUrl]| {
+            let replicas = u16::try_from(release.targets.len()).unwrap_or(u16::MAX);
+            let elsewhere = |number: &u16| {
+                let engine = release.engines.get(place(&release, *number));
+                engine.is_none_or(|engine| !urls.contains(&engine.url))
+            };
+            let targets = (0..replicas).filter(elsewhere);
+            targets.filter_map(|number| target(&release, number).cloned()).collect::<Vec<_>>()
+        };
+        if release.engines.is_empty() {
+            return release;
+        }
+        // Where an engine is silent, what it runs may serve all the same; where it is given up, not.
+        let answering = among(&[silent, &self.forgotten].concat());
+        let targets = if answering.is_empty() { among(&self.forgotten) } else { answering };
+        Release { targets, ..release }
+    }
+
+    /// An error if an engine that something of the app may run on does not answer: what runs there could
+    /// not be stopped.
+    pub(super) async fn all_answer(&self, keys: &AppKeys) -> Result<(), Trouble> {
+        let Some((url, error)) = self.engines(keys).await.silent.into_iter().next() else {
+            return Ok(());
+        };
+        let app = &self.app;
+        let hint = format!(
+            "nothing is held and nothing was stopped. If it will not come back: `shuntctl resume {app} \
+             --forget {url}`; while it has a part of what serves, deploy once by another strategy"
+        );
+        Err(Failure::from(error).hint(hint).into())
+    }
+
+    /// Stops what runs of the app and was there before this deploy; how many containers.
     async fn stop_others(&mut self) -> Result<usize, Trouble> {
         let keys = self.journal.refresh().await?;
-        let grace = self.journal.record().limits.stop;
+        let (grace, fence) = (self.journal.record().limits.stop, self.journal.fence());
+        let deploys = deploys(&keys, None);
+        let Reached { engines, silent } = self.engines(&keys).await;
+        if let Some((_, error)) = silent.into_iter().next() {
+            return Err(error.into());
+        }
         let mut stopped = 0;
-        for engine in self.engines(&keys).await? {
+        for (_, engine) in engines {
             for container in self.others(&*engine, &keys).await? {
-                if container.running {
-                    engine.halt(&container.id, grace).await?;
+                let id = container.labels.get(label::DEPLOY);
+                let held = self.journal.held();
+                let older = |id: &String| held.is_older(id) || deploys.contains(id);
+                if container.running && id.is_none_or(older) {
+                    fence.act(engine.halt(&container.id, grace)).await?;
                     stopped += 1;
                 }
             }
@@ -152,16 +252,28 @@ impl Run<'_> {
         Ok(all)
     }
 
-    /// The engines that releases of the app run on.
-    async fn engines(&self, keys: &AppKeys) -> Result<Vec<Arc<dyn Engine>>, Trouble> {
+    /// The engines that releases of the app run on, but for those that are given up.
+    async fn engines(&self, keys: &AppKeys) -> Reached {
         let own = self.journal.record().engines.iter().cloned();
         let all: BTreeMap<_, _> = named(keys).chain(own).map(|e| (e.url.clone(), e)).collect();
-        let mut engines = Vec::new();
-        for engine in all.values() {
-            engines.push(engine::open(engine).await?);
+        let all = all.values().filter(|engine| !self.forgotten.contains(&engine.url));
+        let opened = all.map(|engine| async { (engine.url.clone(), engine::open(engine).await) });
+        let mut reached = Reached::default();
+        for (url, opened) in join_all(opened).await {
+            match opened {
+                Ok(engine) => reached.engines.push((url, engine)),
+                Err(error) => reached.silent.push((url, error)),
+            }
         }
-        Ok(engines)
+        reached
     }
+}
+
+/// Engines, as far as they answer.
+#[derive(Debug, Default)]
+struct Reached {
+    engines: Vec<(EngineUrl, Arc<dyn Engine>)>,
+    silent: Vec<(EngineUrl, EngineError)>,
 }
 
 /// What gets requests.

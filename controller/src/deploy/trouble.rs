@@ -7,6 +7,7 @@ use shunt_config::store::StoreError;
 
 use crate::engine::EngineError;
 use crate::exit::{Exit, Failure};
+use crate::fence::NotDone;
 use crate::flip::join;
 use crate::hook::HookFailed;
 use crate::journal::WriteError;
@@ -91,6 +92,15 @@ impl From<Stop> for Trouble {
 impl From<EngineError> for Trouble {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
+    }
+}
+
+impl From<NotDone> for Trouble {
+    fn from(error: NotDone) -> Self {
+        match error {
+            NotDone::Store(error) => error.into(),
+            NotDone::Engine(error) => error.into(),
+        }
     }
 }
 

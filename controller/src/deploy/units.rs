@@ -12,6 +12,7 @@ use super::trouble::Trouble;
 use crate::announce::displace;
 use crate::engine::{EngineError, Spec, label};
 use crate::exit::{Exit, Failure};
+use crate::fence::NotDone;
 use crate::report::Ended;
 use crate::retire::{Reaper, Retired};
 use crate::undo::as_previous;
@@ -41,9 +42,9 @@ impl Run<'_> {
                 environment: self.variables_of_unit(job, *port)?,
                 grace: record.limits.stop,
             };
-            let container = match host.engine.start(&spec).await {
+            let container = match self.journal.fence().act(host.engine.start(&spec)).await {
                 // It answers: what it says is about this release.
-                Err(EngineError::Refused { reason, .. }) => {
+                Err(NotDone::Engine(EngineError::Refused { reason, .. })) => {
                     let (name, engine) = (&spec.name, host.engine.name());
                     let said = format!("unit {name} does not start on {engine}");
                     return Err(Trouble::Unhealthy(said, vec![reason]));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use shunt_config::deploy_file::Worker;
 use shunt_config::duration;
+use shunt_config::engine::EngineUrl;
 use tokio::time::{Instant, sleep};
 
 use super::check::last_lines_of;
@@ -15,6 +16,7 @@ use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::engine::{Container, EngineError, Spec, State, label};
+use crate::fence::NotDone;
 use crate::time::show;
 use crate::workers::{self, Placed};
 
@@ -66,8 +68,8 @@ impl Run<'_> {
             environment: workers::environment(&job.environment, worker),
             grace: record.limits.stop,
         };
-        match host.engine.create(&spec).await {
-            Err(EngineError::Refused { reason, .. }) => {
+        match self.journal.fence().act(host.engine.create(&spec)).await {
+            Err(NotDone::Engine(EngineError::Refused { reason, .. })) => {
                 let said = format!("container {} cannot be made", spec.name);
                 Err(Trouble::Unhealthy(said, vec![reason]))
             }
@@ -79,8 +81,21 @@ impl Run<'_> {
     pub(super) async fn workers(&mut self) -> Result<String, Trouble> {
         let keys = self.journal.refresh().await?;
         let (id, grace) = (self.journal.record().id.clone(), self.journal.record().limits.stop);
-        let (new, old) = workers::split(workers::of_app(&keys).await?, Some(&id));
-        workers::wake(&new).await?;
+        let mut found = workers::of_app(&keys).await;
+        let fence = self.journal.fence();
+        // Where the new ones are, they have to be found; an old one that is out of reach is told.
+        let own = &self.journal.record().engines;
+        let given_up = |url: &EngineUrl| self.forgotten.contains(url);
+        let needed = |url: &EngineUrl| own.iter().any(|engine| engine.url == *url);
+        let is_missed = |(url, _): &(EngineUrl, EngineError)| needed(url) && !given_up(url);
+        if let Some(at) = found.silent.iter().position(is_missed) {
+            return Err(found.silent.swap_remove(at).1.into());
+        }
+        for (_, error) in &found.silent {
+            self.report.note(&format!("old workers may go on: {error}"));
+        }
+        let (new, old) = workers::split(found.placed, Some(&id));
+        workers::wake(&fence, &new).await?.all()?;
         let settled = join_all(new.iter().map(|worker| self.settled(worker)));
         let settled = tokio::select! {
             settled = settled => settled,
@@ -88,11 +103,11 @@ impl Run<'_> {
         };
         let details: Vec<String> = settled.into_iter().filter_map(Result::err).flatten().collect();
         if !details.is_empty() {
-            workers::halt(&new, grace).await?;
+            workers::halt(&fence, &started(new), grace).await?.all()?;
             let said = "the new workers do not run; the old ones go on".to_owned();
             return Err(Trouble::Workers(said, details));
         }
-        let stopped = workers::halt(&old, grace).await?;
+        let stopped = workers::halt(&fence, &old, grace).await?.all()?;
         Ok(format!("{} run, {stopped} old one(s) stopped", new.len()))
     }
 
@@ -123,6 +138,14 @@ impl Run<'_> {
 
     /// The workers of what is active run, and no others. Why not, where that fails, is told.
     pub(super) async fn workers_follow(&self) {
-        workers::follow(self.report, &*self.store, &self.app).await;
+        workers::follow(self.report, &self.journal.fence()).await;
     }
+}
+
+/// The same as they are after they were started.
+fn started(mut all: Vec<Placed>) -> Vec<Placed> {
+    for one in &mut all {
+        one.container.running = true;
+    }
+    all
 }

@@ -16,9 +16,11 @@ use shunt_config::command::Command;
 use shunt_config::deploy_file::{Host, Pull, Run, Settings, Variable};
 use shunt_config::engine::EngineUrl;
 use shunt_config::secret::Secret;
+use tokio::time::timeout;
 
 use crate::exit::Failure;
 use crate::report::Tell;
+use crate::time::show;
 
 mod docker;
 pub mod image;
@@ -28,6 +30,10 @@ mod systemd;
 
 /// How long a host may take to let a connection in.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an engine may take to say that it is there, connection and all: one that hangs must not keep
+/// others waiting.
+const OPEN: Duration = Duration::from_secs(15);
 
 /// Containers' labels.
 pub type Labels = BTreeMap<String, String>;
@@ -218,9 +224,15 @@ pub enum EngineError {
 
 /// Opens `engine`, and looks whether it answers.
 pub async fn open(engine: &shunt_config::Engine) -> Result<Arc<dyn Engine>, EngineError> {
-    Ok(match engine.url.is_systemd() {
-        true => Arc::new(systemd::Systemd::open(&engine.url).await?),
-        false => Arc::new(docker::Docker::open(engine).await?),
+    let opened = async {
+        Ok::<Arc<dyn Engine>, _>(match engine.url.is_systemd() {
+            true => Arc::new(systemd::Systemd::open(&engine.url).await?),
+            false => Arc::new(docker::Docker::open(engine).await?),
+        })
+    };
+    timeout(OPEN, opened).await.unwrap_or_else(|_| {
+        let reason = format!("no answer within {}", show(OPEN));
+        Err(EngineError::Unreachable { engine: engine.to_string(), reason })
     })
 }
 

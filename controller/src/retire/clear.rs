@@ -4,9 +4,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shunt_config::{AppName, Engine};
+use shunt_config::store::StoreError;
+use shunt_config::{Engine, Slot};
 
-use crate::engine::{self, Container, EngineError, Labels, label};
+use crate::app_keys::{AppKeys, Kept};
+use crate::engine::{self, Container, Labels, label};
+use crate::fence::{Fence, NotDone};
+use crate::fleet::Fleet;
 
 /// What became of containers that were to be removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,19 +39,22 @@ impl Cleared {
     }
 }
 
-/// Stops and removes all containers of `deploy`.
-pub async fn remove(engines: &[Engine], app: &AppName, deploy: &str, grace: Duration) -> Cleared {
-    clear(engines, &label::of_deploy(app, deploy), grace, |_| Fate::Goes).await
-}
-
-/// Stops all containers of `deploy`, and keeps them for their output.
-pub(super) async fn shelve(
+/// Stops and removes all containers of `deploy`, which must be in no slot.
+pub async fn remove(
+    fence: &Fence<'_>,
     engines: &[Engine],
-    app: &AppName,
     deploy: &str,
     grace: Duration,
-) -> Cleared {
-    clear(engines, &label::of_deploy(app, deploy), grace, |_| Fate::Shelved).await
+) -> Result<Cleared, StoreError> {
+    let labels = label::of_deploy(fence.app(), deploy);
+    let fate = |keys: &AppKeys, _: &Fleet, _: &Container| {
+        let slot = Slot::BOTH.into_iter().find(|slot| {
+            let release = keys.slot(*slot).and_then(Kept::ok);
+            release.is_some_and(|release| release.deploy.as_deref() == Some(deploy))
+        });
+        slot.map_or(Fate::Goes, |slot| Fate::Kept(format!("it is in `{slot}`")))
+    };
+    clear(fence, engines, &labels, grace, fate).await
 }
 
 /// What is to become of a container.
@@ -60,47 +67,56 @@ pub(super) enum Fate {
     Kept(String),
 }
 
-/// Stops and removes the containers with `labels` that are to go.
+/// Stops and removes the containers with `labels` that are to go: each as keys and proxies say right before
+/// it goes. An error if the lock is lost meanwhile.
 pub(super) async fn clear(
+    fence: &Fence<'_>,
     engines: &[Engine],
     labels: &Labels,
     grace: Duration,
-    fate: impl Fn(&Container) -> Fate,
-) -> Cleared {
+    fate: impl Fn(&AppKeys, &Fleet, &Container) -> Fate,
+) -> Result<Cleared, StoreError> {
     let fate = &fate;
     let all = engines.iter().map(|engine| async move {
         let mut cleared = Cleared::default();
-        if let Err(error) = clear_one(engine, labels, grace, fate, &mut cleared).await {
-            cleared.missed.push((engine.clone(), error.to_string()));
+        match clear_one(fence, engine, labels, grace, fate, &mut cleared).await {
+            Ok(()) => {}
+            Err(NotDone::Engine(error)) => cleared.missed.push((engine.clone(), error.to_string())),
+            Err(NotDone::Store(error)) => return Err(error),
         }
-        cleared
+        Ok(cleared)
     });
-    join_all(all).await.into_iter().fold(Cleared::default(), Cleared::and)
+    let all: Result<Vec<_>, StoreError> = join_all(all).await.into_iter().collect();
+    Ok(all?.into_iter().fold(Cleared::default(), Cleared::and))
 }
 
 async fn clear_one(
+    fence: &Fence<'_>,
     engine: &Engine,
     labels: &Labels,
     grace: Duration,
-    fate: &impl Fn(&Container) -> Fate,
+    fate: &impl Fn(&AppKeys, &Fleet, &Container) -> Fate,
     cleared: &mut Cleared,
-) -> Result<(), EngineError> {
+) -> Result<(), NotDone> {
     let engine = engine::open(engine).await?;
-    let (mut going, mut shelved) = (Vec::new(), Vec::new());
-    for container in engine.list(labels).await? {
-        match fate(&container) {
-            Fate::Goes => going.push(container),
-            Fate::Shelved => shelved.push(container),
-            Fate::Stays => {}
-            Fate::Kept(why) => cleared.kept.push(why),
+    let all = engine.list(labels).await?;
+    let all = all.iter().map(|container| async {
+        let (keys, fleet) = fence.look().await?;
+        let fate = fate(&keys, &fleet, container);
+        match &fate {
+            Fate::Goes => fence.within(engine.remove(&container.id, grace)).await?,
+            Fate::Shelved => fence.within(engine.shelve(&container.id, grace)).await?,
+            Fate::Stays | Fate::Kept(_) => {}
         }
-    }
+        Ok(fate)
+    });
     let mut failed = None;
-    let going = join_all(going.iter().map(|c| engine.remove(&c.id, grace)));
-    let shelved = join_all(shelved.iter().map(|c| engine.shelve(&c.id, grace)));
-    for done in [going.await, shelved.await].concat() {
+    for done in join_all(all).await {
         match done {
-            Ok(()) => cleared.removed += 1,
+            Ok(Fate::Goes | Fate::Shelved) => cleared.removed += 1,
+            Ok(Fate::Stays) => {}
+            Ok(Fate::Kept(why)) => cleared.kept.push(why),
+            Err(error @ NotDone::Store(_)) => return Err(error),
             Err(error) => failed = Some(error),
         }
     }

@@ -10,8 +10,9 @@ use shunt_config::{AppName, ProxyName, Release, Slot, Token};
 
 use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
-use crate::engine;
+use crate::engine::{self, Container, label};
 use crate::exit::{Exit, Failure};
+use crate::fence::Fence;
 use crate::fleet::Fleet;
 use crate::flip::leases;
 use crate::history;
@@ -32,8 +33,8 @@ mod orphans;
 mod prune;
 mod stay;
 
-use clear::shelve;
 pub use clear::{Cleared, remove};
+use clear::{Fate, clear};
 use doubt::{doubt, unsure};
 pub use forget::forget_drained;
 pub use left::left;
@@ -223,13 +224,19 @@ impl Reaper<'_> {
             if let Some(why) = why {
                 return Ok(Retired::Kept(why));
             }
-            let engines = &release.engines;
-            let cleared = match self.limits.keep > 0 && history::went_through(&keys, deploy) {
-                true => shelve(engines, app, deploy, self.limits.stop).await,
-                false => remove(engines, app, deploy, self.limits.stop).await,
-            };
+            let shelved = self.limits.keep > 0 && history::went_through(&keys, deploy);
+            let fate =
+                |keys: &AppKeys, fleet: &Fleet, _: &Container| match in_slot(keys, token, deploy)
+                    .or_else(|| against(keys, fleet))
+                {
+                    Some(why) => Fate::Kept(why),
+                    None if shelved => Fate::Shelved,
+                    None => Fate::Goes,
+                };
+            let (labels, grace) = (label::of_deploy(app, deploy), self.limits.stop);
+            let cleared = clear(&self.fence(app), &release.engines, &labels, grace, fate).await?;
             stopped = engine::count(cleared.removed, &release.engines);
-            if let Some(why) = cleared.left() {
+            if let Some(why) = cleared.kept.first().cloned().or_else(|| cleared.left()) {
                 // It stays written down, so that the next run tries again.
                 return Ok(Retired::Kept(format!("{stopped} stopped, not all: {why}")));
             }
@@ -251,6 +258,10 @@ impl Reaper<'_> {
             Outcome::Committed(_) => Ok(()),
             Outcome::Refused => Err(StoreError::LeaseLost.into()),
         }
+    }
+
+    fn fence<'b>(&'b self, app: &'b AppName) -> Fence<'b> {
+        Fence::of(self.held, &**self.store, app)
     }
 
     /// The app's keys as they stand now; tried again while the store is away and the lock is held.

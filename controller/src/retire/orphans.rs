@@ -1,6 +1,6 @@
 //! Containers that no key speaks of.
 
-use shunt_config::{AppName, Engine, Slot};
+use shunt_config::{AppName, Engine, Release, Slot};
 
 use super::Reaper;
 use super::clear::{Cleared, Fate, clear};
@@ -21,16 +21,19 @@ impl Reaper<'_> {
         engines: &[Engine],
         app: &AppName,
     ) -> Result<Cleared, Failure> {
-        let (keys, fleet) = (self.keys(app).await?, self.fleet(app).await?);
-        let Some(named) = deploys(&keys) else { return Ok(Cleared::default()) };
+        let keys = self.keys(app).await?;
+        if deploys(&keys).is_none() {
+            return Ok(Cleared::default());
+        }
         let labels = label::of_app(app, &keys.store);
-        let orphan = |container: &Container| {
+        let orphan = |keys: &AppKeys, container: &Container| {
+            let Some(named) = deploys(keys) else { return false };
             let deploy = container.labels.get(label::DEPLOY);
             // What is kept of a release that is gone is `prune`'s.
-            let kept = |id: &str| self.limits.keep > 0 && is_shelved(&keys, container, id);
-            deploy.is_some_and(|deploy| !named.contains(deploy) && !kept(deploy))
+            let kept = |id: &str| self.limits.keep > 0 && is_shelved(keys, container, id);
+            deploy.is_some_and(|id| !named.contains(id) && !kept(id) && self.held.is_older(id))
         };
-        self.remove_unnamed(engines, &keys, &fleet, &labels, orphan).await
+        self.remove_unnamed(engines, app, &labels, orphan).await
     }
 
     /// Removes the containers of `deploy`, whose release is in no slot and not under `draining/`,
@@ -41,30 +44,27 @@ impl Reaper<'_> {
         app: &AppName,
         deploy: &str,
     ) -> Result<Cleared, Failure> {
-        let (keys, fleet) = (self.keys(app).await?, self.fleet(app).await?);
         let labels = label::of_deploy(app, deploy);
-        self.remove_unnamed(engines, &keys, &fleet, &labels, |_| true).await
+        let unnamed = |keys: &AppKeys, _: &Container| !is_placed(keys, deploy);
+        self.remove_unnamed(engines, app, &labels, unnamed).await
     }
 
     async fn remove_unnamed(
         &self,
         engines: &[Engine],
-        keys: &AppKeys,
-        fleet: &Fleet,
+        app: &AppName,
         labels: &Labels,
-        unnamed: impl Fn(&Container) -> bool,
+        unnamed: impl Fn(&AppKeys, &Container) -> bool,
     ) -> Result<Cleared, Failure> {
-        self.held.still_in(keys)?;
-        let served = may_be_served(keys, fleet);
-        let fate = |container: &Container| {
-            if !unnamed(container) {
+        let fate = |keys: &AppKeys, fleet: &Fleet, container: &Container| {
+            if !unnamed(keys, container) {
                 return Fate::Stays;
             }
             let port = label::number(container, label::PORT);
             let names = || Some(format!("{} names {}", fleet.names_port(port?)?, container.name));
-            served.clone().or_else(names).map_or(Fate::Goes, Fate::Kept)
+            may_be_served(keys, fleet).or_else(names).map_or(Fate::Goes, Fate::Kept)
         };
-        let mut cleared = clear(engines, labels, self.limits.stop, fate).await;
+        let mut cleared = clear(&self.fence(app), engines, labels, self.limits.stop, fate).await?;
         // Containers stay for the same reason more often than not.
         cleared.kept.dedup();
         Ok(cleared)
@@ -80,6 +80,17 @@ fn may_be_served(keys: &AppKeys, fleet: &Fleet) -> Option<String> {
         Some(_) => Some(format!("lost proxies may still serve them: {}", join(lost))),
         None => unsure(keys, fleet),
     }
+}
+
+/// Whether a release of `deploy` is in a slot or under `draining/`, or may be for all one can read.
+fn is_placed(keys: &AppKeys, deploy: &str) -> bool {
+    let own = |release: Option<Release>| {
+        release.is_none_or(|release| release.deploy.as_deref() == Some(deploy))
+    };
+    let slots = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot));
+    let mut slots = slots.map(|kept| kept.ok().cloned());
+    let mut draining = keys.draining.values().map(|kept| kept.ok()?.release());
+    slots.any(own) || draining.any(own)
 }
 
 /// Whether a container of the deploy `id`, which no key names, is one that is kept for its output.

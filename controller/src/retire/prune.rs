@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use shunt_config::record::Outcome;
+use shunt_config::store::StoreError;
 use shunt_config::{AppName, Engine, Slot};
 
 use super::Reaper;
 use super::orphans::{deploys, is_shelved};
 use crate::app_keys::{AppKeys, Kept};
-use crate::engine::{self, Container, EngineError, label};
+use crate::engine::{self, Container, label};
 use crate::exit::Failure;
+use crate::fence::NotDone;
 
 /// How much is kept on each host of releases that are gone; the newest stay.
 #[derive(Clone, Copy, Debug)]
@@ -74,10 +76,14 @@ impl Reaper<'_> {
         let (keys, named) = (&keys, &named);
         let all = engines.iter().map(|engine| async move {
             let mut pruned = Vec::new();
-            let done = self.prune_one(engine, keys, named, count, dry, &mut pruned).await;
-            (pruned, done.err().map(|error| error.to_string()))
+            match self.prune_one(engine, keys, named, count, dry, &mut pruned).await {
+                Err(NotDone::Store(error)) => Err(error),
+                Err(NotDone::Engine(error)) => Ok((pruned, Some(error.to_string()))),
+                Ok(()) => Ok((pruned, None)),
+            }
         });
-        let (pruned, missed): (Vec<_>, Vec<_>) = join_all(all).await.into_iter().unzip();
+        let all: Result<Vec<_>, StoreError> = join_all(all).await.into_iter().collect();
+        let (pruned, missed): (Vec<_>, Vec<_>) = all?.into_iter().unzip();
         Ok((pruned.concat(), missed.into_iter().flatten().collect()))
     }
 
@@ -89,23 +95,28 @@ impl Reaper<'_> {
         count: Count,
         dry: bool,
         pruned: &mut Vec<Pruned>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), NotDone> {
         let engine = engine::open(engine).await?;
         let mut tell = |what: What| {
             pruned.push(Pruned { engine: engine.name().to_owned(), what });
         };
         let all = engine.list(&label::of_app(&keys.name, &keys.store)).await?;
         let gone = surplus(&all, keys, named, count.releases);
+        let fence = self.fence(&keys.name);
         for container in &gone {
-            if !dry {
-                engine.remove(&container.id, self.limits.stop).await?;
+            let unnamed = |keys: &AppKeys| {
+                let id = container.labels.get(label::DEPLOY);
+                deploys(keys).zip(id).is_some_and(|(named, id)| !named.contains(id))
+            };
+            let removal = engine.remove(&container.id, self.limits.stop);
+            if dry || fence.act_if(unnamed, removal).await?.is_some() {
+                tell(What::Container(container.name.clone()));
             }
-            tell(What::Container(container.name.clone()));
         }
         let Some(images) = count.images else { return Ok(()) };
         for image in old_images(keys, named, images) {
             // Dry, nobody can tell what its removal would say.
-            if dry || engine.remove_image(&image).await? {
+            if dry || fence.act(engine.remove_image(&image)).await? {
                 tell(What::Image(image));
             }
         }

@@ -113,14 +113,16 @@ impl SlotLine {
             Some(_) => "  warm time is over".to_owned(),
             None => String::new(),
         };
-        let stopped = !self.workers_run && !self.workers.is_empty();
+        // What is wanted: which of them run, only their engines know.
+        let wanted = if self.workers_run { " (to run)" } else { " (to be stopped)" };
+        let wanted = Some(wanted).filter(|_| !self.workers.is_empty());
         let share = match self.serves {
             Some(why) => format!("serving ({why})"),
             None if self.share > 0 => format!("{}%", self.share),
             None => "standby".to_owned(),
         };
         let workers = self.workers.iter().map(|(name, n)| format!("  {name} ×{n}"));
-        let workers = workers.chain(stopped.then(|| " (stopped)".to_owned())).collect::<String>();
+        let workers = workers.chain(wanted.map(str::to_owned)).collect::<String>();
         let targets = self.targets.join(" ") + &workers;
         let stay = self.sessions.filter(|stay| !stay.is_over());
         let stay = stay.map(|stay| format!("  {}", stay.text(stay.until))).unwrap_or_default();

@@ -90,7 +90,7 @@ impl Flip {
             let expected = expected(&keys, token, to);
             let mut done = wait_applied(report, &mut sight, &expected, self.timeout).await;
             if done.is_ok() {
-                workers::follow(report, &*store, &self.app).await;
+                workers::follow_in_turn(report, &*store, &self.app, "flip", self.timeout).await;
                 done = self.drain(report, &mut sight, &left_behind(&keys, to)).await;
             }
             entry.end(&*store, &outcome, &done).await;

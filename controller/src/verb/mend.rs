@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::engine::{self, EngineError, Publish, Spec, label};
 use crate::environment;
 use crate::exit::{Exit, Failure};
+use crate::fence::{Fence, NotDone};
 use crate::history;
 use crate::keeping::{limits, release};
 use crate::lock::{self, Held};
@@ -76,15 +77,12 @@ impl Mend {
         report.begin("start", &format!("{} container(s)", found.missing.len()));
         let mut started = Vec::new();
         for one in &found.missing {
-            // Who undoes or flips takes no lock: what does not serve any more stays as it is.
-            let keys = held.steady(async || AppKeys::read(store, app).await).await?;
-            held.still_in(&keys)?;
-            if !serving(&keys).iter().any(|serving| serving.token == one.token) {
+            let fence = Fence::of(held, store, app);
+            if start(context, &fence, &mut engines, one).await?.is_some() {
+                started.push(one.name.as_str());
+            } else {
                 report.note(&format!("{} is not started: its release does not serve", one.name));
-                continue;
             }
-            start(context, &keys, &mut engines, one).await?;
-            started.push(one.name.as_str());
         }
         report.end(Ended::Done, &started.join(", "));
         report.event("mended", json!({ "app": app, "containers": started }));
@@ -125,32 +123,38 @@ fn answered(found: Look) -> Result<(), Failure> {
     found.silent.into_iter().next().map_or(Ok(()), |why| Err(Failure::new(Exit::Unreachable, why)))
 }
 
-/// Starts one: itself, if it is still there, otherwise another one in its place.
+/// Starts one: itself, if it is still there, otherwise another one in its place. `None` where its release
+/// does not serve any more: who undoes or flips takes no lock.
 async fn start(
     context: &Context,
-    keys: &AppKeys,
+    fence: &Fence<'_>,
     engines: &mut Engines,
     one: &Missing,
-) -> Result<(), Failure> {
+) -> Result<Option<()>, Failure> {
+    let serves = |keys: &AppKeys| serving(keys).iter().any(|serving| serving.token == one.token);
+    let keys = fence.keys().await?;
+    if !serves(&keys) {
+        return Ok(None);
+    }
     let engine = engines.get(&one.engine).await?;
     if let Some(container) = &one.container {
-        return Ok(engine.wake(container).await?);
+        return Ok(fence.act_if(serves, engine.wake(container)).await?);
     }
-    let (file, mut spec) = spec(context, keys, one).await?;
+    let (file, mut spec) = spec(context, &keys, one).await?;
     // It ran here, so the image is known; where someone has removed that, too, it is pulled. What only
     // this engine knows by that name is no registry's to give.
-    let id = history::image_id(keys, &one.deploy);
+    let id = history::image_id(&keys, &one.deploy);
     let never = file.run.pull == Pull::Never || id.is_some();
     let pull = if never { Pull::Never } else { Pull::Missing };
     spec.image = id.unwrap_or(spec.image);
     spec.image = engine.pull(&spec.image, pull, &mut |_, _| {}).await?.reference;
-    match engine.start(&spec).await {
-        Err(EngineError::PortTaken(port)) => {
+    match fence.act_if(serves, engine.start(&spec)).await {
+        Err(NotDone::Engine(EngineError::PortTaken(port))) => {
             let said = format!("port {port} on {} is taken by something else", engine.name());
             Err(Failure::new(Exit::Unhealthy, said)
                 .hint("the release's targets name that port: deploy again for another one"))
         }
-        started => Ok(started.map(drop)?),
+        started => Ok(started?.map(drop)),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::fence::Fence;
 use crate::flip::join;
 use crate::history;
 use crate::keeping::{engines_of, limits, release};
@@ -99,7 +100,8 @@ impl Remove {
         let engines = engines_of(context, &keys)?;
         if let Some(record) = keys.record() {
             // A deploy that was left half done may have started what no slot has ever named.
-            retire::remove(&record.engines, app, &record.id, limits.stop).await;
+            let fence = Fence::of(held, &**store, app);
+            retire::remove(&fence, &record.engines, &record.id, limits.stop).await?;
         }
         let cleared = reaper.sweep_orphans(&engines, app).await?;
         let left = cleared.left();

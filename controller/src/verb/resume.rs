@@ -11,9 +11,11 @@ use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::keeping::{engines_of, limits, release, sweep, take_in_order};
+use crate::fence::Fence;
+use crate::keeping::{InOrder, engines_of, limits, release, sweep};
 use crate::retire::Reaper;
 use crate::sight::Sight;
+use crate::workers;
 
 /// What its help ends with.
 pub(crate) const HELP: &str = "\
@@ -43,7 +45,8 @@ impl Resume {
         let report = &context.report;
         let app = context.app(self.app.clone())?;
         let store = context.store()?;
-        let taken = take_in_order(report, &store, &app, "resume", self.lock_wait).await?;
+        let asked = InOrder { verb: "resume", wait: self.lock_wait, forgotten: &self.forget };
+        let taken = asked.take(report, &store, &app).await?;
         let (held, keys, repaired) = taken;
         let swept = async {
             let mut sight = Sight::open(&store, &app).await?;
@@ -59,7 +62,10 @@ impl Resume {
             }
             let mut engines = engines_of(context, &AppKeys::read(&*store, &app).await?)?;
             engines.retain(|engine| !self.forget.contains(&engine.url));
-            sweep(&reaper, &mut sight, &engines, report).await
+            sweep(&reaper, &mut sight, &engines, report).await?;
+            // Whoever went back last may not have got to them.
+            workers::follow(report, &Fence::of(&held, &*store, &app)).await;
+            Ok(())
         };
         if let Err(failure) = swept.await {
             return release(held, failure).await;

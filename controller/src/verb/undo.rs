@@ -18,6 +18,7 @@ use crate::app_keys::{AppKeys, Kept};
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::fence::Fence;
 use crate::fleet::Fleet;
 use crate::flip::someone_serves;
 use crate::history::Open;
@@ -133,7 +134,6 @@ impl Undo {
             Failure { exit: Exit::Unacknowledged, said, ..failure }
         })?;
         wait_applied(report, &mut sight, expected, self.timeout).await?;
-        workers::follow(report, &**store, app).await;
         self.clear_up(report, store, app, asked).await
     }
 
@@ -147,7 +147,11 @@ impl Undo {
         asked: Option<Token>,
     ) -> Result<(), Failure> {
         match heard(report, &**store, app, asked).await? {
-            Heard::Over => return Ok(()),
+            Heard::Over => {
+                workers::follow_in_turn(report, &**store, app, "undo", self.timeout).await;
+                return Ok(());
+            }
+            // Its workers, too.
             Heard::By(holder) => {
                 report.note(&format!("{holder}, and takes back the rest"));
                 return Ok(());
@@ -156,6 +160,7 @@ impl Undo {
         }
         // Taking the lock in order clears up what the undone deploy began.
         let (held, ..) = take_in_order(report, store, app, "undo", self.timeout).await?;
+        workers::follow(report, &Fence::of(&held, &**store, app)).await;
         held.release().await?;
         Ok(())
     }

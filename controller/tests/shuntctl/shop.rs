@@ -27,10 +27,15 @@ impl Shop {
     }
 
     pub(crate) fn write_file(&self, route: &str, settings: &str) {
-        let (host, address) = (self.engine.host(), self.engine.address());
+        self.write_file_for(&format!("[{:?}]", self.engine.host()), route, settings);
+    }
+
+    /// The same with other `hosts`, as TOML, by which the engine is reached.
+    pub(crate) fn write_file_for(&self, hosts: &str, route: &str, settings: &str) {
+        let address = self.engine.address();
         let text = format!(
             "app = \"web\"\nimage = \"{REGISTRY}/acme/web\"\n[route]\n{route}\n\
-             [run]\nport = 8080\nhosts = [\"{host}\"]\nbind = \"{address}\"\npull = \"never\"\n{settings}"
+             [run]\nport = 8080\nhosts = {hosts}\nbind = \"{address}\"\npull = \"never\"\n{settings}"
         );
         self.site.write("shunt.toml", &text);
     }

@@ -47,12 +47,8 @@ async fn workers_start_after_the_flip_and_the_old_ones_stop_after_that_and_undo_
     assert!(deploy.ended().await.success(), "{}", deploy.log());
     let after = ["jobs 1 exited", "jobs 1 exited", "jobs 2 running", "jobs 2 running"];
     assert_eq!(workers(&shop).await, after);
-    shop.site.run(&["status", "web"]).await.says("jobs ×2 (stopped)");
-    shop.site
-        .run(&["undo"])
-        .await
-        .ended_with(0)
-        .says("workers: 2 of 1 run, 2 of other releases stopped");
+    shop.site.run(&["status", "web"]).await.says("jobs ×2 (to be stopped)");
+    shop.site.run(&["undo"]).await.ended_with(0).says("workers: 2 started, 2 stopped");
     let back = ["jobs 1 running", "jobs 1 running", "jobs 2 exited", "jobs 2 exited"];
     assert_eq!(workers(&shop).await, back);
     shop.site.run(&["flip", "web", "green"]).await.ended_with(0);
@@ -86,14 +82,20 @@ async fn workers_that_end_leave_the_old_ones_running_and_the_flip_as_it_is() {
     let running = workers(&shop).await.into_iter().filter(|w| w.ends_with("running"));
     assert_eq!(running.collect::<Vec<_>>(), ["jobs 1 running", "jobs 1 running"]);
     assert_eq!(shop.slots().await, "green: 1 2");
-    // What is shown is what runs.
-    assert_eq!(shown(&shop).await, ["blue standby jobs ×2", "green 100% jobs ×2 (stopped)"]);
+    // What is shown is what is to run.
+    assert_eq!(
+        shown(&shop).await,
+        ["blue standby jobs ×2 (to run)", "green 100% jobs ×2 (to be stopped)"]
+    );
     let status = shop.site.run(&["status", "web"]).await;
     status.says("the workers of what is active do not run");
     shop.site.run(&["history", "web"]).await.says("done, without workers");
     shop.site.run(&["undo"]).await.ended_with(0);
     assert_eq!(shop.slots().await, "blue: 1 2");
-    assert_eq!(shown(&shop).await, ["blue 100% jobs ×2", "green standby jobs ×2 (stopped)"]);
+    assert_eq!(
+        shown(&shop).await,
+        ["blue 100% jobs ×2 (to run)", "green standby jobs ×2 (to be stopped)"]
+    );
 }
 
 #[tokio::test]

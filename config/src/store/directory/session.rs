@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -87,6 +88,10 @@ impl Session for DirectorySession {
     async fn lost(&self) {
         // An error would mean that the sender is gone, but `self` holds it.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    fn rest(&self) -> Duration {
+        if *self.closed.borrow() { Duration::ZERO } else { Duration::MAX }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

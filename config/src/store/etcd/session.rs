@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use etcd_client::{Client, Error};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::Inner;
 use super::link::Repeat;
+use crate::store::moment::Moment;
 use crate::store::{Outcome, Session, StoreError, Txn};
 
 /// After a keep-alive that failed.
@@ -22,7 +23,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct EtcdSession {
     inner: Arc<Inner>,
     lease: i64,
-    lost: watch::Sender<bool>,
+    /// Until when the lease is sure to last; `None` once it is lost.
+    until: watch::Sender<Option<Moment>>,
     keeper: JoinHandle<()>,
 }
 
@@ -30,41 +32,45 @@ impl EtcdSession {
     /// Asks for a lease and begins to keep it alive.
     pub(super) async fn begin(inner: &Arc<Inner>, ttl: Duration) -> Result<Self, StoreError> {
         let seconds = i64::try_from(ttl.as_secs().max(1)).unwrap_or(i64::MAX);
-        let asked = Instant::now();
+        let asked = Moment::now();
         // A second grant after a lost answer leaves a lease behind that nothing hangs on; it runs
         // out by itself.
         let call = |mut client: Client| async move { client.lease_grant(seconds, None).await };
         let granted = inner.links.call(Repeat::Always, call).await?;
         // etcd gives longer than asked if an election could take that long.
         let ttl = Duration::from_secs(u64::try_from(granted.ttl()).unwrap_or_default());
-        let lost = watch::Sender::new(false);
+        let until = watch::Sender::new(Some(asked + ttl));
         let keeper = Keeper { inner: Arc::clone(inner), lease: granted.id(), ttl };
-        let keeper = tokio::spawn(keeper.run(asked + ttl, lost.clone()));
-        Ok(Self { inner: Arc::clone(inner), lease: granted.id(), lost, keeper })
+        let keeper = tokio::spawn(keeper.run(until.clone()));
+        Ok(Self { inner: Arc::clone(inner), lease: granted.id(), until, keeper })
     }
 }
 
 #[async_trait]
 impl Session for EtcdSession {
     async fn commit(&self, txn: Txn) -> Result<Outcome, StoreError> {
-        if *self.lost.borrow() {
+        if self.until.borrow().is_none() {
             return Err(StoreError::LeaseLost);
         }
         let outcome = self.inner.commit(&txn, Some(self.lease)).await;
         if let Err(StoreError::LeaseLost) = outcome {
-            self.lost.send_replace(true);
+            self.until.send_replace(None);
         }
         outcome
     }
 
     async fn lost(&self) {
         // An error would mean that the sender is gone, but `self` holds it.
-        let _ = self.lost.subscribe().wait_for(|lost| *lost).await;
+        let _ = self.until.subscribe().wait_for(Option::is_none).await;
+    }
+
+    fn rest(&self) -> Duration {
+        self.until.borrow().map_or(Duration::ZERO, Moment::left)
     }
 
     async fn close(&self) -> Result<(), StoreError> {
         self.keeper.abort();
-        self.lost.send_replace(true);
+        self.until.send_replace(None);
         match revoke(&self.inner, self.lease).await {
             Err(StoreError::LeaseLost) => Ok(()),
             done => done,
@@ -75,7 +81,7 @@ impl Session for EtcdSession {
 impl Drop for EtcdSession {
     fn drop(&mut self) {
         self.keeper.abort();
-        if self.lost.send_replace(true) {
+        if self.until.send_replace(None).is_none() {
             return;
         }
         // At best: without a runtime, or at its end, the lease runs out by itself.
@@ -104,27 +110,35 @@ struct Keeper {
 
 impl Keeper {
     /// Asks for more time until the lease is lost: etcd says so, or its time is over unanswered.
-    async fn run(self, mut until: Instant, lost: watch::Sender<bool>) {
+    async fn run(self, held: watch::Sender<Option<Moment>>) {
         let mut wait = self.ttl / 3;
         loop {
-            sleep(wait.min(until.saturating_duration_since(Instant::now()))).await;
-            let asked = Instant::now();
-            let reason = match timeout_at(until, self.keep()).await {
-                Ok(Ok(())) => {
-                    (until, wait) = (asked + self.ttl, self.ttl / 3);
+            let Some(until) = *held.borrow() else { return };
+            sleep(wait.min(until.left())).await;
+            let asked = Moment::now();
+            let kept = tokio::select! {
+                biased;
+                kept = self.keep() => Some(kept),
+                () = until.past() => None,
+            };
+            let reason = match kept {
+                Some(Ok(())) => {
+                    // Unless it was found lost meanwhile.
+                    held.send_modify(|until| *until = until.map(|_| asked + self.ttl));
+                    wait = self.ttl / 3;
                     continue;
                 }
-                Ok(Err(e @ StoreError::LeaseLost)) => e.to_string(),
-                Ok(Err(e)) if Instant::now() < until => {
+                Some(Err(e @ StoreError::LeaseLost)) => e.to_string(),
+                Some(Err(e)) if !until.left().is_zero() => {
                     debug!(error = %e, "the lease could not be kept alive, trying again");
                     wait = PAUSE;
                     continue;
                 }
-                Ok(Err(e)) => e.to_string(),
-                Err(_) => format!("not kept alive for {} s", self.ttl.as_secs()),
+                Some(Err(e)) => e.to_string(),
+                None => format!("not kept alive for {} s", self.ttl.as_secs()),
             };
             warn!(reason, "the lease is lost");
-            lost.send_replace(true);
+            held.send_replace(None);
             return;
         }
     }

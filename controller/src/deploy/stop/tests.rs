@@ -98,7 +98,7 @@ async fn a_release_out_of_reach_from_here_serves_again_when_the_proxies_say_so()
     let (way, report) = (Way::open("ssh://root@10.0.0.11").await, Report::new(false));
     way.seen("failing").await;
     let mut run = way.run(&report, Duration::from_mins(1)).await;
-    let mut again = pin!(run.served_again());
+    let mut again = pin!(run.served_again(&[]));
     assert!(timeout(Duration::from_secs(1), &mut again).await.is_err(), "no proxy has seen it");
     way.seen("healthy").await;
     again.await.unwrap();
@@ -109,7 +109,7 @@ async fn a_release_that_has_to_answer_here_and_does_not_is_not_served_again() {
     let (way, report) = (Way::open("unix:///var/run/docker.sock").await, Report::new(false));
     way.seen("healthy").await;
     let mut run = way.run(&report, Duration::from_millis(300)).await;
-    let failure = run.served_again().await.unwrap_err().failure("d2");
+    let failure = run.served_again(&[]).await.unwrap_err().failure("d2");
     assert_eq!(failure.exit, Exit::Unhealthy);
     assert!(failure.said.contains(&format!("{}: connect: no answer", way.address)), "{failure}");
 }
