@@ -177,7 +177,8 @@ enum Heard {
 }
 
 /// Waits until whoever holds the lock of `app` writes on in its record, which was put as `asked`, or the
-/// lock is gone: that of a controller that was killed stands for a while. One that stands for longer has a holder that lives.
+/// lock is gone: that of a controller that was killed stands for a while. One that stands for longer
+/// has a holder that lives.
 async fn heard(
     report: &Report,
     store: &dyn Store,
