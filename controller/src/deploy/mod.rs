@@ -8,6 +8,7 @@ mod canary;
 mod check;
 mod close;
 mod end;
+mod engines;
 mod exposure;
 mod hold;
 mod hooks;

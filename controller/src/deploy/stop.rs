@@ -1,9 +1,8 @@
 //! The step in which the old release is stopped, and the way back to it: for releases that must not run
 //! side by side.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,14 +13,14 @@ use shunt_config::record::Step;
 use shunt_config::{Active, Health, Release, Slot, Token};
 use tokio::time::{Instant, sleep};
 
+use super::engines::Reached;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::{AppKeys, Kept};
-use crate::engine::{self, Container, Engine, EngineError, label};
+use crate::engine::{Engine, label};
 use crate::exit::{Exit, Failure};
 use crate::fence::NotDone;
 use crate::fleet::Fleet;
-use crate::keeping::named;
 use crate::probe::{Down, probe};
 use crate::sight::{Look, Waited};
 use crate::vanished::{place, target};
@@ -202,20 +201,6 @@ impl Run<'_> {
         Release { targets, ..release }
     }
 
-    /// An error if an engine that something of the app may run on does not answer: what runs there could
-    /// not be stopped.
-    pub(super) async fn all_answer(&self, keys: &AppKeys) -> Result<(), Trouble> {
-        let Some((url, error)) = self.engines(keys).await.silent.into_iter().next() else {
-            return Ok(());
-        };
-        let app = &self.app;
-        let hint = format!(
-            "nothing is held and nothing was stopped. If it will not come back: `shuntctl resume {app} \
-             --forget {url}`; while it has a part of what serves, deploy once by another strategy"
-        );
-        Err(Failure::from(error).hint(hint).into())
-    }
-
     /// Stops what runs of the app and was there before this deploy; how many containers.
     async fn stop_others(&mut self) -> Result<usize, Trouble> {
         let keys = self.journal.refresh().await?;
@@ -239,41 +224,6 @@ impl Run<'_> {
         }
         Ok(stopped)
     }
-
-    /// Containers of the app that are not this deploy's.
-    async fn others(
-        &self,
-        engine: &dyn Engine,
-        keys: &AppKeys,
-    ) -> Result<Vec<Container>, EngineError> {
-        let own = &self.journal.record().id;
-        let mut all = engine.list(&label::of_app(&self.app, &keys.store)).await?;
-        all.retain(|container| container.labels.get(label::DEPLOY) != Some(own));
-        Ok(all)
-    }
-
-    /// The engines that releases of the app run on, but for those that are given up.
-    async fn engines(&self, keys: &AppKeys) -> Reached {
-        let own = self.journal.record().engines.iter().cloned();
-        let all: BTreeMap<_, _> = named(keys).chain(own).map(|e| (e.url.clone(), e)).collect();
-        let all = all.values().filter(|engine| !self.forgotten.contains(&engine.url));
-        let opened = all.map(|engine| async { (engine.url.clone(), engine::open(engine).await) });
-        let mut reached = Reached::default();
-        for (url, opened) in join_all(opened).await {
-            match opened {
-                Ok(engine) => reached.engines.push((url, engine)),
-                Err(error) => reached.silent.push((url, error)),
-            }
-        }
-        reached
-    }
-}
-
-/// Engines, as far as they answer.
-#[derive(Debug, Default)]
-struct Reached {
-    engines: Vec<(EngineUrl, Arc<dyn Engine>)>,
-    silent: Vec<(EngineUrl, EngineError)>,
 }
 
 /// What gets requests.

@@ -1,5 +1,6 @@
 use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
+use std::sync::Arc;
 
 use shunt_config::AppName;
 use shunt_config::record::Deploy;
