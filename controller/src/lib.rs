@@ -10,9 +10,10 @@
 //! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while;
 //!   [`mirror`]: copying them
 //! - [`ack`], [`prove`]: what the proxies say to them
+//! - [`hosts`]: whose a host is
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first
 //! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside
-//! - [`hook`]: commands of the operator's own; [`preview`]: how they see a release that gets no requests
+//! - [`hook`], [`program`]: commands of the operator's own, and those that are not there; [`preview`]: how they see a release that gets no requests
 //! - [`canary`](mod@canary): what a part of a canary waits for
 //! - [`judge`]: whether a release is worse than the one before; [`checks`]: what else is asked
 //! - [`retire`]: what is stopped for good, and when; [`stay`]: visitors who are still there
@@ -42,6 +43,7 @@ pub mod flip;
 pub mod history;
 pub mod hold;
 pub mod hook;
+pub mod hosts;
 pub mod journal;
 pub mod judge;
 pub mod keeping;
@@ -51,6 +53,7 @@ pub mod notify;
 pub mod port;
 pub mod preview;
 pub mod probe;
+pub mod program;
 pub mod prove;
 pub mod report;
 pub mod request;

@@ -2,6 +2,7 @@
 
 mod checks;
 mod environment;
+mod glance;
 mod hosts;
 mod limit;
 mod mirroring;
@@ -37,7 +38,7 @@ pub use self::volume::Volume;
 pub use self::warm_up::WarmUp;
 pub use self::workers::Worker;
 
-use crate::app::App;
+use crate::app::{App, HostPattern};
 use crate::command::Command;
 use crate::document::{self, Section};
 use crate::guard::Guard;
@@ -198,12 +199,21 @@ impl DeployFile {
 
 fn image(root: &mut Section<'_>) -> Option<String> {
     let image: String = root.required("image")?;
-    // The engine judges references in full; this catches what would be sent to it as nonsense.
-    let plain = image.bytes().all(|b| b.is_ascii_graphic());
-    if !plain || image.is_empty() || image.contains("://") {
-        root.mistake("image", &format!("`{image}` is no image: write `registry.example.com/web`"));
+    if let Err(mistake) = sound_image(&image) {
+        root.mistake("image", &mistake.to_string());
     }
     Some(image)
+}
+
+/// An error where `image` cannot be one. The engine judges references in full; this catches what would
+/// be sent to it as nonsense.
+pub fn sound_image(image: &str) -> Result<(), Mistake> {
+    let plain = image.bytes().all(|b| b.is_ascii_graphic());
+    if plain && !image.is_empty() && !image.contains("://") {
+        return Ok(());
+    }
+    let shown = crate::strict::short(image);
+    Err(Mistake::new(format!("`{shown}` is no image: write `registry.example.com/web`")))
 }
 
 /// What runs as a unit has no image.
@@ -244,10 +254,12 @@ fn guard(mut section: Section<'_>) -> (Guard, Vec<Check>) {
 }
 
 fn route(mut section: Section<'_>) -> Option<App> {
-    let hosts = section.required("hosts");
+    let hosts = route_hosts(&mut section);
+    let sound = hosts.is_some();
     let paths = section.optional("paths");
     let app = App {
-        hosts: hosts?,
+        // With what stands for any, so that the rest is read, and what is wrong with it named, too.
+        hosts: hosts.unwrap_or_else(|| vec![HostPattern::Any]),
         paths: paths.unwrap_or_else(crate::app::root),
         strip_prefix: or_default(&mut section, "strip_prefix"),
         https: or_default(&mut section, "https"),
@@ -272,10 +284,23 @@ fn route(mut section: Section<'_>) -> Option<App> {
         health: Health::default(),
         timeouts: Timeouts::default(),
     };
-    if let Err(mistake) = app.validate() {
+    if sound && let Err(mistake) = app.validate() {
         section.mistake_here(&mistake.to_string());
     }
-    Some(app)
+    sound.then_some(app)
+}
+
+/// The hosts, each mistake in them named.
+fn route_hosts(section: &mut Section<'_>) -> Option<Vec<HostPattern>> {
+    let written: Vec<String> = section.required("hosts")?;
+    let (mut hosts, count) = (Vec::new(), written.len());
+    for text in written {
+        match text.parse::<HostPattern>() {
+            Ok(host) => hosts.push(host),
+            Err(mistake) => section.mistake("hosts", &mistake.to_string()),
+        }
+    }
+    (hosts.len() == count).then_some(hosts)
 }
 
 fn or_default<T: DeserializeOwned + Default>(section: &mut Section<'_>, key: &str) -> T {

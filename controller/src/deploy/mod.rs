@@ -9,6 +9,7 @@ mod check;
 mod close;
 mod end;
 mod exposure;
+mod foresee;
 mod hold;
 mod hooks;
 mod host;
@@ -30,6 +31,7 @@ mod warm_up;
 mod words;
 mod workers;
 
+pub use foresee::foresee;
 pub use host::Host;
 pub use job::Job;
 pub use plan::Plan;

@@ -38,7 +38,13 @@ async fn same_everywhere(
     job: &Job,
 ) -> Result<Vec<Image>, Trouble> {
     let when = job.file.run.pull;
-    let all = hosts.iter().map(|host| on(report, hosts, host, wanted(job), when));
+    let all = hosts.iter().map(|host| async move {
+        let pulled = on(report, hosts, host, wanted(job), when).await;
+        match pulled {
+            Ok(image) => Ok(image),
+            Err(error) => Err(hinted(host, wanted(job), when, error).await),
+        }
+    });
     let mut images = try_join_all(all).await?;
     let Some(first) = images.first().cloned() else { return Ok(images) };
     for (host, image) in hosts.iter().zip(&mut images).skip(1) {
@@ -80,4 +86,28 @@ async fn on(
         _ => report.progress(&format!("{name} {key}"), &format!("{name}: {text}")),
     };
     host.engine.pull(image, when, &mut tell).await
+}
+
+/// Why `image` was not to be had on `host`, with the way out where it was built there, and is in no
+/// registry.
+pub(super) async fn hinted(host: &Host, image: &str, when: Pull, error: EngineError) -> Failure {
+    let no_image = matches!(error, EngineError::NoImage { .. });
+    let refused = matches!(error, EngineError::Refused { .. });
+    let failure = Failure::from(error);
+    if when == Pull::Never {
+        let hint = "with `pull = \"never\"` it has to be built or loaded there before";
+        return if no_image { failure.hint(hint) } else { failure };
+    }
+    match no_image || refused {
+        true if host.engine.would_pull(image, Pull::Never).await.is_ok() => {
+            let hint = "that engine has an image of this name: `pull = \"never\"` in [run] takes it, and \
+                        asks no registry";
+            failure.hint(hint)
+        }
+        true => failure.hint(
+            "`docker push` puts it into its registry; for one that is private, \
+                              `docker login` where shuntctl runs",
+        ),
+        false => failure,
+    }
 }
