@@ -8,6 +8,7 @@
 //! - [`host`], [`health`], [`timeouts`], [`limits`], [`balance`], [`sticky`], [`sessions`],
 //!   [`split`], [`queue`], [`eject`], [`https`], [`headers`], [`preview`], [`protocol`]: parts of
 //!   those values
+//! - [`route`]: hosts with path prefixes, of which each is one app's
 //! - [`pass`]: what lets a request see a release that gets no others
 //! - [`command`], [`template`], [`secret`]: what is run, what is filled in, and what is not shown
 //! - [`engine`]: where containers or units run
@@ -56,6 +57,7 @@ pub mod proxy_file;
 pub mod queue;
 pub mod record;
 pub mod release;
+pub mod route;
 pub mod secret;
 pub mod serve_file;
 pub mod sessions;

@@ -32,7 +32,8 @@ Exit codes:
   3  the new release is not healthy, or no proxy could prove it; traffic was never touched
   4  another run holds the app's lock; nothing was changed
   5  not acknowledged, or not let go of, by every proxy in time; what was not is not stopped
-  6  undone: refused by a proxy, or stopped by `undo` or a signal; traffic is as it was
+  6  undone: refused by a proxy, worse than the old release while it was watched, or stopped by
+     `undo` or a signal; traffic is as it was
   7  store or engine not reachable, or lost on the way; `shuntctl resume` goes on
   8  superseded: someone else changed the same keys meanwhile, and theirs stay
   9  a hook (`migrate` or `verify`) failed before the flip; traffic was never touched
@@ -201,7 +202,7 @@ impl Cli {
     /// The command line of this process. A mistake in it, or the help that is asked for, is shown,
     /// and the exit code returned.
     pub fn of_process() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| mistake::tell(&error, std::env::args_os()))
+        Self::try_parse().map_err(|error| mistake::tell(error, std::env::args_os()))
     }
 
     /// How much is logged unless `SHUNT_LOG` says otherwise: a daemon's log is all there is to see of it.

@@ -1,15 +1,18 @@
 //! What every verb works with: the store, the deploy file, the output.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
-use shunt_config::AppName;
 use shunt_config::deploy_file::{DeployFile, FILE_NAME};
 use shunt_config::store::{self, Store, StoreConfig};
+use shunt_config::{AppName, Mistake};
 
 use crate::env_name::EnvName;
 use crate::exit::{Exit, Failure};
 use crate::report::Report;
+
+/// What reads a part of the deploy file, given as names and texts.
+type Part<T> = fn(&[(&str, &str)]) -> Result<T, Vec<Mistake>>;
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Context {
     file: Option<PathBuf>,
     /// The environment whose file is laid over it.
     env: Option<EnvName>,
+    /// Whether mistakes of the deploy file that are no matter were told.
+    warned: Once,
 }
 
 impl Context {
@@ -32,7 +37,7 @@ impl Context {
         file: Option<PathBuf>,
         env: Option<EnvName>,
     ) -> Self {
-        Self { report, store, file, env }
+        Self { report, store, file, env, warned: Once::new() }
     }
 
     /// The environment that is asked for: `staging`.
@@ -57,6 +62,37 @@ impl Context {
 
     /// The same for the environment `env`.
     pub fn file_for(&self, env: Option<&EnvName>) -> Result<DeployFile, Failure> {
+        read(&self.texts(env)?, DeployFile::layered)
+    }
+
+    /// The files of variables that the deploy file names, so far as its mistakes let them be told.
+    pub fn env_files_for(&self, env: Option<&EnvName>) -> Result<Vec<PathBuf>, Failure> {
+        let texts = self.texts(env)?;
+        read(&texts, |files| Ok(DeployFile::env_files_of(files)))
+    }
+
+    /// What `part` finds in the deploy file, although other parts of it may have mistakes: they are told,
+    /// and stand in nobody's way who does not need them.
+    fn part_of_file<T>(&self, part: Part<T>) -> Result<T, Failure> {
+        let texts = self.texts(self.env.as_ref())?;
+        let found = read(&texts, part);
+        let mistakes = read(&texts, DeployFile::layered).err();
+        match (found, mistakes) {
+            (Ok(found), Some(mistakes)) => {
+                let said = mistakes.said;
+                let warning = format!("{said}, which are no matter here: see `shuntctl check`");
+                self.warned.call_once(|| self.report.warn(&warning));
+                Ok(found)
+            }
+            (Err(_), Some(all)) => Err(all.hint(
+                "`shuntctl --store URL|/PATH VERB APP` needs no file, where a verb takes an app",
+            )),
+            (found, None) => found,
+        }
+    }
+
+    /// The texts of the files that make up the deploy file, by their names.
+    fn texts(&self, env: Option<&EnvName>) -> Result<Vec<(String, String)>, Failure> {
         let path = self.file_path();
         let read = |path: &Path, hint: &str| {
             let shown = path.display().to_string();
@@ -71,13 +107,7 @@ impl Context {
             let over = format!("it is laid over {} for `--env {env}`", path.display());
             files.push(read(&env.file(path), &over)?);
         }
-        let pairs: Vec<_> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
-        DeployFile::layered(&pairs).map_err(|mistakes| {
-            let names: Vec<_> = pairs.iter().map(|(name, _)| *name).collect();
-            let (names, count) = (names.join(" with "), mistakes.len());
-            let said = format!("{names} has {count} mistake{}", if count == 1 { "" } else { "s" });
-            Failure::mistakes(said, &mistakes)
-        })
+        Ok(files)
     }
 
     /// The app a verb is about: as given, or the deploy file's.
@@ -87,7 +117,7 @@ impl Context {
             None if self.file.is_none() && !self.file_path().exists() => {
                 Err(Failure::usage("which app? name it, or run this beside its `shunt.toml`"))
             }
-            None => Ok(self.file()?.app),
+            None => self.part_of_file(DeployFile::app_of),
         }
     }
 
@@ -122,6 +152,20 @@ impl Context {
         if self.file.is_none() && !self.file_path().exists() {
             return Err(unknown());
         }
-        self.file()?.store.ok_or_else(unknown)
+        self.part_of_file(DeployFile::store_of)?.ok_or_else(unknown)
     }
+}
+
+/// What `read` makes of `texts`, or all their mistakes.
+fn read<T>(
+    texts: &[(String, String)],
+    read: impl FnOnce(&[(&str, &str)]) -> Result<T, Vec<Mistake>>,
+) -> Result<T, Failure> {
+    let pairs: Vec<_> = texts.iter().map(|(name, text)| (&**name, &**text)).collect();
+    read(&pairs).map_err(|mistakes| {
+        let names: Vec<_> = pairs.iter().map(|(name, _)| *name).collect();
+        let (names, count) = (names.join(" with "), mistakes.len());
+        let said = format!("{names} has {count} mistake{}", if count == 1 { "" } else { "s" });
+        Failure::mistakes(said, &mistakes)
+    })
 }

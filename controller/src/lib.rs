@@ -10,11 +10,13 @@
 //! - [`announce`], [`flip`], [`undo`]: the transactions; [`hold`]: stopping requests for a while;
 //!   [`mirror`]: copying them
 //! - [`ack`], [`prove`]: what the proxies say to them
+//! - [`hosts`]: whose a host is
 //! - [`lock`], [`keeping`]: who may deploy, and what everyone who may does first; [`process`]: whether they still run;
 //!   [`fence`]: that nobody else does anything on an engine
 //! - [`deploy`], [`journal`], [`stop`]: the steps, their record, and what stops them from outside;
 //!   [`interrupt`]: what stops the other verbs
-//! - [`hook`]: commands of the operator's own; [`preview`]: how they see a release that gets no requests
+//! - [`hook`], [`program`]: commands of the operator's own, and those that are not there; [`preview`]: how they see a
+//!   release that gets no requests
 //! - [`canary`](mod@canary): what a part of a canary waits for
 //! - [`judge`]: whether a release is worse than the one before; [`checks`]: what else is asked
 //! - [`retire`]: what is stopped for good, and when; [`stay`]: visitors who are still there
@@ -45,6 +47,7 @@ pub mod flip;
 pub mod history;
 pub mod hold;
 pub mod hook;
+pub mod hosts;
 pub mod interrupt;
 pub mod journal;
 pub mod judge;
@@ -56,6 +59,7 @@ pub mod port;
 pub mod preview;
 pub mod probe;
 pub mod process;
+pub mod program;
 pub mod prove;
 pub mod report;
 pub mod request;

@@ -191,6 +191,12 @@ impl Report {
         }
     }
 
+    /// Something that is wrong and no matter here: beside what is written, which may be for a script.
+    pub fn warn(&self, text: &str) {
+        let text = format!("warning: {}\n", plain(text));
+        let _ = stderr().write_all(self.hidden.cover(&text).as_bytes());
+    }
+
     /// A line for people only, or several.
     pub fn line(&self, text: &str) {
         if self.json {

@@ -86,7 +86,8 @@ impl Shop {
     /// The moments before and after each step of a deploy's plan, which all of `short` have to be among;
     /// only those, unless the long versions are asked for.
     pub(crate) async fn moments(&self, short: &[&str]) -> Vec<String> {
-        let dry = self.run(&["deploy", "--tag", "1", "--dry-run", "--json"]).await.ended_with(0);
+        // The plan is shown whether the image is there already or not.
+        let dry = self.run(&["deploy", "--tag", "1", "--dry-run", "--json"]).await;
         let steps = dry.output.lines().filter_map(|line| {
             let value: serde_json::Value = serde_json::from_str(line).unwrap();
             Some(value["step"].as_str()?.to_owned())

@@ -54,7 +54,7 @@ pub(crate) fn can_make_in(directory: &Path) -> anyhow::Result<()> {
     if !found.is_dir() {
         return Err(anyhow!("{} is no directory", directory.display()));
     }
-    Ok(access(directory, Access::WRITE_OK | Access::EXEC_OK).with_context(about)?)
+    access(directory, Access::WRITE_OK | Access::EXEC_OK).with_context(about)
 }
 
 /// The pages that `file` asks for.

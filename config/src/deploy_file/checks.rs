@@ -39,7 +39,12 @@ pub(super) fn read(mut all: Section<'_>) -> Vec<Check> {
             let said = format!("{failures} is not within 1 to {MAX_FAILURES}");
             section.mistake("failures", &said);
         }
-        let on_no_answer = section.or("on_no_answer", OnNoAnswer::default());
+        // A command that does not run is a mistake of the operator's; a server may be down.
+        let usual = match section.has("command") {
+            true => OnNoAnswer::Fail,
+            false => OnNoAnswer::Ignore,
+        };
+        let on_no_answer = section.or("on_no_answer", usual);
         let ask = match (section.has("command"), section.has("query")) {
             (true, false) => section.optional::<Command>("command").map(Ask::Command),
             (false, true) => query(&mut section).map(Ask::Query),

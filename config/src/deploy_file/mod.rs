@@ -2,6 +2,7 @@
 
 mod checks;
 mod environment;
+mod glance;
 mod hosts;
 mod limit;
 mod limits;
@@ -197,12 +198,21 @@ impl DeployFile {
 
 fn image(root: &mut Section<'_>) -> Option<String> {
     let image: String = root.required("image")?;
-    // The engine judges references in full; this catches what would be sent to it as nonsense.
-    let plain = image.bytes().all(|b| b.is_ascii_graphic());
-    if !plain || image.is_empty() || image.contains("://") {
-        root.mistake("image", &format!("`{image}` is no image: write `registry.example.com/web`"));
+    if let Err(mistake) = sound_image(&image) {
+        root.mistake("image", &mistake.to_string());
     }
     Some(image)
+}
+
+/// An error where `image` cannot be one. The engine judges references in full; this catches what would
+/// be sent to it as nonsense.
+pub fn sound_image(image: &str) -> Result<(), Mistake> {
+    let plain = image.bytes().all(|b| b.is_ascii_graphic());
+    if plain && !image.is_empty() && !image.contains("://") {
+        return Ok(());
+    }
+    let shown = crate::strict::short(image);
+    Err(Mistake::new(format!("`{shown}` is no image: write `registry.example.com/web`")))
 }
 
 /// What runs as a unit has no image.

@@ -3,17 +3,19 @@
 use serde::de::DeserializeOwned;
 
 use super::strategy::Strategy;
-use crate::app::App;
+use crate::app::{App, HostPattern};
 use crate::document::Section;
 use crate::health::Health;
 use crate::split::Split;
 use crate::timeouts::Timeouts;
 
 pub(super) fn read(mut section: Section<'_>) -> Option<App> {
-    let hosts = section.required("hosts");
+    let hosts = hosts(&mut section);
+    let sound = hosts.is_some();
     let paths = section.optional("paths");
     let app = App {
-        hosts: hosts?,
+        // With what stands for any, so that the rest is read, and what is wrong with it named, too.
+        hosts: hosts.unwrap_or_else(|| vec![HostPattern::Any]),
         paths: paths.unwrap_or_else(crate::app::root),
         strip_prefix: or_default(&mut section, "strip_prefix"),
         https: or_default(&mut section, "https"),
@@ -38,10 +40,23 @@ pub(super) fn read(mut section: Section<'_>) -> Option<App> {
         health: Health::default(),
         timeouts: Timeouts::default(),
     };
-    if let Err(mistake) = app.validate() {
+    if sound && let Err(mistake) = app.validate() {
         section.mistake_here(&mistake.to_string());
     }
-    Some(app)
+    sound.then_some(app)
+}
+
+/// The hosts, each mistake in them named.
+fn hosts(section: &mut Section<'_>) -> Option<Vec<HostPattern>> {
+    let written: Vec<String> = section.required("hosts")?;
+    let (mut hosts, count) = (Vec::new(), written.len());
+    for text in written {
+        match text.parse::<HostPattern>() {
+            Ok(host) => hosts.push(host),
+            Err(mistake) => section.mistake("hosts", &mistake.to_string()),
+        }
+    }
+    (hosts.len() == count).then_some(hosts)
 }
 
 /// A canary is seen by whole visitors, unless the file says otherwise.

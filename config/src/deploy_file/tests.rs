@@ -83,6 +83,20 @@ for = "5s"
 }
 
 #[test]
+fn a_bad_host_hides_no_other_mistake_and_makes_none_of_sound_keys() {
+    let route = "hosts = [\"http://a\", \"www.example.com\", \"b:80\"]\nhttps = \"redirect\"\n\
+                 canonical_host = \"www.example.com\"\nbalance = \"random\"\n\
+                 preview = { host = \"{slot}.{host}\" }\n";
+    let text = SAMPLE.replace("hosts = [\"www.example.com\"]\n", route);
+    let all = DeployFile::parse(FILE_NAME, &text).unwrap_err();
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all[0].contains(":5: route.hosts: host `http://a`: leave port"), "{all:?}");
+    assert!(all[1].contains(":5: route.hosts: host `b:80`: leave port"), "{all:?}");
+    assert!(all[2].contains(":8: route.balance: "), "{all:?}");
+}
+
+#[test]
 fn all_mistakes_of_a_file_come_out_in_one_run() {
     let text = r#"
 app = "Web"
@@ -397,7 +411,8 @@ fn a_check_is_a_command_or_a_query_and_comes_with_sound_defaults() {
     let [good, queue] = file.checks.as_slice() else { panic!("{:?}", file.checks) };
     assert_eq!((good.name.as_str(), good.failures), ("good", 3));
     let ten = std::time::Duration::from_secs(10);
-    assert_eq!((good.interval, good.timeout, good.on_no_answer), (ten, ten, OnNoAnswer::Ignore));
+    assert_eq!((good.interval, good.timeout, good.on_no_answer), (ten, ten, OnNoAnswer::Fail));
+    assert_eq!(queue.on_no_answer, OnNoAnswer::Ignore);
     let Ask::Query(query) = queue.clone().beside(std::path::Path::new("/srv/web")).ask else {
         panic!("{queue:?}")
     };

@@ -123,6 +123,11 @@ impl<'a> Section<'a> {
         self.report.add(self.start, self.path.trim_end_matches('.'), said);
     }
 
+    /// From here on keys that were not read yet are no mistake.
+    pub fn pass_over_rest(&mut self) {
+        self.table = DeTable::default();
+    }
+
     fn missing(&self, key: &str) {
         self.report.add(self.start, &format!("{}{key}", self.path), "missing key");
     }

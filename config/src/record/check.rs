@@ -63,13 +63,12 @@ pub struct Query {
 }
 
 /// What becomes of a run that has no answer: a program that is not there, a server that is down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnNoAnswer {
-    /// It is told, and counts for nothing.
-    #[default]
+    /// It is told, and counts for nothing: what a query does unless the file says otherwise.
     Ignore,
-    /// It counts as a bad answer.
+    /// It counts as a bad answer: what a command does unless the file says otherwise.
     Fail,
 }
 

@@ -75,7 +75,10 @@ impl StoreConfig {
         for endpoint in &self.etcd {
             let rest =
                 endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-            if rest.is_none_or(|rest| rest.parse::<crate::Address>().is_err()) {
+            let is = |rest: &str| rest.parse::<crate::Address>().is_ok();
+            if rest.and_then(|rest| rest.strip_suffix('/')).is_some_and(is) {
+                found.push(format!("`etcd`: `{endpoint}`: leave the slash at its end away"));
+            } else if !rest.is_some_and(is) {
                 found.push(format!("`etcd`: `{endpoint}` is not `http(s)://host:port`"));
             }
         }
@@ -159,6 +162,8 @@ mod tests {
             (mistakes(|c| c.etcd.clear()), "name `etcd` or `directory`"),
             (mistakes(|c| c.directory = path()), "not both"),
             (mistakes(|c| c.etcd[0] = "10.0.0.2:2379".to_owned()), "is not `http(s)://"),
+            (mistakes(|c| c.etcd[0].push('/')), "2379/`: leave the slash at its end away"),
+            (mistakes(|c| c.etcd[0].push_str("/shunt")), "is not `http(s)://"),
             (mistakes(|c| c.prefix = "shunt/".to_owned()), "begins with a slash"),
             (mistakes(|c| c.user = Some("root".to_owned())), "go together"),
             (mistakes(|c| c.key = path()), "go together"),

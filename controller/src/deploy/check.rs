@@ -40,6 +40,17 @@ impl Run<'_> {
                 Ok(Checked::Healthy) => {}
                 Ok(Checked::OutOfReach) => out_of_reach.push(address.to_string()),
                 Err(Unhealthy::Engine(error)) => return Err(error.into()),
+                Err(Unhealthy::Silent(said)) => {
+                    details.push(format!("{address} ({name}) from here: {said}"));
+                    if job.file.run.units.is_none() {
+                        let port = job.file.run.port;
+                        details.push(format!(
+                            "does the app listen on `port` {port} in its container, and not on its \
+                             127.0.0.1 alone?"
+                        ));
+                    }
+                    details.extend(last_lines(replica).await);
+                }
                 Err(Unhealthy::Said(said)) => {
                     details.push(format!("{address} ({name}) from here: {said}"));
                     details.extend(last_lines(replica).await);
@@ -113,7 +124,13 @@ impl Run<'_> {
             self.report.progress(&key, &format!("{waits}: {address}: {last}"));
             sleep(LOOK).await;
         }
-        Err(Unhealthy::Said(format!("not healthy within {}; last answer: {last}", show(limit))))
+        let said = format!("not healthy within {}; last answer: {last}", show(limit));
+        // Docker's own forwarder takes the connection where nobody listens behind it, and closes it.
+        let silent = ["no answer: ", "connected, then closed", "connect: "];
+        Err(match silent.iter().any(|begin| last.starts_with(begin)) {
+            true => Unhealthy::Silent(said),
+            false => Unhealthy::Said(said),
+        })
     }
 }
 
@@ -127,6 +144,8 @@ enum Checked {
 /// Why a check failed.
 enum Unhealthy {
     Said(String),
+    /// It runs, and nobody answers at its port.
+    Silent(String),
     Engine(EngineError),
 }
 

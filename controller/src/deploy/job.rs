@@ -1,8 +1,9 @@
 //! What a deploy is asked to do.
 
-use shunt_config::deploy_file::{DeployFile, Variable};
+use shunt_config::deploy_file::{DeployFile, Variable, sound_image};
 use shunt_config::pass::PassKey;
 use shunt_config::secret::Secret;
+use shunt_config::strict::short;
 
 use crate::engine::image::Reference;
 use crate::exit::Failure;
@@ -37,6 +38,13 @@ impl Job {
             return Self::of_units(file, image, tag);
         }
         let image = image.or_else(|| file.image.clone()).unwrap_or_default();
+        if let Some(tag) = tag.filter(|tag| !is_tag(tag)) {
+            let said = format!("`{}` is no tag of an image", short(tag));
+            let hint =
+                "it has letters, digits and `._-`, 128 at most, and begins with none of `.-`";
+            return Err(Failure::usage(said).hint(hint));
+        }
+        sound_image(&image).map_err(|mistake| Failure::usage(mistake.to_string()))?;
         let image = match tag {
             Some(tag) => Reference::of(&image).with_tag(tag),
             None => image,
@@ -73,8 +81,7 @@ impl Job {
             || tag.starts_with(['.', '-'])
             || !tag.bytes().all(plain)
         {
-            let shown = shunt_config::strict::short(tag);
-            let said = format!("`{shown}` names no release of units");
+            let said = format!("`{}` names no release of units", short(tag));
             return Err(Failure::usage(said).hint("it has letters, digits and `._+-`"));
         }
         Ok(Self {
@@ -87,4 +94,10 @@ impl Job {
             pass_key: None,
         })
     }
+}
+
+/// Whether a registry would take `tag` for one.
+fn is_tag(tag: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    (1..=128).contains(&tag.len()) && !tag.starts_with(['.', '-']) && tag.bytes().all(plain)
 }

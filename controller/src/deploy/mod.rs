@@ -10,6 +10,7 @@ mod close;
 mod end;
 mod engines;
 mod exposure;
+mod foresee;
 mod hold;
 mod hooks;
 mod host;
@@ -32,6 +33,7 @@ mod warm_up;
 mod words;
 mod workers;
 
+pub use foresee::foresee;
 pub use host::Host;
 pub use job::Job;
 pub use plan::Plan;

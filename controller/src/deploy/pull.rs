@@ -48,8 +48,13 @@ async fn same_everywhere(
         Some(id) => (id.as_str(), Pull::Never),
         None => (named(job), job.file.run.pull),
     };
-    let all = hosts.iter().map(|host| on(report, hosts, host, wanted, when));
-    let mut images = try_join_all(all).await.map_err(|error| explained(error, job))?;
+    let all = hosts.iter().map(|host| async move {
+        match on(report, hosts, host, wanted, when).await {
+            Ok(image) => Ok(image),
+            Err(error) => Err(explained(host, job, (wanted, when), error).await),
+        }
+    });
+    let mut images = try_join_all(all).await?;
     let Some(first) = images.first().cloned() else { return Ok(images) };
     for (host, image) in hosts.iter().zip(&mut images).skip(1) {
         let same = |image: &Image| {
@@ -77,10 +82,15 @@ fn named(job: &Job) -> &str {
     job.image.as_deref().unwrap_or_default()
 }
 
-/// Why there is no image, where it has to be one of before.
-fn explained(error: EngineError, job: &Job) -> Trouble {
+/// Why `wanted` was not to be had on `host`; it may have to be an image of before.
+async fn explained(
+    host: &Host,
+    job: &Job,
+    (wanted, when): (&str, Pull),
+    error: EngineError,
+) -> Failure {
     let (EngineError::NoImage { engine, .. }, Some(id)) = (&error, &job.image_id) else {
-        return error.into();
+        return hinted(host, wanted, when, error).await;
     };
     let (name, version) = (named(job), job.version.as_deref().unwrap_or("the release"));
     let said = format!("{version} ran {id}, which engine {engine} does not have any more");
@@ -88,7 +98,7 @@ fn explained(error: EngineError, job: &Job) -> Trouble {
         "no registry has it, and `{name}` may be another image by now: `shuntctl deploy --image {name}` \
          deploys what it is"
     );
-    Failure::usage(said).hint(hint).into()
+    Failure::usage(said).hint(hint)
 }
 
 async fn on(
@@ -104,4 +114,28 @@ async fn on(
         _ => report.progress(&format!("{name} {key}"), &format!("{name}: {text}")),
     };
     host.engine.pull(image, when, &mut tell).await
+}
+
+/// Why `image` was not to be had on `host`, with the way out where it was built there, and is in no
+/// registry.
+pub(super) async fn hinted(host: &Host, image: &str, when: Pull, error: EngineError) -> Failure {
+    let no_image = matches!(error, EngineError::NoImage { .. });
+    let refused = matches!(error, EngineError::Refused { .. });
+    let failure = Failure::from(error);
+    if when == Pull::Never {
+        let hint = "with `pull = \"never\"` it has to be built or loaded there before";
+        return if no_image { failure.hint(hint) } else { failure };
+    }
+    match no_image || refused {
+        true if host.engine.would_pull(image, Pull::Never).await.is_ok() => {
+            let hint = "that engine has an image of this name: `pull = \"never\"` in [run] takes it, and \
+                        asks no registry";
+            failure.hint(hint)
+        }
+        true => failure.hint(
+            "`docker push` puts it into its registry; for one that is private, \
+                              `docker login` where shuntctl runs",
+        ),
+        false => failure,
+    }
 }

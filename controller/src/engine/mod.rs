@@ -65,6 +65,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
         tell: &mut Tell<'_>,
     ) -> Result<Image, EngineError>;
 
+    /// An error where [`Engine::pull`] would not find `image`, as far as that can be told without it.
+    async fn would_pull(&self, _image: &str, _when: Pull) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Creates and starts a container. Nothing is left of it if that fails.
     async fn start(&self, spec: &Spec) -> Result<Container, EngineError>;
 

@@ -14,7 +14,8 @@ use crate::verb::undo::Undo;
 
 /// What its help ends with.
 pub(crate) const HELP: &str = "\
-From any machine, and without its controller. Without a canary it does nothing; `undo` goes back then.
+From any machine, and without its controller. Without a canary it changes nothing and ends with code
+2; `undo` goes back then.
 
 Example:
   shuntctl abort web";

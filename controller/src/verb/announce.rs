@@ -6,10 +6,12 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 use shunt_config::key::AppKey;
+use shunt_config::store::Store;
+use shunt_config::strict::nearest;
 use shunt_config::{AppName, Release, Slot, Token};
 
 use crate::announce::announce;
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, apps};
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -64,6 +66,7 @@ impl Announce {
         report.begin("announce", &format!("{} {}", self.app, self.slot));
         let mut sight = Sight::open(&store, &self.app).await?;
         self.refuse_a_serving_slot(&sight)?;
+        let new = sight.keys.is_gone();
         let stays = may_stay(&sight.keys, &sight.fleet, self.slot);
         let (txn, _) = announce(&sight.keys, self.slot, &release, stays)?;
         let key = AppKey::Slot(self.slot).of(&self.app);
@@ -74,7 +77,11 @@ impl Announce {
         report.stands("the release stays announced; traffic is as it was".to_owned());
         let count = release.targets.len();
         report.end(Ended::Done, &format!("{count} target(s) in `{}` of `{}`", self.slot, self.app));
-        report.event("announced", json!({ "app": self.app, "slot": self.slot, "token": token }));
+        let event = json!({ "app": self.app, "slot": self.slot, "token": token, "new_app": new });
+        report.event("announced", event);
+        if new {
+            report.note(&made(&*store, &self.app).await?);
+        }
         if !self.no_wait {
             self.wait(context, &mut sight, &token, &release).await?;
         }
@@ -143,6 +150,17 @@ impl Announce {
 
 fn unproved(said: String) -> Failure {
     Failure::new(Exit::Unhealthy, said).hint("the release stays announced; traffic is as it was")
+}
+
+/// That there was no such app, in words: its name may be a slip.
+async fn made(store: &dyn Store, app: &AppName) -> Result<String, Failure> {
+    let view = store.read("apps/").await?;
+    let others: Vec<_> = apps(&view).into_iter().map(|keys| keys.name).collect();
+    let others = others.iter().filter(|other| *other != app).map(AppName::as_str);
+    let meant = nearest(app.as_str(), others);
+    let meant = meant.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
+    let way = format!("`shuntctl remove {app} --yes` takes it away again");
+    Ok(format!("there was no app `{app}`: it is a new one now{meant}; {way}"))
 }
 
 /// The failure of a transaction by hand that was refused: by a deploy that runs, or by a change

@@ -12,16 +12,18 @@ use shunt_config::store::Store;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
-use crate::deploy::{Host, Job, Plan, Run, what};
-use crate::engine;
+use crate::deploy::{Host, Job, Plan, Run, foresee, what};
+use crate::engine::{self, image::complete};
 use crate::environment;
 use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::flip::someone_serves;
+use crate::hosts;
 use crate::keeping::{engines_of, release, sweep, take_in_order};
-use crate::lock::Held;
+use crate::lock::{Held, holder};
 use crate::notify::{Notifier, Subject};
 use crate::preview::key;
+use crate::program::missing;
 use crate::report::table;
 use crate::retire::Reaper;
 use crate::sight::Sight;
@@ -91,7 +93,10 @@ impl Deploy {
             environment::resolve(wanted, context.directory(), &context.report).await?;
         job.pass_key = key(context, None, job.file.preview_key.as_deref())?;
         let store = context.store()?;
-        someone_serves(&Fleet::read(&*store, Some(&job.file.app)).await?)?;
+        let fleet = Fleet::read(&*store, Some(&job.file.app)).await?;
+        someone_serves(&fleet)?;
+        let keys = AppKeys::read(&*store, &job.file.app).await?;
+        hosts::free(&*store, &keys, &fleet, job.file.route.as_ref()).await?;
         let wait = self.lock_wait.unwrap_or_default();
         let report = &context.report;
         let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
@@ -106,7 +111,9 @@ impl Deploy {
                 let mut notifier =
                     Notifier::new(report, &job.file.notify, context.directory(), subject);
                 notifier.tell(NotifyEvent::Started, None);
-                job.file.doubts().iter().for_each(|doubt| report.note(doubt));
+                for doubt in doubts(&job) {
+                    report.note(&doubt);
+                }
                 let done = Box::pin(run.deploy(&job)).await;
                 notifier.tell_end(&done);
                 notifier.end().await;
@@ -142,11 +149,16 @@ async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Fai
     let keys = AppKeys::read(store, app).await?;
     let fleet = Fleet::read(store, Some(app)).await?;
     let plan = Plan::new(&keys, &fleet, job)?;
-    let present = Summary::new(&keys, &fleet);
-    context.report.value(&json!({ "present": present }));
-    context.report.line(&present.text(&context.report));
-    for slot in &present.slots {
-        context.report.line(&format!("  `{}` was announced as {}", slot.slot, slot.token));
+    if keys.is_gone() {
+        context.report.value(&json!({ "present": null }));
+        context.report.line(&format!("`{app}` is new: there is nothing of it yet"));
+    } else {
+        let present = Summary::new(&keys, &fleet);
+        context.report.value(&json!({ "present": present }));
+        context.report.line(&present.text(&context.report));
+        for slot in &present.slots {
+            context.report.line(&format!("  `{}` was announced as {}", slot.slot, slot.token));
+        }
     }
     context.report.line("");
     let mut rows = Vec::new();
@@ -166,17 +178,49 @@ async fn show(context: &Context, store: &dyn Store, job: &Job) -> Result<(), Fai
     if keys.record().is_some_and(shunt_config::record::Deploy::unfinished) {
         remark("before that, the deploy that is half done is finished or undone");
     }
-    job.file.doubts().iter().for_each(|doubt| remark(doubt));
-    let would_fail = |why: &str| {
-        context.report.value(&json!({ "would_fail": why }));
-        context.report.line(&format!("it would fail: {why}"));
-    };
-    if let Err(failure) = someone_serves(&fleet) {
-        would_fail(&failure.to_string());
+    if keys.lock.is_some() {
+        remark(&format!("{}: as long as it does, this ends with code 4", holder(&keys)));
+    }
+    for doubt in doubts(job) {
+        remark(&doubt);
     }
     let wanted = &job.file.run.settings.environment;
-    for mistake in environment::at_hand(wanted, context.directory()).1 {
-        would_fail(&mistake.to_string());
+    let (_, mistakes) = environment::at_hand(wanted, context.directory());
+    let mut found = Vec::new();
+    if !mistakes.is_empty() {
+        let said = "not all variables of the containers are to be had";
+        found.push(Failure::mistakes(said, &mistakes));
     }
-    Ok(())
+    found.extend(key(context, None, job.file.preview_key.as_deref()).err());
+    found.extend(foresee(store, &keys, &fleet, &plan, job).await);
+    would_fail(context, found)
+}
+
+/// What is no mistake and will not do what it seems to.
+fn doubts(job: &Job) -> Vec<String> {
+    let mut doubts = job.file.doubts();
+    doubts.extend(missing(&job.file));
+    if let Some(image) = job.image.as_deref().filter(|image| complete(image) != **image) {
+        doubts.push(format!("no tag is named: this is {}; `--tag 1.1` names one", complete(image)));
+    }
+    doubts
+}
+
+/// All that would stop a deploy; the code is the one that the first of it would end with.
+fn would_fail(context: &Context, found: Vec<Failure>) -> Result<(), Failure> {
+    for failure in &found {
+        let (said, code) = (&failure.said, failure.exit.code());
+        let value = json!({ "would_fail": said, "exit": code, "details": failure.details });
+        context.report.value(&value);
+    }
+    let mut found = found.into_iter();
+    let Some(first) = found.next() else { return Ok(()) };
+    let said = format!("it would fail: {}", first.said);
+    let more = found.flat_map(|failure| {
+        std::iter::once(format!("it would fail: {}", failure.said))
+            .chain(failure.details.into_iter().map(|line| format!("  {line}")))
+            .chain(failure.hint.map(|hint| format!("  hint: {hint}")))
+    });
+    let more: Vec<_> = more.collect();
+    Err(Failure { said, ..first }.details(more))
 }

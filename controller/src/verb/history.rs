@@ -1,5 +1,7 @@
 //! `shuntctl history`
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 use serde_json::json;
 use shunt_config::AppName;
@@ -15,8 +17,8 @@ use crate::verb::status::no_app;
 
 /// What its help ends with.
 pub(crate) const HELP: &str = "\
-RELEASE is the version, or what `active` became. An entry that is not over, or was killed while it
-waited, is `unacknowledged`.
+RELEASE is the version that serves from there on, or what `active` became where it has no name, or
+both slots serve. An entry that is not over, or was killed while it waited, is `unacknowledged`.
 
 Examples:
   shuntctl history web --limit 10
@@ -28,8 +30,8 @@ pub struct History {
     /// The app [default: the deploy file's]
     app: Option<AppName>,
     /// How many, at most
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    limit: usize,
+    #[arg(long, default_value = "20", value_name = "N")]
+    limit: NonZeroUsize,
     /// Shows the steps of each deploy, and how long they took
     #[arg(long)]
     steps: bool,
@@ -45,7 +47,7 @@ impl History {
             return Err(no_app(&app, &*store));
         }
         let (mut rows, mut steps) = (Vec::new(), Vec::new());
-        for (id, kept) in keys.history.iter().rev().take(self.limit) {
+        for (id, kept) in keys.history.iter().rev().take(self.limit.get()) {
             let entry = match &kept.value {
                 Ok(entry) => entry,
                 Err(mistake) => {
@@ -59,7 +61,7 @@ impl History {
             rows.push(vec![
                 entry.began.strftime("%Y-%m-%d %H:%M:%S").to_string(),
                 entry.verb.clone(),
-                entry.version.clone().or_else(|| entry.active.clone()).unwrap_or_default(),
+                release(entry),
                 match entry.idle {
                     Some(_) => format!("{}, without workers", entry.outcome),
                     None => entry.outcome.to_string(),
@@ -84,6 +86,15 @@ impl History {
         }
         Ok(())
     }
+}
+
+/// What was deployed, or what served afterwards.
+fn release(entry: &Entry) -> String {
+    let version = entry.version.clone().or_else(|| match entry.serving.as_slice() {
+        [only] => only.version.clone(),
+        _ => None,
+    });
+    version.or_else(|| entry.active.clone()).unwrap_or_default()
 }
 
 /// How long each step of a deploy took: `pull 1.2 s, start 310 ms, check after 60 s not over`.

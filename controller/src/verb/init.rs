@@ -54,6 +54,7 @@ impl Init {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shunt_config::record::Limits;
 
     #[test]
     fn the_file_it_writes_is_sound_as_it_is_and_with_every_comment_taken_off() {
@@ -63,7 +64,9 @@ mod tests {
         let uncommented: Vec<&str> =
             TEMPLATE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
         let all = DeployFile::parse("shunt.toml", &uncommented.join("\n")).unwrap();
-        assert_eq!(all.limits, file.limits, "the values shown are the defaults");
+        let limits = Limits { bake: None, keep_images: None, ..all.limits };
+        assert_eq!(limits, file.limits, "the values shown are the defaults");
+        assert!(all.limits.bake.is_some() && all.limits.keep_images.is_some());
         assert!(all.store.is_some());
     }
 

@@ -1,9 +1,12 @@
 //! What a deploy would do, what it did, and how a release that is gone comes back.
 
+use e2e::engine::REGISTRY;
 use shunt_config::Slot;
 use shunt_config::key::AppKey;
+use shunt_config::store::Txn;
 
 use crate::shop::Shop;
+use crate::site::Run;
 
 #[tokio::test]
 async fn a_dry_run_shows_what_is_and_what_would_be_done_and_changes_nothing() {
@@ -87,4 +90,98 @@ async fn undo_to_a_version_runs_the_very_image_that_ran_or_is_refused() {
     let undo = shop.site.run(&["undo", "--to", "1"]).await.ended_with(2);
     undo.says("does not have any more").says("acme/web:1` deploys what it is");
     assert_eq!((shop.slots().await, shop.engine.containers().await), before);
+}
+
+async fn dry(shop: &Shop, tag: &str) -> Run {
+    shop.site.run(&["deploy", "--tag", tag, "--dry-run"]).await
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_stop_the_deploy_and_ends_with_the_code_that_would_come() {
+    let mut shop = Shop::open(&["1"], "").await;
+    // Somebody has had something in the store.
+    shop.site.put(AppKey::Active, "blue").await;
+    shop.site.delete(AppKey::Active).await;
+    dry(&shop, "1")
+        .await
+        .ended_with(3)
+        .says("`web` is new")
+        .says("it would fail: no proxy is known");
+    let _proxy = shop.obedient("lb1").await;
+    let run = dry(&shop, "1").await.ended_with(0);
+    assert!(!run.output.contains("missing"), "{}", run.output);
+    let hint = "it has to be built or loaded there before";
+    dry(&shop, "2")
+        .await
+        .ended_with(2)
+        .says(&format!("there is no image {REGISTRY}/acme/web:2"))
+        .says(hint);
+    shop.deploy("2").await.ended_with(2).says(hint);
+
+    // A registry that nobody answers for is asked by the engine, for a deploy and for a dry run.
+    let path = shop.site.directory.path().join("shunt.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("pull = \"never\"", "pull = \"always\"")).unwrap();
+    let way = "`pull = \"never\"` in [run] takes it";
+    let would = dry(&shop, "1").await.says("it would fail: engine ").says(way);
+    shop.deploy("1").await.ended_with(would.code).says(way);
+
+    let gone = text.replace(&shop.engine.host(), "unix:///no/such/engine.sock");
+    std::fs::write(&path, &gone).unwrap();
+    dry(&shop, "1").await.ended_with(7).says("unix:///no/such/engine.sock is not reachable");
+    assert!(shop.containers().await.is_empty());
+
+    // Nothing is pulled to find out what the registry has.
+    std::fs::write(&path, text.replace("pull = \"never\"", "pull = \"always\"")).unwrap();
+    shop.engine.start_registry().await;
+    let image = shop.engine.publish_demo("3", &[]).await;
+    shop.engine.docker(&["rmi", &image]).await;
+    dry(&shop, "3").await.ended_with(0);
+    dry(&shop, "4").await.ended_with(2).says(&format!("there is no image {REGISTRY}/acme/web:4"));
+    assert!(shop.engine.docker(&["images", "--quiet", &image]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_host_of_another_app_stops_a_deploy_before_anything_is_run_for_it() {
+    let shop = Shop::open(&["1", "2"], "[hooks]\nmigrate = \"touch migrated\"\n").await;
+    let _proxy = shop.obedient("lb1").await;
+    let put = async |hosts: &str| {
+        let value = format!(r#"{{"hosts":["{hosts}"]}}"#);
+        shop.site.store.commit(Txn::new().put("apps/shop/app", value)).await.unwrap();
+    };
+    put("www.example.com").await;
+    let migrated = || shop.site.directory.path().join("migrated").exists();
+    let said = "host `www.example.com` is app `shop`'s";
+    for more in [&["--dry-run"][..], &[]] {
+        let run = shop.site.run(&[&["deploy", "--tag", "1"][..], more].concat()).await;
+        run.ended_with(2).says(said);
+    }
+    assert!(!migrated() && shop.containers().await.is_empty());
+    put("shop.example.com").await;
+    shop.deploy("1").await.ended_with(0);
+    // What it has is its own, whoever else asks for it later.
+    put("www.example.com").await;
+    shop.deploy("2").await.ended_with(0);
+    put("shop.example.com").await;
+    std::fs::remove_file(shop.site.directory.path().join("migrated")).unwrap();
+    let both = "hosts = [\"www.example.com\", \"shop.example.com\"]";
+    shop.write_file(both, "[hooks]\nmigrate = \"touch migrated\"\n");
+    shop.deploy("1").await.ended_with(2).says("host `shop.example.com` is app `shop`'s");
+    assert!(!migrated());
+    assert_eq!(shop.slots().await, "green: 1 2");
+}
+
+#[tokio::test]
+async fn who_names_the_wrong_port_is_asked_about_it() {
+    let shop = Shop::open(&["1"], "[deploy]\nhealth_deadline = \"1s\"\n").await;
+    let _proxy = shop.obedient("lb1").await;
+    let path = shop.site.directory.path().join("shunt.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("port = 8080", "port = 8081")).unwrap();
+    let said = "does the app listen on `port` 8081 in its container";
+    shop.deploy("1").await.ended_with(3).says(said);
+    // One that answers is not asked.
+    std::fs::write(&path, text + "[health]\npath = \"/nowhere\"\n").unwrap();
+    let run = shop.deploy("1").await.ended_with(3).says("404");
+    assert!(!run.errors.contains("does the app listen"), "{}", run.errors);
 }

@@ -88,3 +88,19 @@ async fn what_an_announcement_replaces_is_kept_as_draining_until_it_is_retired()
     assert!(keys.draining.is_empty() && keys.slot(Slot::Green).is_none());
     assert_eq!(site.active().await, "blue");
 }
+
+#[tokio::test]
+async fn an_announcement_that_makes_a_new_app_says_so_and_what_may_have_been_meant() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let slot = ["green", "127.0.0.1:9003", "--no-wait"];
+    let run = site.run(&[&["announce", "wbe2"][..], &slot].concat()).await.ended_with(0);
+    run.says("there was no app `wbe2`").says("did you mean `web`?").says("remove wbe2 --yes");
+    for app in ["wbe2", "web"] {
+        let run = site.run(&[&["announce", app][..], &slot].concat()).await.ended_with(0);
+        assert!(!run.output.contains("there was no app"), "{}", run.output);
+    }
+    site.run(&["remove", "wbe2", "--yes"]).await.ended_with(0);
+    let run = site.run(&["list"]).await.says("web");
+    assert!(!run.output.contains("wbe2"), "{}", run.output);
+}

@@ -63,9 +63,9 @@ async fn a_check_goes_on_over_the_shares_of_a_canary_and_takes_it_back() {
 }
 
 #[tokio::test]
-async fn a_check_without_an_answer_is_told_and_undoes_nothing_unless_the_file_says_so() {
+async fn a_query_without_an_answer_is_told_and_undoes_nothing_unless_the_file_says_so() {
     let checks = "[deploy]\nbake = \"1s\"\n[guard.checks.gone]\ninterval = \"100ms\"\n\
-                  command = [\"/no/such/program\"]\n[guard.checks.down]\ninterval = \"100ms\"\n\
+                  command = [\"/no/such/program\"]\non_no_answer = \"ignore\"\n[guard.checks.down]\ninterval = \"100ms\"\n\
                   query = \"up\"\nmax = 1\nprometheus = \"http://127.0.0.1:1\"\n";
     let shop = Shop::open(&["1", "2"], checks).await;
     let _proxy = shop.obedient("lb1").await;
@@ -80,6 +80,19 @@ async fn a_check_without_an_answer_is_told_and_undoes_nothing_unless_the_file_sa
     shop.write_file("hosts = [\"www.example.com\"]", &strict);
     let run = shop.deploy("2").await.ended_with(6);
     run.says("the check `down`: no answer: http://127.0.0.1:1: connect");
+    assert_eq!(shop.slots().await, "blue: 1 -");
+}
+
+#[tokio::test]
+async fn a_check_whose_program_is_not_there_is_told_beforehand_and_undoes_the_deploy() {
+    let smoke = "[guard.checks.smoke]\ninterval = \"100ms\"\ncommand = \"bin/still-good\"\n";
+    let shop = Shop::open(&["1", "2"], &format!("{BAKE}{smoke}")).await;
+    let _proxy = shop.obedient("lb1").await;
+    let said = "guard.checks.smoke: `bin/still-good` is not to be had here";
+    shop.site.run(&["check"]).await.ended_with(0).says(said);
+    shop.deploy("1").await.ended_with(0).says(said);
+    let run = shop.deploy("2").await.ended_with(6).says("the check `smoke`: no answer: ended");
+    run.says("with code 127").says("3 times in a row");
     assert_eq!(shop.slots().await, "blue: 1 -");
 }
 

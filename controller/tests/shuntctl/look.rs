@@ -92,7 +92,8 @@ async fn a_deploy_without_active_is_planned_only_where_nobody_serves() {
     let run = site.run(&["deploy", "--dry-run"]).await.ended_with(2);
     run.says("lb1 goes on with `blue`").says("shuntctl flip web blue");
     proxy.says(&AppStatus::default()).await;
-    site.run(&["deploy", "--dry-run"]).await.ended_with(0);
+    let run = site.run(&["deploy", "--dry-run"]).await.says("`active` to `blue`");
+    run.says("no tag is named: this is web:latest");
 }
 
 #[tokio::test]
@@ -195,6 +196,12 @@ async fn history_says_how_a_flip_ended_and_how_long_it_took() {
     ended(flip).await.ended_with(0);
     let run = site.run(&["history", "web", "--limit", "1"]).await.says("done");
     assert!(!run.output.contains("not over yet"), "{}", run.output);
+    // What serves now is told by its version.
+    let entry = run.output.lines().nth(1).unwrap();
+    assert!(
+        entry.contains(" flip ") && entry.contains(" 1.1 ") && !entry.contains("green"),
+        "{entry}"
+    );
 }
 
 #[tokio::test]

@@ -96,14 +96,14 @@ async fn with_json_every_verb_writes_lines_of_json_and_nothing_else() {
         (&["check"], 0),
         (&["check", "--env", "nowhere"], 2),
         (&["completions", "bash"], 0),
-        (&["deploy", "--dry-run"], 0),
+        (&["deploy", "--dry-run"], 3),
         (&["deploy", "--tag", "1"], 3),
         (&["flip", "web"], 3),
         (&["proxy", "list"], 0),
         (&["proxy", "forget", "lb9"], 2),
     ];
     try_all(&site, &runs).await;
-    let run = site.run(&["deploy", "--dry-run", "--json"]).await.ended_with(0);
+    let run = site.run(&["deploy", "--dry-run", "--json"]).await.ended_with(3);
     assert!(run.output.contains("\"would_fail\":\"no proxy is known"), "{}", run.output);
 
     // From here on without a deploy file, which speaks of an engine.

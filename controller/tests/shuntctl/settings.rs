@@ -79,7 +79,8 @@ secrets = { KEY = ["cat", "key"] }
     let _proxy = shop.obedient("lb1").await;
     let url = ("SHUNT_TEST_URL", "postgres://hunter@db/web");
     let dry = ["deploy", "--tag", "1", "--dry-run"];
-    shop.site.run(&dry).await.ended_with(0).says("it would fail: run.env_from: `SHUNT_TEST_URL`");
+    let run = shop.site.run(&dry).await.ended_with(2).says("it would fail: not all variables");
+    run.says("run.env_from: `SHUNT_TEST_URL`");
     let deploy = shop.site.run_with(&["deploy", "--tag", "1", "--json"], &[url]).await;
     let said = deploy.ended_with(0);
     let everything = shop.site.everything().await;

@@ -116,6 +116,13 @@ impl Site {
         ended(command.spawn().unwrap()).await
     }
 
+    /// The same without the variable `name`.
+    pub(crate) async fn run_without(&self, arguments: &[&str], name: &str) -> Run {
+        let mut command = self.command(arguments);
+        command.env_remove(name).stdout(Stdio::piped()).stderr(Stdio::piped());
+        ended(command.spawn().unwrap()).await
+    }
+
     /// Starts `shuntctl`, to be looked at while it runs.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);

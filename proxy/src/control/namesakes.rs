@@ -114,7 +114,7 @@ mod tests {
             let key = Key::Instance(me.proxy.clone(), instance.to_owned());
             session.commit(Txn::new().put_leased(key, value)).await.unwrap();
         };
-        let long_ago = Timestamp::now() - Duration::from_secs(60);
+        let long_ago = Timestamp::now() - Duration::from_mins(1);
         put(&me.instance, Timestamp::now()).await;
         put("1-1-here", long_ago).await;
         let mut namesakes = Namesakes::new(Duration::from_secs(50));

@@ -5,36 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use shunt_config::app::{HostPattern, PathPrefix};
-use shunt_config::{App, AppName, Mistake};
-
-/// One way to an app.
-pub type Route = (HostPattern, PathPrefix);
-
-/// All routes of an app's settings.
-pub fn routes(app: &App) -> Vec<Route> {
-    let with_host = |host: &HostPattern| {
-        let host = host.clone();
-        app.paths.iter().map(move |path| (host.clone(), path.clone()))
-    };
-    let mut all: Vec<_> = app.hosts.iter().flat_map(with_host).collect();
-    all.sort();
-    all.dedup();
-    // Most have one, and room for four was made.
-    all.shrink_to_fit();
-    all
-}
-
-/// The same with the hosts of its previews, which no other app may have either.
-pub fn all_routes(app: &App) -> Vec<Route> {
-    let mut all = routes(app);
-    let hosts = app.preview.iter().flat_map(|preview| preview.hosts(app));
-    let each = |preview: shunt_config::preview::PreviewHost| {
-        app.paths.iter().map(move |path| (preview.host.clone(), path.clone())).collect::<Vec<_>>()
-    };
-    all.extend(hosts.flat_map(each));
-    all
-}
+use shunt_config::route::{Route, taken};
+use shunt_config::{AppName, Mistake};
 
 /// What an app asks for.
 #[derive(Clone, Debug)]
@@ -104,7 +76,7 @@ impl Ownership {
                         *owner != *app && other.is_none_or(|other| other.keeps(route))
                     });
                     if let Some(other) = keeper.or_else(|| given.get(route).copied()) {
-                        lost.insert((*app).clone(), conflict(route, other));
+                        lost.insert((*app).clone(), taken(route, other));
                         continue 'again;
                     }
                     given.insert(route, app);
@@ -152,11 +124,6 @@ impl Claim {
     fn keeps(&self, route: &Route) -> bool {
         !self.gone && self.wants.as_ref().is_none_or(|wants| wants.contains(route))
     }
-}
-
-fn conflict((host, path): &Route, other: &AppName) -> Mistake {
-    let path = if path.as_str() == "/" { "" } else { path.as_str() };
-    Mistake::new(format!("host `{host}{path}` is app `{other}`'s"))
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use shunt_config::AppName;
 use shunt_config::status::TargetState;
 use shunt_config::store::{Watch, WatchEvent};
+use shunt_config::{AppName, route};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
@@ -20,7 +20,7 @@ use super::desired::Wanted;
 use super::intake::{Concerned, Intake, Running};
 use super::live::Checks;
 use super::overview::{Overview, Shown};
-use super::ownership::{self, Claim, Ownership};
+use super::ownership::{Claim, Ownership};
 use super::served::Moment;
 use super::tell::Told;
 use crate::health::{Limits, Report};
@@ -165,7 +165,7 @@ impl Control {
     /// Serves what was saved, before the store has said a word.
     fn restore(&mut self, mut loaded: Loaded) {
         let claim = |(name, saved): (&AppName, &SavedApp)| {
-            let wants = Some(ownership::all_routes(&saved.served.settings.value));
+            let wants = Some(route::all_routes(&saved.served.settings.value));
             (name.clone(), Claim { created: 0, wants, gone: false })
         };
         self.ownership.settle(loaded.apps.iter().map(claim).collect());
@@ -295,7 +295,7 @@ impl Control {
         let sound = value.and_then(|value| value.read.as_ref().ok());
         Claim {
             created: value.map_or(0, |value| value.created),
-            wants: sound.map(|app| ownership::all_routes(app)),
+            wants: sound.map(|app| route::all_routes(app)),
             gone: value.is_none() && wanted.is_none_or(|wanted| !wanted.doubted),
         }
     }

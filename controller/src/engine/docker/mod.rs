@@ -104,6 +104,16 @@ impl Engine for Docker {
         self.known(&image).await?.ok_or(EngineError::NoImage { engine, image })
     }
 
+    async fn would_pull(&self, image: &str, when: Pull) -> Result<(), EngineError> {
+        let image = complete(image);
+        let here = when != Pull::Always && self.known(&image).await?.is_some();
+        match when {
+            _ if here => Ok(()),
+            Pull::Never => Err(EngineError::NoImage { engine: self.name.clone(), image }),
+            Pull::Always | Pull::Missing => self.in_registry(&image).await,
+        }
+    }
+
     async fn start(&self, spec: &Spec) -> Result<Container, EngineError> {
         let container = self.create(spec).await?;
         let id = &container.id;

@@ -6,7 +6,7 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt as _;
 
-use super::{Docker, credentials, is_status};
+use super::{Client, Docker, credentials, is_status};
 use crate::engine::image::Reference;
 use crate::engine::{EngineError, Image};
 use crate::report::Tell;
@@ -19,14 +19,7 @@ impl Docker {
     ) -> Result<(), EngineError> {
         let options = CreateImageOptionsBuilder::default().from_image(image).build();
         let mut layers = Layers::default();
-        let wrong = |reason| EngineError::Credentials { engine: self.name.clone(), reason };
-        let client = match credentials::header(image).await.map_err(wrong)? {
-            Some(value) => self.client.clone().with_request_modifier(move |mut request| {
-                request.headers_mut().insert("x-registry-auth", value.clone());
-                request
-            }),
-            None => self.client.clone(),
-        };
+        let client = self.with_credentials(image).await?;
         let mut stream = Box::pin(client.create_image(Some(options), None, None));
         while let Some(info) = stream.next().await {
             match info {
@@ -39,6 +32,40 @@ impl Docker {
             tell("pulling", &layers.text(image));
         }
         Ok(())
+    }
+
+    /// An error where the engine finds no `image` in its registry. Nothing is downloaded.
+    pub(super) async fn in_registry(&self, image: &str) -> Result<(), EngineError> {
+        let client = self.with_credentials(image).await?;
+        match client.inspect_registry_image(image, None).await {
+            Ok(_) => Ok(()),
+            // An engine that is none of Docker's may not know the question.
+            Err(error)
+                if is_status(&error, 404) && error.to_string().contains("page not found") =>
+            {
+                Ok(())
+            }
+            Err(error)
+                if is_status(&error, 404) || error.to_string().contains("manifest unknown") =>
+            {
+                let (engine, image) = (self.name.clone(), format!("{image}: {error}"));
+                Err(EngineError::NoImage { engine, image })
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// The client, with what the registry of `image` is shown.
+    async fn with_credentials(&self, image: &str) -> Result<Client, EngineError> {
+        let wrong = |reason| EngineError::Credentials { engine: self.name.clone(), reason };
+        let client = self.client.clone();
+        Ok(match credentials::header(image).await.map_err(wrong)? {
+            Some(value) => client.with_request_modifier(move |mut request| {
+                request.headers_mut().insert("x-registry-auth", value.clone());
+                request
+            }),
+            None => client,
+        })
     }
 
     /// By what the engine knows `image`; `None` if it does not.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use shunt_config::Slot;
+use shunt_config::{Slot, route};
 
 use super::{AppRun, Context};
-use crate::control::ownership;
 use crate::control::served::Put;
 use crate::route::router::Change;
 use crate::route::{Division, Epoch, Front, Share, Site, Stop, Visitors};
@@ -41,7 +40,7 @@ impl AppRun {
         }
         let site = Arc::new(Site {
             app: self.name.clone(),
-            routes: ownership::routes(&served.settings.value),
+            routes: route::routes(&served.settings.value),
             strip_prefix: served.settings.value.strip_prefix,
             front: Front::of(&served.settings.value),
             hold,
