@@ -26,6 +26,8 @@ pub(super) struct Replays {
 struct Inner {
     seen: BTreeSet<String>,
     file: File,
+    /// Whether a write has failed, and may have left a part of a line.
+    torn: bool,
 }
 
 impl Replays {
@@ -52,7 +54,7 @@ impl Replays {
         }
         super::desk::replace(path, lines.as_bytes())?;
         let file = OpenOptions::new().append(true).mode(0o600).open(path)?;
-        Ok(Self { inner: Mutex::new(Inner { seen, file }) })
+        Ok(Self { inner: Mutex::new(Inner { seen, file, torn: false }) })
     }
 
     /// Whether this delivery was seen before, by any of what it is known by.
@@ -77,8 +79,14 @@ impl Replays {
             ]);
         }
         let mut inner = self.inner();
+        if inner.torn {
+            // What comes next would be a part of that line, and be passed over with it at the next start.
+            lines.insert(0, '\n');
+        }
+        inner.torn = true;
         inner.file.write_all(lines.as_bytes())?;
         inner.file.sync_data()?;
+        inner.torn = false;
         inner.seen.extend(hashes);
         Ok(())
     }
@@ -113,5 +121,26 @@ mod tests {
         assert!(replays.has(&keys("a")) && replays.has(&keys("b")) && replays.has(&keys("c")));
         assert!(!replays.has(&keys("old")) && !replays.has(&keys("d")));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn what_comes_after_a_line_that_was_cut_off_is_known_after_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deliveries");
+        let keys = |name: &str| vec![name.to_owned()];
+        let replays = Replays::open(&path).unwrap();
+        // A disk that is full for a while: a part is written, and no more.
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut replays.inner().file, full);
+        replays.remember(&keys("a"), true).unwrap_err();
+        assert!(!replays.has(&keys("a")), "whoever sends it is told, and sends it again");
+        std::fs::write(&path, "0 abc").unwrap();
+        replays.inner().file = file;
+        replays.remember(&keys("b"), true).unwrap();
+        replays.remember(&keys("c"), true).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+        drop(replays);
+        let replays = Replays::open(&path).unwrap();
+        assert!(replays.has(&keys("b")) && replays.has(&keys("c")));
     }
 }

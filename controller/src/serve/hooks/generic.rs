@@ -6,7 +6,7 @@ use serde_json::Value;
 use shunt_config::secret::Secret;
 
 use super::push::Push;
-use super::{Proved, Refused, Told, header, is_signed};
+use super::{Proved, Refused, Told, fingerprint, header, is_signed};
 use crate::serve::http::Asked;
 
 /// Seconds that clocks may differ, and a delivery may take.
@@ -23,15 +23,18 @@ pub(super) fn prove(secrets: &[Secret], asked: &Asked, now: Timestamp) -> Result
     };
     let [time] = values("t")[..] else { return Err(Refused::Stranger) };
     let parts: [&[u8]; 3] = [time.as_bytes(), b".", &asked.body];
-    let signed = values("v1").into_iter().take(MOST).find(|hex| is_signed(secrets, &parts, hex));
-    let signed = signed.ok_or(Refused::Stranger)?;
+    if !values("v1").into_iter().take(MOST).any(|hex| is_signed(secrets, &parts, hex)) {
+        return Err(Refused::Stranger);
+    }
+    // Known by what was signed: while a secret is replaced, one delivery has several signatures.
+    let keys = vec![format!("signed:{}", fingerprint(&parts.concat()))];
     let time: i64 = time.parse().map_err(|_| Refused::Stranger)?;
     if now.as_second().abs_diff(time) > WINDOW.unsigned_abs() {
         let said =
             format!("it was signed more than {WINDOW} seconds from now: look at both clocks");
         return Err(Refused::Malformed(said));
     }
-    Ok(Proved { keys: vec![format!("v1:{}", signed.to_ascii_lowercase())] })
+    Ok(Proved { keys })
 }
 
 pub(super) fn read(body: &Value) -> Result<Told, String> {
@@ -52,4 +55,34 @@ pub(super) fn read(body: &Value) -> Result<Told, String> {
         return Err(said.to_owned());
     }
     Ok(Told::Pushed(vec![Push { tag, digest, ..Push::default() }]))
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use http::HeaderMap;
+
+    use super::super::signature;
+    use super::*;
+
+    #[test]
+    fn a_delivery_is_known_by_what_was_signed_whichever_signature_is_shown() {
+        let secrets = ["old-0123456789abcdef", "new-0123456789abcdef"].map(Secret::new);
+        let [old, new] = [0, 1].map(|at| {
+            let parts: [&[u8]; 1] = [b"1760000000.{}"];
+            HEXLOWER.encode(signature(&secrets[at], &parts).as_ref())
+        });
+        let now = Timestamp::from_second(1_760_000_001).unwrap();
+        let proved = |shown: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-shunt-signature", shown.parse().unwrap());
+            let (parts, body) = (Default::default(), "{}".into());
+            prove(&secrets, &Asked { parts, query: None, headers, body }, now)
+        };
+        let both = proved(&format!("t=1760000000,v1={old},v1={new}")).unwrap();
+        for shown in [&old, &new, &new.to_uppercase()] {
+            assert_eq!(proved(&format!("t=1760000000,v1={shown}")).unwrap(), both);
+        }
+        assert_eq!(proved("t=1760000000,v1=00"), Err(Refused::Stranger));
+    }
 }
