@@ -229,7 +229,10 @@ mod tests {
     #[test]
     fn what_is_not_needed_is_left_out_while_nobody_takes_anything_and_all_else_is_kept() {
         let outlet = stopped();
-        let held = || (outlet.queue().words.len(), outlet.queue().left_out);
+        let held = || {
+            let queue = outlet.queue();
+            (queue.words.len(), queue.left_out)
+        };
         for _ in 0..=TIMELY {
             outlet.say(text(1), Urgency::Passing);
         }

@@ -105,6 +105,10 @@ mod tests {
     async fn the_first_without_a_token_makes_room_and_whoever_has_one_stays() {
         let crowd = Crowd::default();
         let places = Arc::new(Mutex::new(Vec::new()));
+        let counts = || {
+            let inner = crowd.inner();
+            (inner.known.len(), inner.strangers.len())
+        };
         let enter = || {
             crowd.enter(|place| {
                 places.lock().unwrap().push(place);
@@ -119,8 +123,8 @@ mod tests {
         assert!(stays(1, &crowd) && !stays(2, &crowd) && stays(3, &crowd));
         // There is no end to those who are known either: beyond that they are as all others.
         places.lock().unwrap().iter().for_each(Place::shows_token);
-        assert_eq!((crowd.inner().known.len(), crowd.inner().strangers.len()), (MOST, 1));
+        assert_eq!(counts(), (MOST, 1));
         places.lock().unwrap().clear();
-        assert_eq!((crowd.inner().known.len(), crowd.inner().strangers.len()), (0, 0));
+        assert_eq!(counts(), (0, 0));
     }
 }
