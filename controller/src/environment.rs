@@ -2,15 +2,17 @@
 //! is started, and with all that is missing named at once.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use shunt_config::Mistake;
 use shunt_config::command::Command;
 use shunt_config::deploy_file::{Environment, Line, Variable, lines};
 use shunt_config::secret::{Secret, SecretSource};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::exit::Failure;
 use crate::report::Report;
@@ -18,6 +20,12 @@ use crate::time::show;
 
 /// How long a command may take to print a secret: someone may have to touch a key.
 const LIMIT: Duration = Duration::from_mins(1);
+
+/// From when on it is told that one is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes of a file with variables at most: a container takes no more of them.
+const LARGEST: u64 = 1 << 20;
 
 /// The secret that is found at `source`, a file's path being relative to `directory`; why not, if it is
 /// not there.
@@ -28,7 +36,8 @@ pub fn secret(source: &SecretSource, directory: &Path) -> Result<Secret, String>
         }
         SecretSource::File(file) => {
             let path = directory.join(file);
-            std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?
+            let text = read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            String::from_utf8(text).map_err(|_| format!("{} is no text", path.display()))?
         }
     };
     match (text.trim(), source) {
@@ -46,28 +55,35 @@ pub async fn resolve(
     report: &Report,
 ) -> Result<Vec<(Variable, Secret)>, Failure> {
     let (mut found, mut mistakes) = at_hand(wanted, directory);
-    let mut secrets = BTreeMap::new();
+    wanted.from.iter().filter_map(|name| found.get(name)).for_each(|secret| report.hide(secret));
+    let (mut secrets, mut said) = (BTreeMap::new(), Vec::new());
     if let Some(command) = &wanted.secret_command {
-        match printed(command).await.and_then(|text| several(&text)) {
+        let place = "run.secret_command";
+        match printed(command, place, report, &mut said).await.and_then(|text| several(&text)) {
             Ok(printed) => secrets.extend(printed),
-            Err(why) => mistakes.extend(why.into_iter().map(|why| why.at("run.secret_command"))),
+            Err(why) => mistakes.extend(why.into_iter().map(|why| why.at(place))),
         }
     }
     for (name, command) in &wanted.secrets {
-        match printed(command).await.and_then(|text| one(&text)) {
+        let place = format!("run.secrets.{name}");
+        match printed(command, &place, report, &mut said).await.and_then(|text| one(&text)) {
             Ok(value) => drop(secrets.insert(name.clone(), value)),
-            Err(why) => {
-                let place = format!("run.secrets.{name}");
-                mistakes.extend(why.into_iter().map(|why| why.at(&place)));
-            }
+            Err(why) => mistakes.extend(why.into_iter().map(|why| why.at(&place))),
+        }
+    }
+    // Held back until here: one command may show what another one has printed.
+    for secret in secrets.values() {
+        report.hide(secret);
+    }
+    for (place, lines) in said {
+        for line in &lines {
+            report.hook(&place, line);
         }
     }
     if !mistakes.is_empty() {
         let said = "not all variables of the containers are to be had";
         return Err(Failure::mistakes(said, &mistakes));
     }
-    let own = wanted.from.iter().filter_map(|name| found.get(name));
-    own.chain(secrets.values()).for_each(|secret| report.hide(secret));
     found.extend(secrets);
     let literal = |(name, value): (&Variable, &String)| (name.clone(), Secret::new(value));
     found.extend(wanted.literals.iter().map(literal));
@@ -97,7 +113,7 @@ pub fn files(wanted: &Environment, directory: &Path) -> (BTreeMap<Variable, Secr
     for file in &wanted.files {
         let path = directory.join(file);
         let shown = path.display().to_string();
-        let read = std::fs::read(&path).map_err(|e| vec![Mistake::new(format!("{shown}: {e}"))]);
+        let read = read(&path).map_err(|e| vec![Mistake::new(format!("{shown}: {e}"))]);
         match read.and_then(|text| lines(&shown, &text)) {
             Ok(lines) => found.extend(lines.into_iter().filter_map(|line| match line {
                 Line::Set(name, value) => Some((name, value)),
@@ -107,6 +123,20 @@ pub fn files(wanted: &Environment, directory: &Path) -> (BTreeMap<Variable, Secr
         }
     }
     (found, mistakes)
+}
+
+/// What is in the file at `path`. One that never ends, or whose other end nobody writes to, would be
+/// read for ever.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut text)?;
+    match text.len() as u64 > LARGEST {
+        true => Err(io::Error::other(format!("larger than {LARGEST} bytes"))),
+        false => Ok(text),
+    }
 }
 
 fn own(name: &Variable) -> Option<Secret> {
@@ -141,21 +171,56 @@ fn one(text: &[u8]) -> Result<Secret, Vec<Mistake>> {
     }
 }
 
-/// What `command` prints; what it says beside that goes where this program's own errors go.
-async fn printed(command: &Command) -> Result<Vec<u8>, Vec<Mistake>> {
+/// What `command` prints for `place`; what it says beside that is added to `said`, to be shown once all
+/// that is not to be seen is known.
+async fn printed(
+    command: &Command,
+    place: &str,
+    report: &Report,
+    said: &mut Vec<(String, Vec<String>)>,
+) -> Result<Vec<u8>, Vec<Mistake>> {
     let wrong = |said: String| vec![Mistake::new(said)];
     let words = command.words();
     let (program, arguments) = words.split_first().ok_or_else(|| wrong("no program".into()))?;
     let mut process = tokio::process::Command::new(program);
-    process.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    process.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    process.stdout(Stdio::piped()).stderr(Stdio::piped());
     let failed = |e: std::io::Error| wrong(format!("{program} does not run: {e}"));
     let child = process.spawn().map_err(failed)?;
-    let output = match timeout(LIMIT, child.wait_with_output()).await {
+    let mut ended = std::pin::pin!(timeout(LIMIT, child.wait_with_output()));
+    let output = tokio::select! {
+        output = &mut ended => output,
+        () = sleep(PATIENCE) => {
+            report.note(&format!("{place} still runs: what it says is shown when it has ended"));
+            ended.await
+        }
+    };
+    let Output { status, stdout, stderr } = match output {
         Ok(output) => output.map_err(failed)?,
         Err(_) => return Err(wrong(format!("did not end within {}", show(LIMIT)))),
     };
-    match output.status.success() {
-        true => Ok(output.stdout),
-        false => Err(wrong(format!("the command ended with {}", output.status))),
+    said.push((place.to_owned(), untraced(&stderr)));
+    // Whatever can be made of it: it may be half of what it should be, and without a name.
+    for line in String::from_utf8_lossy(&stdout).lines() {
+        report.hide(&Secret::new(line));
+        if let Some((_, value)) = line.split_once('=') {
+            report.hide(&Secret::new(value.trim_matches(['"', '\''])));
+        }
     }
+    match status.success() {
+        true => Ok(stdout),
+        false => Err(wrong(format!("the command ended with {status}"))),
+    }
+}
+
+/// The lines of `text` without what a shell writes of its commands after `set -x`: in those are values that were
+/// never printed, of a command that failed before it came to that.
+fn untraced(text: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    let lines = text.lines().map(str::to_owned);
+    let (traced, mut shown): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with('+'));
+    if !traced.is_empty() {
+        shown.push(format!("({} lines of a shell's trace are not shown)", traced.len()));
+    }
+    shown
 }

@@ -14,7 +14,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use crate::report::Report;
+use crate::report::{Hidden, Report};
 use crate::time::show;
 
 mod variables;
@@ -79,7 +79,7 @@ impl fmt::Display for Ending {
 pub struct HookFailed {
     /// In a sentence.
     pub said: String,
-    /// The last lines it wrote.
+    /// The last lines it wrote, without what is not to be shown.
     pub last: Vec<String>,
 }
 
@@ -95,24 +95,27 @@ impl Hook<'_> {
         report: &Report,
         stop: impl Future<Output = S>,
     ) -> Result<Result<(), HookFailed>, S> {
-        let (ending, last) = self.end(|line| report.hook(self.name, line), stop).await?;
+        let (ending, last) =
+            self.end(report.hidden(), |line| report.hook(self.name, line), stop).await?;
         Ok(match ending {
             Ending::Exit(status) if status.success() => Ok(()),
             ending => Err(HookFailed { said: format!("the hook `{}` {ending}", self.name), last }),
         })
     }
 
-    /// The same, with each line of its output given to `each`: how it ended, and its last lines.
+    /// The same, with each line of its output given to `each`: how it ended, and its last lines. What is
+    /// `hidden` is in none of them: they are written into keys, too, where others read them.
     ///
     /// # Cancel safety
     ///
     /// As that of [`Self::run`].
     pub async fn end<S>(
         &self,
+        hidden: &Hidden,
         mut each: impl FnMut(&str),
         stop: impl Future<Output = S>,
     ) -> Result<(Ending, Vec<String>), S> {
-        let (mut group, mut output) = match self.start() {
+        let (mut group, mut output) = match self.start(hidden) {
             Ok(started) => started,
             Err(error) => return Ok((Ending::NotRun(error), Vec::new())),
         };
@@ -136,7 +139,7 @@ impl Hook<'_> {
         Ok((ending, output.last.into()))
     }
 
-    fn start(&self) -> std::io::Result<(Group, Output)> {
+    fn start(&self, hidden: &Hidden) -> std::io::Result<(Group, Output)> {
         // One pipe for both, so that lines come in the order in which they were written.
         let (reader, writer) = std::io::pipe()?;
         let words = self.command.words();
@@ -152,7 +155,8 @@ impl Hook<'_> {
         let child = command.spawn()?;
         let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pipe = Receiver::from_owned_fd(reader.into())?;
-        let output = Output { pipe, part: Vec::new(), last: VecDeque::new(), over: false };
+        let (hidden, last) = (hidden.clone(), VecDeque::new());
+        let output = Output { pipe, hidden, part: Vec::new(), last, over: false };
         Ok((Group { child, id }, output))
     }
 }
@@ -211,6 +215,7 @@ impl Drop for Group {
 /// What a hook writes, line by line.
 struct Output {
     pipe: Receiver,
+    hidden: Hidden,
     part: Vec<u8>,
     last: VecDeque<String>,
     over: bool,
@@ -231,7 +236,13 @@ impl Output {
             let line: Vec<u8> = self.part.drain(..=end).collect();
             self.line(&line, each);
         }
-        if self.part.len() >= LINE || (self.over && !self.part.is_empty()) {
+        // What begins before the cut and may be a value that is not to be shown has to be here whole.
+        while self.part.len() >= LINE + self.hidden.longest() {
+            let cut = self.hidden.cut(&self.part, LINE);
+            let line: Vec<u8> = self.part.drain(..cut).collect();
+            self.line(&line, each);
+        }
+        if self.over && !self.part.is_empty() {
             let line = std::mem::take(&mut self.part);
             self.line(&line, each);
         }
@@ -248,7 +259,8 @@ impl Output {
     }
 
     fn line(&mut self, line: &[u8], each: &mut impl FnMut(&str)) {
-        let line = String::from_utf8_lossy(line).trim_end().to_owned();
+        let line = String::from_utf8_lossy(line);
+        let line = self.hidden.cover(line.trim_end()).into_owned();
         each(&line);
         self.last.push_back(line);
         if self.last.len() > LAST {

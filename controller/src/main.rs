@@ -4,16 +4,20 @@ use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use shunt_controller::cli::Cli;
+use shunt_controller::report::{Errors, flush};
 
 fn main() -> ExitCode {
     let cli = match Cli::of_process() {
         Ok(cli) => cli,
-        Err(code) => return code,
+        Err(code) => {
+            flush();
+            return code;
+        }
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("SHUNT_LOG");
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| cli.log_level().into()))
-        .with_writer(stderr)
+        .with_writer(|| Errors)
         .with_ansi(stderr().is_terminal())
         .init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
             let exit = runtime.block_on(cli.run());
             // A pull or a watch may still be on its way; nobody waits for it any more.
             runtime.shutdown_background();
+            flush();
             ExitCode::from(exit.code())
         }
         Err(error) => shunt_controller::cli::no_runtime(&error),

@@ -4,12 +4,11 @@
 //! over; `--json` gets one JSON object per line. A run that reports events ends with
 //! `"event":"end"`; a question is answered with its answer alone, or with the end of a failed run.
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write as _, stderr, stdout};
+use std::io::{IsTerminal, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use shunt_config::secret::Secret;
 
@@ -19,11 +18,14 @@ use crate::time::show;
 mod ci;
 mod colour;
 mod hidden;
+mod outlet;
 mod paint;
 mod text;
 
 use ci::Ci;
-use hidden::Hidden;
+pub use hidden::Hidden;
+pub use outlet::{Errors, flush};
+use outlet::{Urgency, Word, say};
 pub use paint::Paint;
 use paint::{OFF, painted};
 use text::json_text;
@@ -52,7 +54,6 @@ pub struct Report {
 struct Running {
     name: String,
     began: Instant,
-    bar: Option<ProgressBar>,
     /// What it was said to wait for, each once.
     waits: BTreeSet<String>,
 }
@@ -97,6 +98,11 @@ impl Report {
         self.hidden.add(secret);
     }
 
+    /// What is not to be shown, for those who take in what others write.
+    pub fn hidden(&self) -> &Hidden {
+        &self.hidden
+    }
+
     /// `text` without what is not to be shown, for those who show it elsewhere.
     pub fn covered(&self, text: &str) -> String {
         self.hidden.cover(text).into_owned()
@@ -105,17 +111,13 @@ impl Report {
     /// A step begins: its name, and what it is about to do.
     pub fn begin(&self, name: &str, what: &str) {
         self.event("step", json!({ "step": name, "state": "running", "what": what }));
-        let bar = self.terminal.then(|| {
-            let bar = ProgressBar::new_spinner().with_prefix(format!("{name:<12}"));
-            let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed:.dim}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_message(self.hidden.cover(&plain(what)).into_owned());
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
-        });
+        if self.terminal {
+            let what = self.hidden.cover(&plain(what)).into_owned();
+            say(Word::Begin(name.to_owned(), what), Urgency::Kept);
+        }
         self.marks(self.ci.begin(name, &plain(what)));
         let running =
-            Running { name: name.to_owned(), began: Instant::now(), bar, waits: BTreeSet::new() };
+            Running { name: name.to_owned(), began: Instant::now(), waits: BTreeSet::new() };
         *self.running() = Some(running);
     }
 
@@ -123,8 +125,9 @@ impl Report {
     pub fn progress(&self, key: &str, text: &str) {
         let mut step = self.running();
         let Some(running) = step.as_mut() else { return };
-        if let Some(bar) = &running.bar {
-            bar.set_message(self.hidden.cover(&plain(text)).into_owned());
+        if self.terminal {
+            let text = self.hidden.cover(&plain(text)).into_owned();
+            say(Word::Message(text), Urgency::Passing);
         }
         if running.waits.contains(key) {
             return;
@@ -143,8 +146,8 @@ impl Report {
     /// The running step is over.
     pub fn end(&self, ended: Ended, said: &str) {
         let Some(running) = self.running().take() else { return };
-        if let Some(bar) = &running.bar {
-            bar.finish_and_clear();
+        if self.terminal {
+            say(Word::Over, Urgency::Kept);
         }
         let elapsed = running.began.elapsed();
         self.marks(self.ci.end(&running.name, ended, said, elapsed));
@@ -194,7 +197,7 @@ impl Report {
     /// Something that is wrong and no matter here: beside what is written, which may be for a script.
     pub fn warn(&self, text: &str) {
         let text = format!("warning: {}\n", plain(text));
-        let _ = stderr().write_all(self.hidden.cover(&text).as_bytes());
+        say(Word::Error(self.hidden.cover(&text).into_owned().into_bytes()), Urgency::Kept);
     }
 
     /// A line for people only, or several.
@@ -202,16 +205,14 @@ impl Report {
         if self.json {
             return;
         }
-        match self.running().as_ref().and_then(|running| running.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| self.write(text)),
-            None => self.write(text),
-        }
+        self.write(text);
     }
 
-    /// A line of a container's output, for people only: as it is, since its colours are the app's.
+    /// A line of a container's output, for people only: as it is, since its colours are the app's. It
+    /// waits where nobody takes what is written, so it is for those who hold no lock.
     pub fn output(&self, line: &str) {
         if !self.json {
-            self.raw(line);
+            self.say(line, Urgency::Patient);
         }
     }
 
@@ -219,14 +220,19 @@ impl Report {
     pub fn hook(&self, name: &str, line: &str) {
         if self.json {
             let plain = colour::without(line);
-            return self.event("output", json!({ "hook": name, "line": plain }));
+            let event = json!({ "event": "output", "hook": name, "line": plain });
+            self.events.store(true, Ordering::Relaxed);
+            return self.say(&json_text(&event), Urgency::Spare);
         }
         let prefix = self.paint(&format!("     {name} |"), Paint::Dim);
         let line = if self.colour { colour::kept(line) } else { plain(&colour::without(line)) };
-        let write = || self.raw(&format!("{} {line}", painted(&prefix)));
-        match self.running().as_ref().and_then(|running| running.bar.as_ref()) {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+        self.say(&format!("{} {line}", painted(&prefix)), Urgency::Spare);
+    }
+
+    /// Clears a terminal, so that it shows what comes next and nothing else.
+    pub fn clear(&self) {
+        if self.terminal {
+            say(Word::Text("\x1b[H\x1b[2J".to_owned()), Urgency::Kept);
         }
     }
 
@@ -281,7 +287,8 @@ impl Report {
         if let Some(hint) = &failure.hint {
             text.extend(["\nhint: ", &plain(hint), "\n"]);
         }
-        let _ = stderr().write_all(self.hidden.cover(&text).as_bytes());
+        let text = self.ci.harmless(&self.hidden.cover(&text)).into_owned();
+        say(Word::Error(text.into_bytes()), Urgency::Kept);
         failure.exit
     }
 
@@ -296,7 +303,7 @@ impl Report {
     /// Writes what a pipeline's own page makes of the run.
     fn marks(&self, marks: Option<String>) {
         if let Some(marks) = marks {
-            self.raw(&marks);
+            put(self.hidden.cover(&marks).into_owned(), Urgency::Kept);
         }
     }
 
@@ -307,14 +314,27 @@ impl Report {
         }
     }
 
-    /// Writes a line as it is. A reader that has gone away, such as `head`, is no reason to leave a
-    /// deploy half done.
+    /// Writes a line as it is.
     fn raw(&self, line: &str) {
-        let _ = writeln!(stdout(), "{}", self.hidden.cover(line));
+        self.say(line, Urgency::Kept);
+    }
+
+    fn say(&self, line: &str, urgency: Urgency) {
+        let line = self.hidden.cover(line);
+        let line = match self.json {
+            true => self.ci.harmless_json(&line),
+            false => self.ci.harmless(&line),
+        };
+        put(line.into_owned(), urgency);
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
         // A poisoned lock only means that another thread panicked while it printed.
         self.step.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn put(mut line: String, urgency: Urgency) {
+    line.push('\n');
+    say(Word::Text(line), urgency);
 }

@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use shunt_config::engine::EngineUrl;
 use shunt_config::{AppName, Release, Slot, Token};
+use tokio::time::timeout;
 
 use crate::app_keys::AppKeys;
-use crate::engine::{self, Container, Engine, label};
+use crate::engine::{self, Container, Engine, EngineError, label};
+use crate::time::show;
+
+/// How long an engine may take to say what is there.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// A container that should run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -85,7 +92,7 @@ impl Engines {
     pub async fn get(
         &mut self,
         engine: &shunt_config::Engine,
-    ) -> Result<Arc<dyn Engine>, engine::EngineError> {
+    ) -> Result<Arc<dyn Engine>, EngineError> {
         if let Some(open) = self.0.get(&engine.url) {
             return Ok(Arc::clone(open));
         }
@@ -94,30 +101,57 @@ impl Engines {
         Ok(open)
     }
 
-    /// One that did not answer is opened anew.
-    pub fn forget(&mut self, engine: &shunt_config::Engine) {
-        self.0.remove(&engine.url);
+    /// What is on the engine of `release`'s deploy, and the engine itself, opened if need be.
+    async fn list(
+        &self,
+        app: &AppName,
+        release: &Serving,
+        named: &shunt_config::Engine,
+    ) -> Result<(Arc<dyn Engine>, Vec<Container>), EngineError> {
+        let listed = async {
+            let engine = match self.0.get(&named.url) {
+                Some(open) => Arc::clone(open),
+                None => engine::open(named).await?,
+            };
+            let there = engine.list(&label::of_deploy(app, &release.deploy)).await?;
+            Ok((engine, there))
+        };
+        let late = || EngineError::Unreachable {
+            engine: named.url.to_string(),
+            reason: format!("no answer within {}", show(LIMIT)),
+        };
+        timeout(LIMIT, listed).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Keeps one that has answered, and has one that has not opened anew.
+    fn keep(&mut self, named: &shunt_config::Engine, open: Option<Arc<dyn Engine>>) {
+        match open {
+            Some(open) => drop(self.0.insert(named.url.clone(), open)),
+            None => drop(self.0.remove(&named.url)),
+        }
     }
 }
 
-/// Looks for the containers of what serves, as `keys` ask for it.
+/// Looks for the containers of what serves, as `keys` ask for it, on all engines at once: one that hangs
+/// hides nothing of what is on the others.
 pub async fn look(keys: &AppKeys, engines: &mut Engines) -> Look {
-    let mut found = Look::default();
-    for serving in serving(keys) {
-        let labels = label::of_deploy(&keys.name, &serving.deploy);
-        for (nth, named) in serving.release.engines.iter().enumerate() {
-            let listed = match engines.get(named).await {
-                Ok(engine) => engine.list(&labels).await,
-                Err(error) => Err(error),
-            };
-            match listed {
-                Ok(there) => {
-                    found.missing.extend(missing(&keys.name, &serving, nth, named, &there));
-                }
-                Err(error) => {
-                    engines.forget(named);
-                    found.silent.push(error.to_string());
-                }
+    let (mut found, serving) = (Look::default(), serving(keys));
+    let asked = serving.iter().flat_map(|serving| {
+        serving.release.engines.iter().enumerate().map(move |(nth, named)| (serving, nth, named))
+    });
+    let known = &*engines;
+    let listed = join_all(asked.map(|(serving, nth, named)| async move {
+        (serving, nth, named, known.list(&keys.name, serving, named).await)
+    }));
+    for (serving, nth, named, listed) in listed.await {
+        match listed {
+            Ok((engine, there)) => {
+                engines.keep(named, Some(engine));
+                found.missing.extend(missing(&keys.name, serving, nth, named, &there));
+            }
+            Err(error) => {
+                engines.keep(named, None);
+                found.silent.push(error.to_string());
             }
         }
     }

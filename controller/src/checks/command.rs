@@ -7,15 +7,23 @@ use shunt_config::record::Check;
 
 use super::{Answer, Watched};
 use crate::hook::{Ending, Hook};
+use crate::report::Hidden;
 
 /// What a shell ends with when it cannot run what it is told to, and when it does not find it.
 const NOT_RUN: [i32; 2] = [126, 127];
 
-/// Runs it: bad is what ended by itself with a code of its own.
-pub(super) async fn run(check: &Check, command: &Command, watched: &Watched) -> Answer {
+/// Runs it: bad is what ended by itself with a code of its own. What it wrote is told without what is
+/// `hidden`.
+pub(super) async fn run(
+    check: &Check,
+    command: &Command,
+    watched: &Watched,
+    hidden: &Hidden,
+) -> Answer {
     let variables = watched.variables().and("SHUNT_CHECK", &check.name);
     let hook = Hook { name: "check", command, timeout: check.timeout, variables };
-    let (ending, last) = match hook.end(|_| {}, pending::<std::convert::Infallible>()).await {
+    let stop = pending::<std::convert::Infallible>();
+    let (ending, last) = match hook.end(hidden, |_| {}, stop).await {
         Ok(ended) => ended,
         Err(never) => match never {},
     };

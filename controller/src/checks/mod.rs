@@ -133,11 +133,13 @@ impl<'a> Checks<'a> {
         let Some(asked) = self.all.get_mut(index) else { return };
         asked.begun = Instant::now();
         let (check, watched) = (Arc::clone(&asked.check), Arc::clone(&self.watched));
-        let token = token(&check, self.report);
+        let (token, hidden) = (token(&check, self.report), self.report.hidden().clone());
         self.tasks.spawn(async move {
             let answer = match (&check.ask, token) {
                 (_, Err(why)) => Answer::None(why),
-                (Ask::Command(command), _) => command::run(&check, command, &watched).await,
+                (Ask::Command(command), _) => {
+                    command::run(&check, command, &watched, &hidden).await
+                }
                 (Ask::Query(query), Ok(token)) => {
                     prometheus::ask(query, &watched, token.as_ref(), check.timeout).await
                 }

@@ -4,6 +4,7 @@ use shunt_config::Token;
 use shunt_config::command::Command;
 
 use super::*;
+use crate::report::Hidden;
 
 /// A check of nothing, which is bad after two bad answers.
 fn check(on_no_answer: OnNoAnswer) -> Check {
@@ -55,14 +56,17 @@ async fn a_command_is_told_of_the_release_and_what_is_no_verdict_of_its_is_none(
         r#"test "$SHUNT_APP $SHUNT_SLOT $SHUNT_VERSION $SHUNT_TOKEN $SHUNT_SHARE $SHUNT_CHECK" = "#;
     let told = format!("{told}'web green 1.1 7-8 10 queue'");
     let watched = Watched::new(&"web".parse().unwrap(), &record(), &Token::from("7-8"), None);
-    let watched = watched.share(10);
+    let (watched, hidden) = (watched.share(10), Hidden::default());
+    hidden.add(&Secret::new("hunter-two"));
     let run = async |line: &str| {
         let command = Command::Shell(line.to_owned());
-        command::run(&check(OnNoAnswer::Ignore), &command, &watched).await
+        command::run(&check(OnNoAnswer::Ignore), &command, &watched, &hidden).await
     };
     assert_eq!(run(&told).await, Answer::Good("ended with code 0".to_owned()));
     let bad = run("echo 7 jobs are stuck; exit 3").await;
     assert_eq!(bad, Answer::Bad("ended with code 3 (`7 jobs are stuck`)".to_owned()));
+    let bad = run("echo it is hunter-two; exit 1").await;
+    assert_eq!(bad, Answer::Bad("ended with code 1 (`it is ***`)".to_owned()));
     for line in ["/no/such/program", "sleep 1000", "kill -9 $$"] {
         assert!(matches!(run(line).await, Answer::None(_)), "{line}");
     }

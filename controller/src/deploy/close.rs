@@ -78,7 +78,8 @@ impl Run<'_> {
             image_id: record.image_id.clone(),
             idle: self.idle.clone(),
             outcome,
-            reason,
+            // Whoever may read keys is not yet one who may read secrets.
+            reason: reason.map(|reason| self.report.covered(&reason)),
             gave_way: record.gave_way.clone(),
             mirrored: record.mirrored.clone(),
             left: self.left.clone(),

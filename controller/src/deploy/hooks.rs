@@ -98,7 +98,7 @@ pub(super) struct OnFailure {
 
 impl OnFailure {
     pub(super) async fn run(self, report: &crate::report::Report, failure: &Failure) {
-        let variables = self.variables.and("SHUNT_REASON", &failure.said);
+        let variables = self.variables.and("SHUNT_REASON", report.covered(&failure.said));
         let (name, command, timeout) = ("failed", &self.command, self.timeout);
         let hook = Hook { name, command, timeout, variables };
         if let Ok(Err(failed)) = hook.run(report, pending::<()>()).await {

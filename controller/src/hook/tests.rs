@@ -76,3 +76,24 @@ async fn what_a_hook_leaves_running_does_not_hold_it_up() {
     let pid = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
     rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
+
+#[tokio::test]
+async fn a_line_that_is_too_long_to_be_shown_as_one_is_not_cut_within_a_secret() {
+    let hidden = Hidden::default();
+    hidden.add(&shunt_config::secret::Secret::new("hunter-two-and-three"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("text");
+    // Wherever the cut comes, with what was read at once and what was not.
+    for before in LINE - 25..LINE + 5 {
+        let line = format!("{}hunter-two-and-three{}", "x".repeat(before), "y".repeat(2 * LINE));
+        std::fs::write(&file, &line).unwrap();
+        let command = Command::Shell(format!("cat {}", file.display()));
+        let variables = Variables::default();
+        let hook = Hook { name: "verify", command: &command, timeout: GRACE, variables };
+        let mut shown = Vec::new();
+        let each = |line: &str| shown.push(line.to_owned());
+        hook.end(&hidden, each, pending::<Infallible>()).await.unwrap();
+        assert!(shown.len() > 2, "{shown:?}");
+        assert_eq!(shown.concat(), line.replace("hunter-two-and-three", "***"), "{before}");
+    }
+}

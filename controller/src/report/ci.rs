@@ -1,6 +1,7 @@
 //! What the pages of GitLab and GitHub make of a run, where it runs in a pipeline of theirs: sections
 //! that fold, failures on top, a table of the steps.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ enum Host {
 #[derive(Debug, Default)]
 pub(super) struct Ci {
     host: Option<Host>,
+    /// Whether GitHub reads every line that is written, JSON or not.
+    github: bool,
     summary: Option<PathBuf>,
     /// The steps that are over: name, how, what was said, how long.
     steps: Mutex<Vec<[String; 4]>>,
@@ -40,7 +43,26 @@ impl Ci {
             () => None,
         };
         let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
-        Self { host, summary: summary.map(PathBuf::from), steps: Mutex::default() }
+        let (github, summary) = (is("GITHUB_ACTIONS"), summary.map(PathBuf::from));
+        Self { host, github, summary, steps: Mutex::default() }
+    }
+
+    /// `lines` of others without what GitHub takes for commands of a step: `::` at the beginning of a line,
+    /// and its older `##[` anywhere in it. What is only looked at is not to be done.
+    pub(super) fn harmless<'a>(&self, lines: &'a str) -> Cow<'a, str> {
+        let begins = |line: &str| line.trim_start().starts_with("::");
+        match self.github && (lines.contains("##[") || lines.lines().any(begins)) {
+            true => Cow::Owned(broken_up(lines)),
+            false => Cow::Borrowed(lines),
+        }
+    }
+
+    /// The same for JSON, in which it stays the same value.
+    pub(super) fn harmless_json<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        match self.github && line.contains("##[") {
+            true => Cow::Owned(line.replace("##[", "#\\u0023[")),
+            false => Cow::Borrowed(line),
+        }
     }
 
     /// What comes before the lines of a step.
@@ -51,7 +73,10 @@ impl Ci {
                 let id = section(name);
                 format!("\x1b[0Ksection_start:{now}:{id}\r\x1b[0K{name}: {what}")
             }
-            Host::GitHub => format!("::group::{}", data(&format!("{name}: {what}"))),
+            Host::GitHub => {
+                let what = broken_up(&format!("{name}: {what}"));
+                format!("::group::{}", data(&what))
+            }
         })
     }
 
@@ -82,7 +107,7 @@ impl Ci {
     /// A failure, on top of the page.
     pub(super) fn failed(&self, failure: &Failure) -> Option<String> {
         (self.host? == Host::GitHub)
-            .then(|| format!("::error title=shuntctl::{}", data(&failure.said)))
+            .then(|| format!("::error title=shuntctl::{}", data(&broken_up(&failure.said))))
     }
 
     /// Adds the steps to the page of the run, if there were any. A page is no reason to fail for.
@@ -96,7 +121,8 @@ impl Ci {
             let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
         }
         if let Err(failure) = result {
-            let _ = write!(text, "\n**{}**\n", plain(&failure.said));
+            // What stands by itself after an empty line is shown as it is.
+            let _ = write!(text, "\n**{}**\n\n", plain(&failure.said));
             for detail in &failure.details {
                 let _ = writeln!(text, "    {}", plain(detail));
             }
@@ -112,7 +138,47 @@ fn section(name: &str) -> String {
     format!("shunt_{}", name.chars().map(letter).collect::<String>())
 }
 
+/// `lines` with commands in them broken up.
+fn broken_up(lines: &str) -> String {
+    let line = |line: &str| {
+        let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
+        let rest = rest.replace("##[", "## [");
+        match rest.strip_prefix("::") {
+            Some(rest) => format!("{indent}: :{rest}"),
+            None => format!("{indent}{rest}"),
+        }
+    };
+    lines.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// GitHub's escapes.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_write_is_no_command_to_github_and_the_same_elsewhere() {
+        let github = Ci { github: true, ..Ci::default() };
+        for (text, shown) in [
+            ("a ##[error]b ##[set-env]", "a ## [error]b ## [set-env]"),
+            ("  ::stop-commands::x\nb ::c", "  : :stop-commands::x\nb ::c"),
+            ("::add-mask::e", ": :add-mask::e"),
+            ("one\ntwo", "one\ntwo"),
+        ] {
+            assert_eq!(github.harmless(text), shown);
+            assert_eq!(Ci::default().harmless(text), text);
+        }
+        let json = r#"{"line":"a ##[error]b"}"#;
+        let shown = github.harmless_json(json);
+        assert!(!shown.contains("##["), "{shown}");
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(&shown), read(json));
+        let github = Ci { host: Some(Host::GitHub), ..github };
+        let group = github.begin("start", "##[error]").unwrap();
+        assert_eq!(group, "::group::start: ## [error]");
+    }
 }

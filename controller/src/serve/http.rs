@@ -13,22 +13,23 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::answer::{self, Answer};
+use super::crowd::{Crowd, Place};
 use super::loaded::{Loaded, Token};
 use super::route::{Found, Route, What, find, routes};
 use super::{Serve, act, hooks, look};
 
-/// Connections served at once; more wait their turn in the kernel.
-const CONNECTIONS: usize = 256;
 /// Time for a request's head, and again for its body.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a request's body at most.
 const LARGEST: usize = 1 << 20;
+/// How long a client may take nothing of its answer, or be gone without a word.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// A request that was read whole.
 #[derive(Debug)]
@@ -55,9 +56,8 @@ impl Asked {
 
 /// Serves on `listener` until it is dropped.
 pub(super) async fn serve(serve: Arc<Serve>, listener: TcpListener) {
-    let (slots, routes) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(routes()));
+    let (crowd, routes) = (Crowd::default(), Arc::new(routes()));
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -68,22 +68,41 @@ pub(super) async fn serve(serve: Arc<Serve>, listener: TcpListener) {
             }
         };
         let (serve, routes) = (Arc::clone(&serve), Arc::clone(&routes));
-        tokio::spawn(async move {
-            let service = service_fn(|request| {
-                let (serve, routes) = (Arc::clone(&serve), Arc::clone(&routes));
-                async move { Ok::<_, Infallible>(answer(&serve, &routes, request).await) }
-            });
-            let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-            if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
-                debug!("connection: {error}");
-            }
-            drop(slot);
+        crowd.enter(|place| {
+            tokio::spawn(async move { one(&serve, &routes, stream, &place).await }).abort_handle()
         });
     }
 }
 
-async fn answer(serve: &Arc<Serve>, routes: &[Route], request: Request<Incoming>) -> Answer {
+/// Serves one connection.
+async fn one(serve: &Arc<Serve>, routes: &[Route], stream: TcpStream, place: &Place) {
+    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(STALLED)) {
+        debug!("connection: {error}");
+    }
+    let service = service_fn(move |request| async move {
+        Ok::<_, Infallible>(answer(serve, routes, place, request).await)
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+    let over = tokio::select! {
+        over = &mut connection => over,
+        () = place.overstays() => {
+            connection.as_mut().graceful_shutdown();
+            timeout(PATIENCE, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = over {
+        debug!("connection: {error}");
+    }
+}
+
+async fn answer(
+    serve: &Arc<Serve>,
+    routes: &[Route],
+    place: &Place,
+    request: Request<Incoming>,
+) -> Answer {
     let (head, body) = request.into_parts();
     let (what, parts) = match find(routes, head.method.as_str(), head.uri.path()) {
         Found::Route(what, parts) => (what, parts),
@@ -99,7 +118,10 @@ async fn answer(serve: &Arc<Serve>, routes: &[Route], request: Request<Incoming>
     let who = match what {
         What::Health | What::OpenApi | What::Hook => None,
         _ => match bearer(&head.headers).and_then(|shown| loaded.who(shown)) {
-            Some(token) => Some(token),
+            Some(token) => {
+                place.shows_token();
+                Some(token)
+            }
             None => return unknown(),
         },
     };
@@ -135,7 +157,7 @@ async fn api(
     asked: &Asked,
 ) -> Answer {
     let done = match what {
-        What::Metrics => Ok(look::metrics(serve)),
+        What::Metrics => Ok(look::metrics(serve, token)),
         What::Apps => look::apps(serve, loaded, token).await,
         What::Overview => look::overview(serve, loaded, token).await,
         What::Status => look::status(serve, loaded, token, asked).await,

@@ -44,6 +44,12 @@ impl Token {
     pub fn is_for(&self, app: &AppName) -> bool {
         self.apps.as_ref().is_none_or(|apps| apps.contains(app))
     }
+
+    /// The same for what may be no app's name: what belongs to none is for those who are for all.
+    pub(super) fn sees(&self, app: &str) -> bool {
+        let is = |own: &AppName| own.as_str() == app;
+        self.apps.as_ref().is_none_or(|apps| apps.iter().any(is))
+    }
 }
 
 /// One who starts deploys.

@@ -47,10 +47,11 @@ pub(super) fn app_of(loaded: &Loaded, token: &Token, asked: &Asked) -> Result<Ap
     found.filter(|app| token.is_for(app)).cloned().ok_or_else(nothing)
 }
 
-pub(super) fn metrics(serve: &Serve) -> Answer {
+/// What is counted of the apps that `token` is for.
+pub(super) fn metrics(serve: &Serve, token: &Token) -> Answer {
     let runs = serve.desk.all();
     serve.metrics.lines(runs.iter().map(|run| (run.order.app.as_str(), run.state)));
-    match serve.metrics.text() {
+    match serve.metrics.text(|app| token.sees(app)) {
         Ok(text) => answer::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
         Err(error) => answer::refused(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }

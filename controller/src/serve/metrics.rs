@@ -70,8 +70,19 @@ impl Metrics {
         }
     }
 
-    /// All of it in Prometheus's words.
-    pub(super) fn text(&self) -> prometheus::Result<String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+    /// All of the apps that `sees` names, in Prometheus's words.
+    pub(super) fn text(&self, sees: impl Fn(&str) -> bool) -> prometheus::Result<String> {
+        let mut families = self.registry.gather();
+        for family in &mut families {
+            let mut all = family.take_metric();
+            all.retain(|metric| {
+                let mut labels = metric.get_label().iter();
+                labels.all(|label| label.name() != "app" || sees(label.value()))
+            });
+            family.set_metric(all);
+        }
+        // One without anything in it is taken for a mistake.
+        families.retain(|family| !family.get_metric().is_empty());
+        TextEncoder::new().encode_to_string(&families)
     }
 }

@@ -7,7 +7,8 @@
 //! # Layout
 //!
 //! - [`loaded`], `secret_file`: the file `serve.toml` and the secrets it names
-//! - [`route`], `http`, `answer`: requests; `look`, `act`, [`verbs`]: what is answered to them
+//! - [`route`], `http`, `answer`: requests; `crowd`: who is served at once; `look`, `act`, [`verbs`]: what
+//!   is answered to them
 //! - `hooks`, `replays`: requests that start deploys
 //! - [`desk`]: the queues, and what became of each run
 //! - `keeper`: what is due without anybody asking; `patrol`: containers that are gone
@@ -15,7 +16,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use crate::exit::{Exit, Failure};
 
 mod act;
 mod answer;
+mod crowd;
 pub mod desk;
 mod hooks;
 mod http;
@@ -112,6 +114,7 @@ pub async fn run(path: &Path, loaded: Loaded) -> Result<(), Failure> {
 fn directory(path: &Path) -> Result<File, Failure> {
     let wrong = |e: std::io::Error| Failure::usage(format!("state: {}: {e}", path.display()));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(wrong)?;
+    own(path).map_err(wrong)?;
     let lock = File::create(path.join("lock")).map_err(wrong)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -121,6 +124,24 @@ fn directory(path: &Path) -> Result<File, Failure> {
         }
         Err(std::fs::TryLockError::Error(error)) => Err(wrong(error)),
     }
+}
+
+/// Refuses a directory that others could put something into: what is in there is run.
+fn own(path: &Path) -> std::io::Result<()> {
+    let (found, user) = (std::fs::metadata(path)?, rustix::process::geteuid().as_raw());
+    let shown = path.display();
+    if found.uid() != user {
+        let owner = found.uid();
+        let said =
+            format!("{shown} belongs to user {owner}, and not to user {user}, who runs this");
+        return Err(std::io::Error::other(said));
+    }
+    if found.mode() & 0o022 != 0 {
+        let mode = found.mode() & 0o7777;
+        let said = format!("others may write into {shown} (mode {mode:03o}): `chmod 700 {shown}`");
+        return Err(std::io::Error::other(said));
+    }
+    Ok(())
 }
 
 /// One line on stdout, for scripts that asked for port 0.

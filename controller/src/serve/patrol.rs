@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shunt_config::AppName;
 use shunt_config::record::Deploy;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
@@ -47,16 +48,37 @@ struct Known {
     pause: Duration,
 }
 
-/// Looks after all apps until it is dropped.
+/// Looks after all apps until it is dropped, each by itself: an engine that hangs is its own apps' affair.
 pub(super) async fn patrol(serve: Arc<Serve>) {
-    let (mut engines, mut known) = (Engines::default(), BTreeMap::<AppName, Known>::new());
+    let mut settings = serve.loaded.subscribe();
+    let (mut all, mut rounds) = (JoinSet::new(), BTreeMap::<AppName, AbortHandle>::new());
+    loop {
+        let loaded = Arc::clone(&settings.borrow_and_update());
+        rounds.retain(|app, round| {
+            let stays = loaded.file.apps.contains_key(app);
+            if !stays {
+                round.abort();
+            }
+            stays
+        });
+        for app in loaded.file.apps.keys() {
+            let begin = || all.spawn(rounds_of(Arc::clone(&serve), app.clone()));
+            rounds.entry(app.clone()).or_insert_with(begin);
+        }
+        if settings.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Looks after `app`.
+async fn rounds_of(serve: Arc<Serve>, app: AppName) {
+    let mut engines = Engines::default();
+    let mut known = Known { silent: Vec::new(), next: Instant::now(), pause: PAUSE };
     loop {
         let loaded = serve.loaded();
-        for (app, served) in &loaded.file.apps {
-            let now = Instant::now();
-            let fresh = || Known { silent: Vec::new(), next: now, pause: PAUSE };
-            let known = known.entry(app.clone()).or_insert_with(fresh);
-            round(&serve, &mut engines, app, served.restart, known).await;
+        if let Some(served) = loaded.file.apps.get(&app) {
+            round(&serve, &mut engines, &app, served.restart, &mut known).await;
         }
         sleep(loaded.file.look).await;
     }

@@ -33,6 +33,8 @@ pub(super) struct Replays {
 struct Inner {
     seen: BTreeSet<String>,
     file: File,
+    /// Whether a write has failed, and may have left a part of a line.
+    torn: bool,
 }
 
 impl Replays {
@@ -59,7 +61,7 @@ impl Replays {
         }
         super::desk::replace(path, lines.as_bytes())?;
         let file = OpenOptions::new().append(true).mode(0o600).open(path)?;
-        Ok(Self { inner: Mutex::new(Inner { seen, file }) })
+        Ok(Self { inner: Mutex::new(Inner { seen, file, torn: false }) })
     }
 
     /// Whether this delivery was seen before, by any of what it is known by.
@@ -112,9 +114,17 @@ impl Inner {
     /// As long as this process runs, whatever the disk says to it.
     fn remember(&mut self, hashes: Vec<String>, until: i64) -> io::Result<()> {
         let lines: Vec<_> = hashes.iter().map(|hash| format!("{until} {hash}\n")).collect();
+        let mut lines = lines.concat();
         self.seen.extend(hashes);
-        self.file.write_all(lines.concat().as_bytes())?;
-        self.file.sync_data()
+        if self.torn {
+            // What comes next would be a part of that line, and be passed over with it at the next start.
+            lines.insert(0, '\n');
+        }
+        self.torn = true;
+        self.file.write_all(lines.as_bytes())?;
+        self.file.sync_data()?;
+        self.torn = false;
+        Ok(())
     }
 }
 
@@ -168,5 +178,25 @@ mod tests {
         assert!(!replays.has(&keys));
         replays.learn(named).unwrap();
         assert!(replays.has(&keys[1..]) && Replays::open(&path).unwrap().has(&keys));
+    }
+
+    #[test]
+    fn what_comes_after_a_line_that_was_cut_off_is_known_after_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deliveries");
+        let keys = |name: &str| vec![name.to_owned()];
+        let replays = Replays::open(&path).unwrap();
+        // A disk that is full for a while: a part is written, and no more.
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut replays.inner().file, full);
+        replays.remember(&keys("a")).unwrap_err();
+        std::fs::write(&path, "0 abc").unwrap();
+        replays.inner().file = file;
+        replays.remember(&keys("b")).unwrap();
+        replays.remember(&keys("c")).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+        drop(replays);
+        let replays = Replays::open(&path).unwrap();
+        assert!(replays.has(&keys("b")) && replays.has(&keys("c")));
     }
 }

@@ -1,6 +1,5 @@
 //! `shuntctl status`
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use clap::Args;
@@ -89,10 +88,7 @@ async fn watch(context: &Context, store: &Arc<dyn Store>, app: &AppName) -> Resu
     loop {
         let summary = Summary::new(&sight.keys, &sight.fleet);
         if last.as_ref() != Some(&summary) {
-            if context.report.is_terminal() {
-                // Home and clear: the screen shows the present and nothing else.
-                let _ = write!(std::io::stdout(), "\x1b[H\x1b[2J");
-            }
+            context.report.clear();
             show(context, &summary);
             last = Some(summary);
         }

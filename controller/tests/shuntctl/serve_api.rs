@@ -1,11 +1,16 @@
 //! The API of `shuntctl serve`: its description, who may use it, and that it says what the verbs say.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use e2e::until;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use shunt_controller::serve::route::routes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::daemon::{ALL, DEPLOY, Daemon, READ, write};
 use crate::site::Site;
@@ -191,6 +196,12 @@ async fn a_token_opens_what_it_is_for_and_nothing_else() {
     assert_eq!((foreign.status.as_u16(), &foreign.body), (404, &missing.body));
     let apps = daemon.get("/v1/status", DEPLOY).await.json();
     assert_eq!(apps["apps"].as_array().unwrap().len(), 1, "{apps}");
+    let counted = async |token| {
+        let metrics = daemon.get("/metrics", token).await.body;
+        ["web", "shop"].map(|app| metrics.contains(&format!("app=\"{app}\"")))
+    };
+    until("both are counted", async || (counted(ALL).await == [true; 2]).then_some(())).await;
+    assert_eq!(counted(DEPLOY).await, [false, true]);
     assert_eq!(daemon.post("/v1/apps/shop/flip", DEPLOY, "").await.status, 403);
     let image = daemon.post("/v1/apps/shop/deploy", DEPLOY, r#"{"image":"evil"}"#).await;
     assert_eq!(image.status, 403, "{}", image.body);
@@ -260,4 +271,74 @@ async fn what_is_too_large_is_not_read_and_what_was_done_is_counted() {
     let first = events.body.lines().next().unwrap();
     assert!(first.starts_with("data: {\"event\":"), "{}", events.body);
     assert!(events.body.contains("event: run\ndata: {"), "{}", events.body);
+}
+
+/// One that asks for much and takes nothing of it.
+async fn glutton(daemon: &Daemon) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(daemon.address).await.unwrap();
+    let request = "GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request.repeat(50).as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn whoever_shows_no_token_keeps_nobody_out_and_whoever_does_keeps_the_place() {
+    let site = Site::with_two_releases().await;
+    let proxy = Words::of("lb1", &site).await;
+    proxy.serves_what_is_asked().await;
+    let daemon = Daemon::start(&site, "").await;
+    // It goes on until the proxy says more, and is followed all the time.
+    let flip = daemon.post("/v1/apps/web/flip", ALL, "").await.json();
+    let id = flip["id"].as_str().unwrap();
+    let mut follower = TcpStream::connect(daemon.address).await.unwrap();
+    let head = format!(
+        "GET /v1/runs/{id}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READ}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    follower.write_all(head.as_bytes()).await.unwrap();
+    let mut text = vec![0; 12];
+    follower.read_exact(&mut text).await.unwrap();
+    assert_eq!(text, b"HTTP/1.1 200");
+    until("the flip", async || (site.active().await == "green").then_some(())).await;
+    let mut crowd = Vec::new();
+    for _ in 0..300 {
+        crowd.push(glutton(&daemon).await);
+    }
+    let health = daemon.ask("GET", "/healthz", &[], "");
+    let health = timeout(Duration::from_mins(1), health).await.expect("nobody gets in");
+    assert_eq!(health.status, 200);
+    assert_eq!(daemon.get("/v1/apps/web/status", READ).await.status, 200);
+    // The first of them had to go.
+    let gone = async {
+        let mut piece = vec![0; 1 << 16];
+        while !matches!(crowd[0].read(&mut piece).await, Ok(0) | Err(_)) {}
+    };
+    timeout(Duration::from_mins(1), gone).await.expect("the first one is still there");
+    proxy.serves_what_is_asked().await;
+    let rest = follower.read_to_end(&mut text);
+    timeout(Duration::from_mins(1), rest).await.expect("the run goes on").unwrap();
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.contains("event: run"), "{text}");
+}
+
+#[tokio::test]
+async fn a_directory_that_others_can_write_into_is_refused_with_the_way_out() {
+    let site = Site::empty();
+    write(&site, "");
+    let state = site.directory.path().join("state");
+    for directory in [state.clone(), state.join("runs")] {
+        std::fs::create_dir(&directory).unwrap();
+        for mode in [0o770, 0o707] {
+            let open = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&directory, open).unwrap();
+            let run = site.run(&["serve", "--config", "serve.toml"]).await.ended_with(2);
+            run.says(&format!("chmod 700 {}", directory.display()));
+        }
+        let closed = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&directory, closed).unwrap();
+    }
+    let daemon = Daemon::again(&site, None).await;
+    assert!(daemon.process.stop().await.success());
 }

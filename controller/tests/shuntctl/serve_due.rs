@@ -1,12 +1,14 @@
 //! What `shuntctl serve` does without anybody asking, and `shuntctl mend`.
 
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use e2e::until;
 use jiff::Timestamp;
 use serde_json::json;
 use shunt_config::key::AppKey;
-use shunt_config::{Slot, Token};
+use shunt_config::store::Txn;
+use shunt_config::{AppName, Slot, Token};
 
 use crate::daemon::{ALL, DEPLOY, Daemon, READ};
 use crate::serve_queue::locked;
@@ -163,4 +165,36 @@ async fn a_container_that_is_gone_is_reported_once_and_started_only_where_that_i
     assert!(status["apps"][0]["status"].is_object());
     let told = daemon.post("/v1/apps/web/mend?wait=1m", ALL, "").await.json();
     assert_eq!(told["exit"], 0, "{told}");
+}
+
+#[tokio::test]
+async fn an_engine_that_hangs_hides_nothing_of_other_apps() {
+    let site = Site::with_two_releases().await;
+    let path = |name: &str| site.directory.path().join(name);
+    let hang = ["hangs", "too"].map(|name| UnixListener::bind(path(name)).unwrap());
+    let release = |engines: &[&str]| {
+        let urls = engines.iter().map(|name| format!("unix://{}", path(name).display()));
+        let engines = json!(urls.collect::<Vec<_>>());
+        format!(r#"{{"deploy":"d","targets":["127.0.0.1:9001"],"engines":{engines}}}"#)
+    };
+    site.put(AppKey::Slot(Slot::Blue), &release(&["nowhere.sock"])).await;
+    // Before `web`, in the order of names.
+    let other: AppName = "api".parse().unwrap();
+    let keys = [
+        (AppKey::App, r#"{"hosts":["api"]}"#.to_owned()),
+        (AppKey::Active, "blue".to_owned()),
+        (AppKey::Slot(Slot::Blue), release(&["hangs", "too"])),
+    ];
+    let put = |txn: Txn, (key, value): (AppKey, String)| txn.put(key.of(&other), value);
+    site.store.commit(keys.into_iter().fold(Txn::new(), put)).await.unwrap();
+    let daemon = Daemon::start(&site, "[apps.api]\ndeploy_file = \"/nowhere/shunt.toml\"\n").await;
+    let asked = tokio::task::spawn_blocking(move || (hang[0].accept().unwrap(), hang));
+    let _hang = asked.await.unwrap();
+    until("the other one is looked for", async || {
+        let log = daemon.process.log();
+        let told =
+            |line: &&str| line.contains("not looked for containers") && line.contains("app=web");
+        log.lines().find(told).map(|line| assert!(line.contains("nowhere.sock"), "{line}"))
+    })
+    .await;
 }

@@ -93,7 +93,7 @@ impl Site {
         self.keys().await.active.unwrap().text()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shuntctl"));
         command
             .args(arguments)

@@ -102,6 +102,11 @@ impl Lease {
         self.epoch.epoch.division()?.cookie(number, secure)
     }
 
+    /// The field of the request that has decided which release it is, for caches.
+    pub(super) fn varies(&self) -> Option<HeaderValue> {
+        self.epoch.epoch.varies().cloned().map(HeaderValue::from)
+    }
+
     /// The release claimed.
     pub(super) fn release(&self) -> &Rc<LocalRelease> {
         &self.epoch.releases[self.share]

@@ -20,7 +20,7 @@
 //! - [`frames`]: what bounds the frames of HTTP/2; `framing`: where they begin; `frame_watch`: who looks
 //! - `request`: the walk of one request
 //! - `local`: what a thread keeps: its view of the snapshot, its clients, leases
-//! - `preview`: requests that ask to see the release of a slot
+//! - `preview`: requests that ask to see the release of a slot; `caches`: what caches are told of it
 //! - `met`: the epochs and announcements a thread has met
 //! - `mirror`: copies of requests for a release that gets none
 //! - `balance`: which target of the release
@@ -43,6 +43,7 @@
 
 mod balance;
 mod body;
+mod caches;
 mod client;
 mod clients;
 mod clock;

@@ -11,6 +11,7 @@ use hyper::body::{Body, Incoming};
 
 use super::balance::{Asker, Seen};
 use super::body::{RequestBody, ResponseBody};
+use super::caches::Shared;
 use super::client::Client;
 use super::connection::Peer;
 use super::deadline::Deadline;
@@ -128,6 +129,7 @@ async fn answer(
         let told = way.preview.as_ref().and_then(|preview| preview.told(&host).cloned());
         (way, told)
     };
+    let shared = Shared::of(&way, &head.headers);
     if let Some(preview) = &way.preview {
         preview.strip(&mut head.headers);
     }
@@ -196,6 +198,7 @@ async fn answer(
             if let Some(front) = &trail.front {
                 front.change_response(response.headers_mut(), peer.is_secure());
             }
+            shared.tell(response.headers_mut());
             Ok(response)
         }
         Err(error) => {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use shunt_config::App;
 use shunt_config::split::{Split, Testers};
 use shunt_config::sticky::Cookie;
@@ -60,6 +60,11 @@ impl Division {
             })
         };
         (header || cookie()).then_some(testers)
+    }
+
+    /// The field by which testers are known, if there is one.
+    pub(super) fn tester_field(&self) -> Option<&HeaderName> {
+        Some(&self.testers.as_ref()?.header.as_ref()?.name)
     }
 
     /// The number of the client at `address`, below ten thousand; `None` if each request goes by

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use http::HeaderMap;
-use http::header::COOKIE;
+use http::header::{COOKIE, HeaderName};
 use shunt_config::{Slot, Token};
 use tokio::sync::Notify;
 
@@ -126,6 +126,13 @@ impl Epoch {
         let tested = || self.tested(division?.tests(headers)?.slot);
         let number = || Some(self.holds(division?.number(headers, address, drawn)?));
         tested().or_else(|| self.stays(headers)).or_else(number)
+    }
+
+    /// The field of a request that decides which release answers it, where there is such a field and
+    /// more than one release that new requests go to.
+    pub(crate) fn varies(&self) -> Option<&HeaderName> {
+        let field = self.division.as_ref()?.tester_field()?;
+        (self.open_shares().len() > 1).then_some(field)
     }
 
     /// The share that testers go to: that of `slot`, or the smaller one.

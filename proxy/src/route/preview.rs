@@ -150,6 +150,11 @@ impl Preview {
         Some(found.next().ok_or(NoPass))
     }
 
+    /// Whether a request with these `headers` shows a pass, good or not.
+    pub(crate) fn is_shown(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(HEADER) || cookies(headers, &self.cookie).into_iter().next().is_some()
+    }
+
     /// Takes passes off what is forwarded.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         headers.remove(HEADER);

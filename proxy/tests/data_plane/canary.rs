@@ -121,8 +121,13 @@ async fn testers_go_to_the_new_release_while_requests_are_split_and_nobody_else_
         others += usize::from(ask(&mut client, "X-Canary: no\r\n").await.body == "green");
     }
     assert!(others <= 5, "{others} of 100");
+    // To caches, the field is a part of what was asked; nothing else need be known of it.
+    for lines in ["X-Canary: yes\r\n", "Cookie: canary=1\r\n", ""] {
+        assert_eq!(ask(&mut client, lines).await.header("vary"), Some("x-canary"), "{lines}");
+    }
     proxy.flip(&one);
-    assert_eq!(ask(&mut client, "X-Canary: yes\r\n").await.body, "blue");
+    let answer = ask(&mut client, "X-Canary: yes\r\n").await;
+    assert_eq!((answer.body.as_str(), answer.header("vary")), ("blue", None));
 }
 
 /// Who stays with a release has something there: it is new visitors who are divided.

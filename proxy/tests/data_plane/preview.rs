@@ -293,3 +293,40 @@ async fn a_pass_to_an_unproved_release_waits_for_its_proof() {
     }
     assert_eq!(two.answered(), 0);
 }
+
+/// What one tester has seen is not what every visitor gets.
+#[tokio::test]
+async fn no_cache_keeps_what_a_pass_has_shown_and_all_else_is_as_the_app_says() {
+    let (one, two) = (Backend::bind().await, Backend::bind().await);
+    let settings = r#""preview":{"host":"{slot}.{host}"}"#;
+    let mut stage = Stage::open(one.address(), settings);
+    stage.show(&stage.proxy.release("two", &[two.address()]));
+    let fields = "Cache-Control: public, max-age=60\r\nExpires: Thu, 01 Jan 2099 00:00:00 GMT\r\n\
+                  CDN-Cache-Control: max-age=60\r\nX-Accel-Expires: 60\r\nVary: Accept, Cookie\r\n";
+    let answer = format!("HTTP/1.1 204 No Content\r\nConnection: close\r\n{fields}\r\n");
+    for pass in passes("two") {
+        let mut client = stage.with(&pass).await;
+        let mut conn = two.accept().await;
+        conn.request().await;
+        conn.write(&answer).await;
+        let head = client.head().await;
+        assert_eq!(header(&head, "cache-control"), Some("private, no-store"), "{head}");
+        for name in ["expires", "cdn-cache-control", "x-accel-expires"] {
+            assert_eq!(header(&head, name), None, "{head}");
+        }
+        assert_eq!(head.matches("vary: ").count(), 2, "{head}");
+        assert!(head.contains("vary: accept, cookie\r\n"), "{head}");
+        assert!(head.contains("vary: x-shunt-preview\r\n"), "{head}");
+    }
+    // Visitors, and a host of its own, which no visitor asks for.
+    for (host, backend) in [("web", &one), ("green.web", &two)] {
+        let mut client = stage.send(host).await;
+        let mut conn = backend.accept().await;
+        conn.request().await;
+        conn.write(&answer).await;
+        let head = client.head().await;
+        assert_eq!(header(&head, "cache-control"), Some("public, max-age=60"), "{head}");
+        assert_eq!(header(&head, "x-accel-expires"), Some("60"), "{head}");
+        assert_eq!(head.matches("vary: ").count(), 1, "{head}");
+    }
+}

@@ -74,6 +74,7 @@ impl Desk {
         metrics: Metrics,
     ) -> io::Result<Arc<Self>> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        super::own(&directory)?;
         let runs = read(&directory)?;
         let apps: BTreeSet<AppName> = runs.values().map(|run| run.order.app.clone()).collect();
         let running: Vec<_> =

@@ -7,7 +7,7 @@ use serde_json::Value;
 use shunt_config::secret::Secret;
 
 use super::push::Push;
-use super::{Proved, Refused, Told, header, is_signed, is_timely, standard};
+use super::{Proved, Refused, Told, fingerprint, header, is_signed, is_timely, standard};
 use crate::serve::http::Asked;
 
 /// Signatures in one header at most.
@@ -23,10 +23,12 @@ pub(super) fn prove(secrets: &[Secret], asked: &Asked, now: Timestamp) -> Result
     };
     let [time] = values("t")[..] else { return Err(Refused::Stranger) };
     let parts: [&[u8]; 3] = [time.as_bytes(), b".", &asked.body];
-    let signed = values("v1").into_iter().take(MOST).find(|hex| is_signed(secrets, &parts, hex));
-    let signed = signed.ok_or(Refused::Stranger)?;
+    if !values("v1").into_iter().take(MOST).any(|hex| is_signed(secrets, &parts, hex)) {
+        return Err(Refused::Stranger);
+    }
     is_timely(time, now)?;
-    Ok(Proved { keys: vec![format!("v1:{}", signed.to_ascii_lowercase())] })
+    // Known by what was signed: while a secret is replaced, one delivery has several signatures.
+    Ok(Proved { keys: vec![format!("signed:{}", fingerprint(&parts.concat()))] })
 }
 
 pub(super) fn read(body: &Value) -> Result<Told, String> {
@@ -47,4 +49,34 @@ pub(super) fn read(body: &Value) -> Result<Told, String> {
         return Err(said.to_owned());
     }
     Ok(Told::Pushed(vec![Push { tag, digest, ..Push::default() }]))
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use http::HeaderMap;
+
+    use super::super::signature;
+    use super::*;
+
+    #[test]
+    fn a_delivery_is_known_by_what_was_signed_whichever_signature_is_shown() {
+        let secrets = ["old-0123456789abcdef", "new-0123456789abcdef"].map(Secret::new);
+        let [old, new] = [0, 1].map(|at| {
+            let parts: [&[u8]; 1] = [b"1760000000.{}"];
+            HEXLOWER.encode(signature(secrets[at].reveal().as_bytes(), &parts).as_ref())
+        });
+        let now = Timestamp::from_second(1_760_000_001).unwrap();
+        let proved = |shown: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-shunt-signature", shown.parse().unwrap());
+            let (parts, body) = ([].into(), "{}".into());
+            prove(&secrets, &Asked { parts, query: None, headers, body }, now)
+        };
+        let both = proved(&format!("t=1760000000,v1={old},v1={new}")).unwrap();
+        for shown in [&old, &new, &new.to_uppercase()] {
+            assert_eq!(proved(&format!("t=1760000000,v1={shown}")).unwrap(), both);
+        }
+        assert_eq!(proved("t=1760000000,v1=00"), Err(Refused::Stranger));
+    }
 }
