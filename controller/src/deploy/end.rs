@@ -106,7 +106,9 @@ impl Run<'_> {
                 self.retire_replaced(*stop != Stop::Signal).await;
             }
             Trouble::Workers(..) => {
-                self.idle = self.sight.keys.active.as_ref().map(|kept| kept.token.clone());
+                // As it stands now: what was last seen may be from before the flip.
+                let keys = self.journal.refresh().await.ok();
+                self.idle = keys.and_then(|keys| Some(keys.active.as_ref()?.token.clone()));
                 self.retire_replaced(false).await;
             }
             _ => {}

@@ -59,6 +59,7 @@ async fn a_failure_as_json_says_the_same_in_one_line() {
 #[tokio::test]
 async fn an_environments_file_is_laid_over_the_deploy_file() {
     let site = Site::empty();
+    site.make_store();
     site.run(&["init"]).await.ended_with(0);
     site.write("shunt.staging.toml", "app = \"web-staging\"\n[run]\nreplicas = 2\n");
     site.run(&["check"]).await.ended_with(0).says("`web`").says("with `staging` is sound");
@@ -89,6 +90,7 @@ async fn files_of_variables_are_read_although_the_deploy_file_has_mistakes() {
 #[tokio::test]
 async fn what_is_no_tag_or_image_is_refused_before_anything_is_asked() {
     let site = Site::empty();
+    site.make_store();
     site.run(&["init"]).await.ended_with(0);
     for tag in ["a b", "", "-1", "a/b"] {
         let tag = format!("--tag={tag}");

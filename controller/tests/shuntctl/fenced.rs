@@ -197,15 +197,14 @@ async fn workers_that_were_left_are_seen_to_by_resume() {
 
 #[tokio::test]
 async fn a_host_that_is_away_keeps_no_workers_on_another_from_following() {
-    let (shop, one) = behind_a_gate(&["1", "2"], WORKERS).await;
-    let two = Gate::before(&shop.engine.host());
-    let hosts = format!("[{:?}, {:?}]", one.host(), two.host());
-    shop.write_file_for(&hosts, ROUTE, WORKERS);
+    let shop = Shop::open(&["1", "2"], "").await;
+    let two = shop.second_host(&["1", "2"], ROUTE, WORKERS).await;
     let _proxy = shop.obedient("lb1").await;
     shop.deploy("1").await.ended_with(0);
     shop.deploy("2").await.ended_with(0);
     assert_eq!(workers(&shop).await, ["2"]);
-    let gone = two.shut();
+    let gone = two.host();
+    drop(two);
     shop.site.run(&["undo"]).await.ended_with(0).says(&gone).says("workers: 1 started, 1 stopped");
     assert_eq!(workers(&shop).await, ["1"]);
     shop.site.run(&["status", "web"]).await.says("jobs ×1 (to run)").says("(to be stopped)");

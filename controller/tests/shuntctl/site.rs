@@ -68,6 +68,11 @@ impl Site {
         Self { directory, store, app: "web".parse().unwrap() }
     }
 
+    /// Makes the store's directory, as a proxy does.
+    pub(crate) fn make_store(&self) {
+        std::fs::create_dir(self.directory.path().join("store")).unwrap();
+    }
+
     pub(crate) async fn put(&self, key: AppKey, value: &str) -> Token {
         let key = key.of(&self.app);
         let outcome = self.store.commit(Txn::new().put(&key, value.to_owned())).await.unwrap();
