@@ -22,6 +22,15 @@ async fn behind_a_gate(versions: &[&str], settings: &str) -> (Shop, Gate) {
     (shop, gate)
 }
 
+/// The same for deploys that hold, with a gate for the host of each slot: blue's, and green's.
+async fn a_gate_for_each_slot() -> (Shop, Gate, Gate) {
+    let (shop, one) = behind_a_gate(&["1", "2"], HOLD).await;
+    let two = Gate::before(&shop.engine.host());
+    let hosts = format!("{{ blue = [{:?}], green = [{:?}] }}", one.host(), two.host());
+    shop.write_file_for(&hosts, ROUTE, HOLD);
+    (shop, one, two)
+}
+
 /// The versions of those that run; workers not among them.
 async fn running(shop: &Shop) -> Vec<String> {
     let mut all = Vec::new();
@@ -107,10 +116,7 @@ async fn a_lock_that_is_lost_between_two_containers_leaves_the_second_and_the_fi
 
 #[tokio::test]
 async fn a_host_that_dies_after_the_stop_keeps_nobody_from_the_old_release_on_another() {
-    let (shop, one) = behind_a_gate(&["1", "2"], HOLD).await;
-    let two = Gate::before(&shop.engine.host());
-    let hosts = format!("{{ blue = [{:?}], green = [{:?}] }}", one.host(), two.host());
-    shop.write_file_for(&hosts, ROUTE, HOLD);
+    let (shop, _one, two) = a_gate_for_each_slot().await;
     let _proxy = shop.obedient("lb1").await;
     shop.deploy("1").await.ended_with(0);
     let mut deploy = shop.stopped_at("before start", "2").await;
@@ -128,10 +134,7 @@ async fn a_host_that_dies_after_the_stop_keeps_nobody_from_the_old_release_on_an
 
 #[tokio::test]
 async fn an_engine_that_is_away_keeps_nobody_from_what_it_runs() {
-    let (shop, one) = behind_a_gate(&["1", "2"], HOLD).await;
-    let two = Gate::before(&shop.engine.host());
-    let hosts = format!("{{ blue = [{:?}], green = [{:?}] }}", one.host(), two.host());
-    shop.write_file_for(&hosts, ROUTE, HOLD);
+    let (shop, one, _two) = a_gate_for_each_slot().await;
     let _proxy = shop.obedient("lb1").await;
     shop.deploy("1").await.ended_with(0);
     let mut deploy = shop.stopped_at("before stop", "2").await;
