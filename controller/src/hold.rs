@@ -1,16 +1,11 @@
-//! Holding an app, and waiting for what the proxies say to it.
-
-use std::time::Duration;
+//! Holding an app, and what proxies say to it.
 
 use shunt_config::Token;
 use shunt_config::record::Deploy;
 use shunt_config::status::{AppStatus, HoldState};
 
-use crate::ack::Ack;
+use crate::ack::{Ack, Ask};
 use crate::app_keys::{AppKeys, Kept};
-use crate::flip::{Taken, judge};
-use crate::report::Tell;
-use crate::sight::Sight;
 
 /// Whether what holds the app of `keys` is the deploy of `record`.
 pub fn holds(keys: &AppKeys, record: &Deploy) -> bool {
@@ -32,9 +27,14 @@ impl Asked {
     pub fn of(keys: &AppKeys) -> Self {
         keys.hold.as_ref().map_or(Self::Free, |kept| Self::Held(kept.token.clone()))
     }
+}
 
-    /// What a process that says `status` of the app says to this.
-    pub(crate) fn judge(&self, status: Option<&AppStatus>) -> Ack {
+impl Ask for Asked {
+    fn superseded(&self, keys: &AppKeys) -> Option<String> {
+        (Self::of(keys) != *self).then(|| "`hold` was put again, or deleted".to_owned())
+    }
+
+    fn judge(&self, status: Option<&AppStatus>) -> Ack {
         let waits = |why: &str| Ack::Waiting(why.to_owned());
         let Some(status) = status else { return waits("says nothing of the app yet") };
         match (self, &status.hold) {
@@ -53,22 +53,4 @@ impl Asked {
             },
         }
     }
-}
-
-/// Waits until every live proxy says what is `asked`, at most for `limit`.
-pub async fn acknowledged(
-    sight: &mut Sight,
-    asked: &Asked,
-    limit: Duration,
-    tell: &mut Tell<'_>,
-) -> Taken {
-    let waited = sight
-        .wait(limit, tell, |keys, fleet| {
-            if Asked::of(keys) != *asked {
-                return Err(Taken::Superseded("`hold` was put again, or deleted".to_owned()));
-            }
-            judge(&fleet.said(|status| asked.judge(status)))
-        })
-        .await;
-    Taken::of(waited)
 }

@@ -124,18 +124,15 @@ impl Hook<'_> {
             () = sleep(self.timeout) => Ok(None),
             stop = stop => Err(stop),
         };
-        let ending = match ended {
-            Ok(Some(Ok(status))) => Ending::Exit(status),
-            Ok(Some(Err(error))) => Ending::Lost(error),
-            Ok(None) | Err(_) => {
-                group.end(&mut output, &mut each).await;
-                match ended {
-                    Err(stop) => return Err(stop),
-                    _ => Ending::TooLong(self.timeout),
-                }
-            }
-        };
+        if !matches!(ended, Ok(Some(_))) {
+            group.end(&mut output, &mut each).await;
+        }
         output.rest(&mut each).await;
+        let ending = match ended? {
+            Some(Ok(status)) => Ending::Exit(status),
+            Some(Err(error)) => Ending::Lost(error),
+            None => Ending::TooLong(self.timeout),
+        };
         Ok((ending, output.last.into()))
     }
 

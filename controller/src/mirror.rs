@@ -8,13 +8,10 @@ use shunt_config::record::Compared;
 use shunt_config::status::{AppStatus, Mirrored};
 use shunt_config::{ProxyName, Slot, Token};
 
-use crate::ack::Ack;
+use crate::ack::{Ack, Ask};
 use crate::app_keys::AppKeys;
 use crate::fleet::Fleet;
-use crate::flip::{Taken, judge};
 use crate::judge::millis;
-use crate::report::Tell;
-use crate::sight::Sight;
 
 /// What is asked of the proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +32,18 @@ impl Asked {
         let release = keys.slot(slot)?.token.clone();
         Some(Self { mirror: mirror.token.clone(), slot, release })
     }
+}
 
-    /// What a process that says `status` of the app says to this.
-    pub(crate) fn judge(&self, status: Option<&AppStatus>) -> Ack {
+impl Ask for Asked {
+    fn superseded(&self, keys: &AppKeys) -> Option<String> {
+        if keys.mirror.as_ref().map(|kept| &kept.token) != Some(&self.mirror) {
+            return Some(format!("`{}` was put, or deleted, by someone else", AppKey::Mirror));
+        }
+        let there = keys.slot(self.slot).map(|kept| &kept.token);
+        (there != Some(&self.release)).then(|| format!("`{}` was put by someone else", self.slot))
+    }
+
+    fn judge(&self, status: Option<&AppStatus>) -> Ack {
         let waits = |why: &str| Ack::Waiting(why.to_owned());
         let Some(status) = status else { return waits("says nothing of the app yet") };
         match status.mirror.as_ref().filter(|mirror| mirror.token == self.mirror) {
@@ -53,33 +59,6 @@ impl Asked {
             }
         }
     }
-
-    /// Why it is not what `keys` ask for any more, if it is not.
-    pub fn superseded(&self, keys: &AppKeys) -> Option<String> {
-        if keys.mirror.as_ref().map(|kept| &kept.token) != Some(&self.mirror) {
-            return Some(format!("`{}` was put, or deleted, by someone else", AppKey::Mirror));
-        }
-        let there = keys.slot(self.slot).map(|kept| &kept.token);
-        (there != Some(&self.release)).then(|| format!("`{}` was put by someone else", self.slot))
-    }
-}
-
-/// Waits until every live proxy copies as `asked`, at most for `limit`.
-pub async fn acknowledged(
-    sight: &mut Sight,
-    asked: &Asked,
-    limit: Duration,
-    tell: &mut Tell<'_>,
-) -> Taken {
-    let waited = sight
-        .wait(limit, tell, |keys, fleet| {
-            if let Some(said) = asked.superseded(keys) {
-                return Err(Taken::Superseded(said));
-            }
-            judge(&fleet.said(|status| asked.judge(status)))
-        })
-        .await;
-    Taken::of(waited)
 }
 
 /// What all proxies have counted of the copies that one value of `mirror` asks for, those included

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shunt_config::key::AppKey;
 use shunt_config::{Release, Slot, Token};
 
-use crate::flip::{join, silent};
+use crate::ack::{join, silent};
 use crate::report::Tell;
 use crate::sight::{Look, Sight, Waited};
 

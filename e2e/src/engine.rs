@@ -119,7 +119,7 @@ impl Engine {
         let config = self.directory.path().join("registry.yml");
         let storage = self.directory.path().join("registry");
         let text = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{REGISTRY}'}}\n{more}",
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{REGISTRY}'}}\n{more}",
             storage.display()
         );
         std::fs::write(&config, text).unwrap();

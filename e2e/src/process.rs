@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use crate::until;
 
 /// Lines of a log shown when the test fails.
-const SHOWN: usize = 60;
+const SHOWN: usize = 30;
 
 /// A process whose output goes to a file. It is killed and gone when this is dropped, so that it
 /// writes nothing more to what is dropped after it; when the test is failing then, the end of its log

@@ -32,7 +32,7 @@ impl Registry {
         let path = directory.path();
         std::fs::write(path.join("htpasswd"), format!("{USER}:{HASH}\n")).unwrap();
         let text = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {0}/data}}}}\n\
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {0}/data}}}}\n\
              http: {{addr: '{address}:{1}'}}\nauth: {{htpasswd: {{realm: tests, path: {0}/htpasswd}}}}\n",
             path.display(),
             port.number(),

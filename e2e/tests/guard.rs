@@ -14,12 +14,19 @@ use shunt_controller::judge::{Judge, Sample};
 use crate::shop::Shop;
 use crate::site::{HOST, answers, soak};
 
+/// How long an answer takes: far longer than what a busy machine adds to it, which is told from what the
+/// release itself is slower by in no other way.
+const USUAL: &str = "LATENCY=100ms";
+
+/// Three times as long.
+const SLOWER: &str = "LATENCY=300ms";
+
 /// A bake that no test waits for.
 const BAKE: &str = "[deploy]\nbake = \"5m\"\n";
 
 /// Deploys a release with these faults under load, over one without: what became of it.
 async fn deploy_bad(shop: &Shop, faults: &[&str]) -> Run {
-    shop.engine.publish_demo("1", &["LATENCY=10ms"]).await;
+    shop.engine.publish_demo("1", &[USUAL]).await;
     let _ = shop.run(&["deploy", "--tag", "1"]).await.ended_with(0);
     shop.engine.publish_demo("2", faults).await;
     let load = shop.load(16);
@@ -43,10 +50,8 @@ async fn a_release_that_answers_5_percent_errors_to_copies_never_gets_a_visitor_
         format!("[mirror]\npercent = 100\nfor = \"{lasts}\"\n[guard]\nsettle = \"1h\"\n")
     };
     let shop = Shop::with_settings(&mirror("5m")).await;
-    let good = ["LATENCY=10ms"];
-    for (version, faults) in
-        [("1", &good[..]), ("2", &["LATENCY=10ms", "ERRORS=0.05"]), ("3", &good)]
-    {
+    let good = [USUAL];
+    for (version, faults) in [("1", &good[..]), ("2", &[USUAL, "ERRORS=0.05"]), ("3", &good)] {
         shop.engine.publish_demo(version, faults).await;
     }
     let _ = shop.run(&["deploy", "--tag", "1"]).await.ended_with(0);
@@ -74,7 +79,7 @@ async fn a_release_that_answers_5_percent_errors_to_copies_never_gets_a_visitor_
 #[tokio::test]
 async fn a_release_that_is_3_times_slower_is_undone() {
     let shop = Shop::with_settings(BAKE).await;
-    let run = deploy_bad(&shop, &["LATENCY=30ms"]).await;
+    let run = deploy_bad(&shop, &[SLOWER]).await;
     assert!(run.text().contains("requests over"), "{run}");
 }
 
@@ -82,7 +87,7 @@ async fn a_release_that_is_3_times_slower_is_undone() {
 async fn a_release_that_crashes_after_the_flip_is_undone() {
     let shop = Shop::with_settings(BAKE).await;
     let after = if soak() { "EXIT_AFTER=20s" } else { "EXIT_AFTER=8s" };
-    let run = deploy_bad(&shop, &["LATENCY=10ms", after]).await;
+    let run = deploy_bad(&shop, &[USUAL, after]).await;
     assert!(has_died(&run), "{run}");
 }
 
@@ -99,7 +104,7 @@ async fn a_release_that_leaks_until_it_is_killed_is_undone() {
     let text = std::fs::read_to_string(shop.file()).unwrap();
     let memory = text.replace("port = 8080\n", "port = 8080\nmemory = \"24MiB\"\n");
     std::fs::write(shop.file(), memory).unwrap();
-    let run = deploy_bad(&shop, &["LATENCY=10ms", "LEAK=16384"]).await;
+    let run = deploy_bad(&shop, &[USUAL, "LEAK=16384"]).await;
     assert!(has_died(&run), "{run}");
     let events = ["events", "--since", "1h", "--until", "0s", "--filter", "event=oom"];
     let killed = shop.engine.docker(&events).await;
@@ -111,8 +116,8 @@ async fn a_release_that_leaks_until_it_is_killed_is_undone() {
 #[tokio::test]
 async fn active_is_put_back_at_the_sample_at_which_a_replay_of_the_counters_crosses() {
     let shop = Shop::with_settings(BAKE).await;
-    shop.engine.publish_demo("1", &["LATENCY=10ms"]).await;
-    shop.engine.publish_demo("2", &["LATENCY=10ms", "ERRORS=0.05"]).await;
+    shop.engine.publish_demo("1", &[USUAL]).await;
+    shop.engine.publish_demo("2", &[USUAL, "ERRORS=0.05"]).await;
     let _ = shop.run(&["deploy", "--tag", "1"]).await.ended_with(0);
     let load = shop.load(16);
     answers(&load, "1", 1000).await;
@@ -166,7 +171,7 @@ async fn a_query_of_a_real_prometheus_undoes_a_release_that_nothing_else_finds_w
     };
     settings("4s");
     for (version, faults) in [("1", None), ("2", None), ("3", Some("ERRORS=0.3"))] {
-        shop.engine.publish_demo(version, &["LATENCY=10ms", faults.unwrap_or("TAIL=0")]).await;
+        shop.engine.publish_demo(version, &[USUAL, faults.unwrap_or("TAIL=0")]).await;
     }
     let _ = shop.run(&["deploy", "--tag", "1"]).await.ended_with(0);
     let load = shop.load(16);
@@ -217,13 +222,13 @@ async fn a_good_release_under_noisy_load_is_never_undone() {
 #[tokio::test]
 async fn a_bad_release_is_undone_at_every_rate_and_the_sooner_the_more_requests_there_are() {
     let rates: &[usize] = if soak() { &[10, 100, 1000] } else { &[100] };
-    let all = [("5 % errors", "ERRORS=0.05"), ("3 times slower", "LATENCY=60ms")];
+    let all = [("5 % errors", "ERRORS=0.05"), ("3 times slower", SLOWER)];
     let faults = if soak() { &all[..] } else { &all[1..] };
     let shop = Shop::with_settings("[deploy]\nbake = \"30m\"\n").await;
-    shop.engine.publish_demo("1", &["LATENCY=20ms"]).await;
+    shop.engine.publish_demo("1", &[USUAL]).await;
     let _ = shop.run(&["deploy", "--tag", "1"]).await.ended_with(0);
     for (_, fault) in faults {
-        shop.engine.publish_demo(&fault.replace('=', "-"), &["LATENCY=20ms", fault]).await;
+        shop.engine.publish_demo(&fault.replace('=', "-"), &[USUAL, fault]).await;
     }
     let (mut before, mut table) = (0, Vec::new());
     for rate in rates {
@@ -231,7 +236,7 @@ async fn a_bad_release_is_undone_at_every_rate_and_the_sooner_the_more_requests_
         let wanted = if soak() { (rate * 600).min(60_000) } else { 1000 };
         let load = Load::on(shop.proxies[0].address()).host(HOST);
         let load =
-            load.kept_alive(32, [Work::Page]).pace(Duration::from_millis(30)).start().unwrap();
+            load.kept_alive(100, [Work::Page]).pace(Duration::from_millis(100)).start().unwrap();
         within(Duration::from_mins(5), "the old release has answered", async || {
             (before + load.finished() >= wanted as u64).then_some(())
         })
@@ -240,7 +245,7 @@ async fn a_bad_release_is_undone_at_every_rate_and_the_sooner_the_more_requests_
         for (name, fault) in faults {
             let version = fault.replace('=', "-");
             let load = Load::on(shop.proxies[0].address()).host(HOST);
-            let load = load.kept_alive(*rate / 10, [Work::Page]).pace(Duration::from_millis(100));
+            let load = load.kept_alive(*rate / 2, [Work::Page]).pace(Duration::from_millis(500));
             let load = load.start().unwrap();
             answers(&load, "1", 10).await;
             let run = shop.run(&["deploy", "--tag", &version]).await.ended_with(6);
@@ -265,8 +270,8 @@ async fn a_bad_release_is_undone_at_every_rate_and_the_sooner_the_more_requests_
 #[tokio::test]
 async fn a_good_release_bakes_and_is_kept_and_undo_in_between_is_no_fault_of_its() {
     let shop = Shop::with_settings("[deploy]\nbake = \"6s\"\n").await;
-    shop.engine.publish_demo("1", &["LATENCY=10ms"]).await;
-    shop.engine.publish_demo("2", &["LATENCY=10ms"]).await;
+    shop.engine.publish_demo("1", &[USUAL]).await;
+    shop.engine.publish_demo("2", &[USUAL]).await;
     let _ = shop.run(&["deploy", "--tag", "1"]).await.ended_with(0);
     let load = shop.load(16);
     answers(&load, "1", 300).await;

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use super::lives::ended;
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::ack::Expected;
+use crate::ack::Ask;
 use crate::app_keys::{AppKeys, Kept};
 use crate::checks::{Checks, Watched};
+use crate::expected::Expected;
 use crate::fleet::Fleet;
-use crate::flip::superseded;
 use crate::judge::{Finding, Watch};
 use crate::report::{Ended, Report};
 use crate::sight::{Look, Waited};
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
         let mut vigil = Vigil::new(Watch::after(rules, &self.sight.fleet, new, old), before);
         let report = self.report;
         let look = |keys: &AppKeys, fleet: &Fleet| {
-            if let Some(said) = superseded(keys, &expected) {
+            if let Some(said) = expected.superseded(keys) {
                 return Err(Broken::Superseded(said));
             }
             if let Some(finding) = vigil.look(fleet, report) {

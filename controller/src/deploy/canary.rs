@@ -16,12 +16,13 @@ use super::lives::ended;
 use super::run::Run;
 use super::settings::divided;
 use super::trouble::Trouble;
-use crate::ack::Expected;
+use crate::ack::Ask;
 use crate::app_keys::AppKeys;
 use crate::canary::{Left, answers, place};
 use crate::checks::Checks;
+use crate::expected::Expected;
 use crate::fleet::Fleet;
-use crate::flip::{flip, superseded};
+use crate::flip::flip;
 use crate::judge::Finding;
 use crate::report::Ended;
 use crate::sight::{Look, Waited};
@@ -122,7 +123,7 @@ impl<'a> Run<'a> {
         let (report, place) = (self.report, place(canary));
         let mut tell = |key: &str, text: &str| report.progress(key, &format!("{place}: {text}"));
         let mut look = |keys: &AppKeys, fleet: &Fleet| {
-            if let Some(said) = expected.as_ref().and_then(|expected| superseded(keys, expected)) {
+            if let Some(said) = expected.as_ref().and_then(|expected| expected.superseded(keys)) {
                 return Err(Broken::Superseded(said));
             }
             if let Some(found) = vigil.as_mut().and_then(|vigil| vigil.look(fleet, report)) {

@@ -11,11 +11,12 @@ use shunt_config::{ProxyName, Token};
 
 use super::run::Run;
 use super::trouble::Trouble;
+use crate::ack::{Taken, acknowledged, applied, join};
 use crate::app_keys::AppKeys;
+use crate::drained::leases;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Fleet;
-use crate::flip::{Taken, applied, join, leases};
-use crate::hold::{Asked, acknowledged, holds};
+use crate::hold::{Asked, holds};
 use crate::report::Ended;
 use crate::sight::{Look, Waited};
 use crate::stop::Stop;

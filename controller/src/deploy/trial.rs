@@ -8,10 +8,10 @@ use shunt_config::status::{Mirrored, Tally};
 use tokio::time::Instant;
 
 use super::bake::Broken;
-use crate::ack::Expected;
+use crate::ack::Ask;
 use crate::app_keys::AppKeys;
+use crate::expected::Expected;
 use crate::fleet::Fleet;
-use crate::flip::superseded;
 use crate::judge::{Finding, Judge, Sample, differ};
 use crate::mirror::{Asked, Copies, copies, text};
 use crate::report::Report;
@@ -67,7 +67,7 @@ impl Trial {
         report: &Report,
     ) -> Result<Look<()>, Broken> {
         let other = self.asked.superseded(keys);
-        if let Some(said) = other.or_else(|| superseded(keys, &self.expected)) {
+        if let Some(said) = other.or_else(|| self.expected.superseded(keys)) {
             return Err(Broken::Superseded(said));
         }
         self.counts = self.copies.take(fleet);

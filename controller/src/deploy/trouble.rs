@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use shunt_config::ProxyName;
 use shunt_config::store::StoreError;
 
+use crate::ack::join;
 use crate::engine::EngineError;
 use crate::exit::{Exit, Failure};
 use crate::fence::NotDone;
-use crate::flip::join;
 use crate::hook::HookFailed;
 use crate::journal::WriteError;
 use crate::judge::Finding;

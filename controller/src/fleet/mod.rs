@@ -7,9 +7,8 @@ use shunt_config::status::{AppStatus, Stays, TargetState};
 use shunt_config::store::{Change, Entry, Store, StoreError, View};
 use shunt_config::{AppName, ProxyName, Release, Slot, Token, key, strict};
 
-use crate::ack::{Ack, Expected};
+use crate::ack::{Ack, Ask, join};
 use crate::app_keys::AppKeys;
-use crate::flip::join;
 
 mod proxy;
 
@@ -144,14 +143,9 @@ impl Fleet {
         self.proxies.is_empty()
     }
 
-    /// What each proxy says to `expected`.
-    pub fn acks(&self, expected: &Expected) -> BTreeMap<ProxyName, Ack> {
-        self.all().map(|(name, proxy)| (name.clone(), proxy.ack(expected))).collect()
-    }
-
-    /// What each proxy says, as `judge` hears it.
-    pub fn said(&self, judge: impl Fn(Option<&AppStatus>) -> Ack) -> BTreeMap<ProxyName, Ack> {
-        self.all().map(|(name, proxy)| (name.clone(), proxy.says(&judge))).collect()
+    /// What each proxy says to what is `asked`.
+    pub fn acks(&self, asked: &impl Ask) -> BTreeMap<ProxyName, Ack> {
+        self.all().map(|(name, proxy)| (name.clone(), proxy.ack(asked))).collect()
     }
 
     /// Leases on `token`, a release of the app of `keys`, per live proxy that has not let go of it:

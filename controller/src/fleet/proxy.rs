@@ -6,7 +6,7 @@ use std::time::Duration;
 use shunt_config::ProxyName;
 use shunt_config::status::{self, AppStatus, Instance};
 
-use crate::ack::{Ack, Expected};
+use crate::ack::{Ack, Ask};
 use crate::time::age;
 
 /// How long a process and the one in its place may be there side by side: until the one has ended its
@@ -68,14 +68,9 @@ impl Proxy {
         self.statuses().any(|status| !status.serving.is_empty())
     }
 
-    /// What it says to `expected`.
-    pub fn ack(&self, expected: &Expected) -> Ack {
-        self.says(|status| expected.judge(status))
-    }
-
-    /// The least of what its processes say, as `judge` hears it.
-    pub fn says(&self, judge: impl Fn(Option<&AppStatus>) -> Ack) -> Ack {
-        let said = self.processes.values().map(|process| judge(process.status.as_ref()));
+    /// What it says to what is `asked`: the least of what its processes do.
+    pub fn ack(&self, asked: &impl Ask) -> Ack {
+        let said = self.processes.values().map(|process| asked.judge(process.status.as_ref()));
         let rank = |ack: &Ack| match ack {
             Ack::Applied => 0,
             Ack::Waiting(_) => 1,

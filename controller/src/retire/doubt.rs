@@ -3,8 +3,9 @@
 use shunt_config::ProxyName;
 use shunt_config::key::AppKey;
 
-use crate::ack::{Ack, Expected};
+use crate::ack::Ack;
 use crate::app_keys::{AppKeys, Kept};
+use crate::expected::Expected;
 use crate::fleet::Fleet;
 
 /// Why `active` cannot be served as it is written, if it cannot.

@@ -10,11 +10,11 @@ use shunt_config::{AppName, ProxyName, Release, Slot, Token};
 
 use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
+use crate::drained::leases;
 use crate::engine::{self, Container, label};
 use crate::exit::{Exit, Failure};
 use crate::fence::Fence;
 use crate::fleet::Fleet;
-use crate::flip::leases;
 use crate::history;
 use crate::journal::Journal;
 use crate::lock::Held;

@@ -5,11 +5,11 @@ use shunt_config::{AppName, Engine, Release, Slot};
 use super::Reaper;
 use super::clear::{Cleared, Fate, clear};
 use super::doubt::unsure;
+use crate::ack::join;
 use crate::app_keys::AppKeys;
 use crate::engine::{Container, Labels, label};
 use crate::exit::Failure;
 use crate::fleet::Fleet;
-use crate::flip::join;
 use crate::history;
 
 impl Reaper<'_> {

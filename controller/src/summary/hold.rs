@@ -39,7 +39,7 @@ impl HoldLine {
         }
         let late = |hold: &HoldStatus| !matches!(hold.state, HoldState::Stops);
         let wanted = Asked::of(keys);
-        let missing = fleet.said(|status| wanted.judge(status)).into_iter();
+        let missing = fleet.acks(&wanted).into_iter();
         let missing = missing.filter(|(_, ack)| *ack != Ack::Applied);
         Some(Self {
             asked,

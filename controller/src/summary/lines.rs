@@ -8,8 +8,9 @@ use shunt_config::record::{self, Draining, Stage};
 use shunt_config::status::{AppStatus, TargetState};
 use shunt_config::{Engine, Slot, Token};
 
-use crate::ack::{Ack, Expected};
+use crate::ack::Ack;
 use crate::app_keys::{AppKeys, Kept};
+use crate::expected::Expected;
 use crate::fleet::{Fleet, Proxy};
 use crate::stay::Stay;
 use crate::time::{age, remaining, show};

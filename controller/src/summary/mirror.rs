@@ -43,7 +43,7 @@ impl MirrorLine {
             all.filter(|mirror| mirror.token == kept.token)
         };
         let late = |mirror: &MirrorStatus| mirror.until.is_none();
-        let missing = Asked::of(keys).map(|asked| fleet.said(|status| asked.judge(status)));
+        let missing = Asked::of(keys).map(|asked| fleet.acks(&asked));
         let missing = missing.into_iter().flatten().filter(|(_, ack)| *ack != Ack::Applied);
         let release = keys.slot(asked.slot).and_then(Kept::ok);
         Some(Self {

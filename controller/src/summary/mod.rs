@@ -4,8 +4,8 @@ use serde::Serialize;
 use shunt_config::Slot;
 use shunt_config::record::{Deploy, Lock, Stage};
 
-use crate::ack::Expected;
 use crate::app_keys::{AppKeys, Kept};
+use crate::expected::Expected;
 use crate::fleet::{Fleet, Proxy};
 use crate::lock::{held_by, is_held};
 use crate::report::{Paint, Report, plain, table};

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use shunt_config::{Engine, ProxyName, Slot};
 
 use super::lines::idle;
+use crate::ack::join;
 use crate::app_keys::{AppKeys, Kept};
 use crate::fleet::Fleet;
-use crate::flip::join;
 use crate::retire::left;
 
 pub(super) fn problems(keys: &AppKeys, fleet: &Fleet, half_done: bool) -> Vec<String> {

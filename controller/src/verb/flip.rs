@@ -8,14 +8,14 @@ use shunt_config::key::AppKey;
 use shunt_config::{Active, AppName, Slot, Token};
 use tokio::time::Instant;
 
-use crate::ack::{Ack, Expected};
+use crate::ack::{Ack, Taken, acknowledged, applied, join};
 use crate::app_keys::{AppKeys, Kept};
 use crate::cli::time;
 use crate::context::Context;
+use crate::drained::{Drained, drained, leases};
 use crate::exit::{Exit, Failure};
-use crate::flip::{
-    Drained, Taken, acknowledged, applied, drained, flip, join, leases, someone_serves, unlocked,
-};
+use crate::expected::Expected;
+use crate::flip::{flip, someone_serves, unlocked};
 use crate::history::Open;
 use crate::report::{Ended, Report};
 use crate::retire::forget_drained;

@@ -10,13 +10,14 @@ use shunt_config::hold::{Hold as Spec, Mode, Then};
 use shunt_config::key::AppKey;
 use shunt_config::store::Txn;
 
+use crate::ack::{Taken, acknowledged, join};
 use crate::app_keys::{AppKeys, Kept};
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::flip::{Taken, join, someone_serves, unlocked};
+use crate::flip::{someone_serves, unlocked};
 use crate::history::Open;
-use crate::hold::{Asked, acknowledged};
+use crate::hold::Asked;
 use crate::lock::is_held;
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
@@ -280,7 +281,7 @@ async fn wait(
     let mut tell = |key: &str, text: &str| report.progress(key, text);
     match acknowledged(sight, asked, limit, &mut tell).await {
         Taken::Applied { by, lost } => {
-            report.end(Ended::Done, &crate::flip::applied(by, &lost));
+            report.end(Ended::Done, &crate::ack::applied(by, &lost));
             Ok(())
         }
         Taken::Refused(why) => {

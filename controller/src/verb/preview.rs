@@ -8,12 +8,12 @@ use serde_json::json;
 use shunt_config::pass::MOST;
 use shunt_config::{Active, AppName, Slot};
 
+use crate::ack::join;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::fleet::Fleet;
-use crate::flip::join;
 use crate::preview::{View, key};
 use crate::time::{later, show};
 

@@ -12,13 +12,13 @@ use shunt_config::{AppName, Slot};
 
 use super::retire::{Way, not_yet, retire_draining};
 use super::status::no_app;
+use crate::ack::join;
 use crate::announce::displace;
 use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fence::Fence;
-use crate::flip::join;
 use crate::history;
 use crate::keeping::{engines_of, limits, release};
 use crate::lock::{Held, take};

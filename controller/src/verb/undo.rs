@@ -13,11 +13,11 @@ use shunt_config::store::{LEASE_TTL, Outcome, Store};
 use shunt_config::{Active, AppName, Slot, Token};
 use tokio::time::{Instant, sleep};
 
-use crate::ack::Expected;
 use crate::app_keys::{AppKeys, Kept};
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::expected::Expected;
 use crate::fence::Fence;
 use crate::fleet::Fleet;
 use crate::flip::someone_serves;

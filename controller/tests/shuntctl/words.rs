@@ -1,13 +1,15 @@
 //! Proxies whose words are written by the test.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use e2e::wait::PATIENCE;
 use shunt_config::key::Key;
 use shunt_config::status::{
     AppStatus, Fleet, HoldState, HoldStatus, Instance, MirrorStatus, Mirrored, Refusal, Serving,
     TargetState, TargetStatus,
 };
-use shunt_config::store::{LEASE_TTL, Session, Store, Txn};
+use shunt_config::store::{LEASE_TTL, Session, Store, StoreError, Txn};
 use shunt_config::{AppName, ProxyName, Slot, Token};
 use shunt_controller::app_keys::AppKeys;
 use tokio::task::JoinHandle;
@@ -44,13 +46,18 @@ impl Words {
     pub(crate) async fn says(&self, status: &AppStatus) {
         let key = Key::Status(self.name.clone(), "1".into(), self.app.clone());
         let value = serde_json::to_vec(status).unwrap();
-        self.session.commit(Txn::new().put_leased(key, value)).await.unwrap();
+        let txn = || Txn::new().put_leased(key.clone(), value.clone());
+        at_last(|| self.session.commit(txn())).await;
     }
 
     /// Serves what the keys ask for.
     pub(crate) async fn serves_what_is_asked(&self) {
-        let keys = AppKeys::read(&*self.store, &self.app).await.unwrap();
-        self.says(&obedient(&keys)).await;
+        self.says(&obedient(&self.keys().await)).await;
+    }
+
+    /// What the keys ask for.
+    async fn keys(&self) -> AppKeys {
+        at_last(|| AppKeys::read(&*self.store, &self.app)).await
     }
 
     /// It dies: its leased keys go, and what it is known by stays.
@@ -71,16 +78,30 @@ impl Words {
         let task = tokio::spawn(async move {
             let mut watch = self.store.watch("apps/");
             while watch.next().await.is_some() {
-                let keys = AppKeys::read(&*self.store, &self.app).await.unwrap();
+                let keys = self.keys().await;
                 if keys.app.is_none() {
                     let key = Key::Status(self.name.clone(), "1".into(), self.app.clone());
-                    self.session.commit(Txn::new().delete(key)).await.unwrap();
+                    let txn = || Txn::new().delete(key.clone());
+                    at_last(|| self.session.commit(txn())).await;
                 } else if let Some(status) = twist(&keys, obedient(&keys)) {
                     self.says(&status).await;
                 }
             }
         });
         Obedient { task }
+    }
+}
+
+/// What the store answers at last. As a proxy, these ask again where it is out of reach: on a machine
+/// that is short of time a directory can be locked for longer than anybody waits.
+async fn at_last<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

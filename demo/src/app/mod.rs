@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -27,6 +27,10 @@ pub const RELEASE: &str = "x-release";
 pub const INSTANCE: &str = "x-instance";
 /// Marks the requests that `/seen` counts.
 pub const COUNTED: &str = "x-counted";
+
+/// Connections that may wait to be taken. A flip brings all of a proxy's at once, and on a machine that is
+/// short of time the kernel resets what does not fit in.
+const BACKLOG: u32 = 4096;
 
 /// Bytes in one piece of `/stream`.
 pub const STREAM_PIECE: usize = 1024;
@@ -80,7 +84,13 @@ impl App {
 
     /// Binds `listen` and serves on the caller's runtime until the returned handle is dropped.
     pub async fn start(self, listen: SocketAddr) -> std::io::Result<Running> {
-        let listener = TcpListener::bind(listen).await?;
+        let socket = match listen {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen)?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             broken: AtomicBool::new(self.broken),
