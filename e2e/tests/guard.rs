@@ -223,7 +223,7 @@ async fn a_good_release_under_noisy_load_is_never_undone() {
 async fn a_bad_release_is_undone_at_every_rate_and_the_sooner_the_more_requests_there_are() {
     let rates: &[usize] = if soak() { &[10, 100, 1000] } else { &[100] };
     let all = [("5 % errors", "ERRORS=0.05"), ("3 times slower", SLOWER)];
-    let faults = if soak() { &all[..] } else { &all[1..] };
+    let faults = if soak() { &all[..] } else { &all[..1] };
     let shop = Shop::with_settings("[deploy]\nbake = \"30m\"\n").await;
     shop.engine.publish_demo("1", &[USUAL]).await;
     let _ = shop.run(&["deploy", "--tag", "1"]).await.ended_with(0);

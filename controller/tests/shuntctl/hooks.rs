@@ -81,8 +81,7 @@ async fn a_hook_that_fails_stops_the_deploy_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_deploy_that_is_stopped_ends_its_hook() {
-    let hooks =
-        "[hooks]\nmigrate = \"trap 'seq 4000; echo cleaned; exit' TERM; echo at it; sleep 1000 & wait\"\n";
+    let hooks = "[hooks]\nmigrate = \"trap 'seq 4000; echo cleaned; exit' TERM; echo at it; sleep 1000 & wait\"\n";
     let shop = Shop::open(&["1"], hooks).await;
     let _proxy = shop.obedient("lb1").await;
     let mut deploy = shop.site.begin(&["deploy", "--tag", "1"], None);
