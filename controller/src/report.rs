@@ -18,18 +18,23 @@ use crate::time::show;
 mod ci;
 mod colour;
 mod hidden;
+mod last_word;
 mod outlet;
 mod paint;
 mod text;
+mod word;
+mod writer;
 
 use ci::Ci;
 pub use hidden::Hidden;
-pub use outlet::{Errors, flush};
-use outlet::{Urgency, Word, say};
+pub use last_word::LastWord;
+use outlet::say;
+pub use outlet::{Errors, flush, flushed};
 pub use paint::Paint;
 use paint::{OFF, painted};
 use text::json_text;
 pub use text::{plain, table};
+use word::{Urgency, Word};
 
 /// A pipe is told what a step waits for only if that lasts.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -244,17 +249,12 @@ impl Report {
     }
 
     /// A line of JSON with what happened.
-    pub fn event(&self, event: &str, fields: Value) {
+    pub fn event(&self, name: &str, fields: Value) {
         if !self.json {
             return;
         }
         self.events.store(true, Ordering::Relaxed);
-        let mut line = Map::new();
-        line.insert("event".to_owned(), event.into());
-        if let Value::Object(fields) = fields {
-            line.extend(fields);
-        }
-        self.raw(&json_text(&Value::Object(line)));
+        self.raw(&json_text(&event(name, fields)));
     }
 
     /// The last word of a run, and its exit code.
@@ -269,27 +269,24 @@ impl Report {
             Err(failure) => failure,
         };
         self.end(Ended::Failed, "");
-        if self.json {
-            let Failure { exit, said, details, hint } = &failure;
-            let code = exit.code();
-            let event = json!({ "exit": code, "outcome": exit, "error": said,
-                "details": details, "hint": hint });
-            self.event("end", event);
-            return failure.exit;
-        }
         self.marks(self.ci.failed(&failure));
+        say(self.word(&failure), Urgency::Kept);
+        failure.exit
+    }
+
+    /// The same for one that ends at once, should it have to: prepared for whoever then has nothing but that.
+    pub fn last_word(&self, failure: &Failure) -> LastWord {
+        LastWord::new(self.word(failure), failure.exit)
+    }
+
+    fn word(&self, failure: &Failure) -> Word {
+        if self.json {
+            let line = json_text(&event("end", last_word::end(failure)));
+            return Word::Text(format!("{}\n", self.shown(&line)));
+        }
         let colour = stderr().is_terminal() && self.colour;
         let error = if colour { "\x1b[31merror\x1b[0m" } else { "error" };
-        let mut text = format!("{error}: {}\n", plain(&failure.said));
-        for line in &failure.details {
-            text.extend(["  ", &plain(line), "\n"]);
-        }
-        if let Some(hint) = &failure.hint {
-            text.extend(["\nhint: ", &plain(hint), "\n"]);
-        }
-        let text = self.ci.harmless(&self.hidden.cover(&text)).into_owned();
-        say(Word::Error(text.into_bytes()), Urgency::Kept);
-        failure.exit
+        Word::Error(self.shown(&last_word::text(error, failure)).into_bytes())
     }
 
     /// `text` in a colour, where there are colours.
@@ -320,18 +317,33 @@ impl Report {
     }
 
     fn say(&self, line: &str, urgency: Urgency) {
-        let line = self.hidden.cover(line);
-        let line = match self.json {
-            true => self.ci.harmless_json(&line),
-            false => self.ci.harmless(&line),
+        put(self.shown(line), urgency);
+    }
+
+    /// `text` as it may be shown.
+    fn shown(&self, text: &str) -> String {
+        let text = self.hidden.cover(text);
+        let text = match self.json {
+            true => self.ci.harmless_json(&text),
+            false => self.ci.harmless(&text),
         };
-        put(line.into_owned(), urgency);
+        text.into_owned()
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
         // A poisoned lock only means that another thread panicked while it printed.
         self.step.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What happened, as a value whose first word is `name`.
+fn event(name: &str, fields: Value) -> Value {
+    let mut line = Map::new();
+    line.insert("event".to_owned(), name.into());
+    if let Value::Object(fields) = fields {
+        line.extend(fields);
+    }
+    Value::Object(line)
 }
 
 fn put(mut line: String, urgency: Urgency) {

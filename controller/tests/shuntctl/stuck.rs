@@ -1,22 +1,26 @@
 //! An engine that answers, and then does not.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use e2e::until;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use shunt_config::record::Step;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::{JoinHandle, JoinSet};
 
+use crate::outlet::full;
 use crate::site::Site;
-use crate::words::Words;
+use crate::words::{Obedient, Words};
 
 /// Answers what is asked before a container is made, and never whether one is.
-fn engine(path: &Path) -> tokio::task::JoinHandle<()> {
+fn engine(path: &Path) -> JoinHandle<()> {
     let listener = UnixListener::bind(path).unwrap();
     tokio::spawn(async move {
-        let mut open = Vec::new();
+        let mut open = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            open.push(tokio::spawn(answer(stream)));
+            open.spawn(answer(stream));
         }
     })
 }
@@ -43,10 +47,10 @@ async fn answer(mut stream: UnixStream) {
     }
 }
 
-#[tokio::test]
-async fn a_step_that_lasts_says_so_and_so_does_a_signal_that_has_to_wait_for_it() {
+/// A site whose deploys never come further than to their first container.
+async fn site() -> (Site, Obedient, JoinHandle<()>) {
     let site = Site::empty();
-    let _proxy = Words::of("lb1", &site).await.obeys();
+    let proxy = Words::of("lb1", &site).await.obeys();
     let path = site.directory.path().join("engine.sock");
     let engine = engine(&path);
     let hosts = format!("hosts = [\"unix://{}\"]", path.display());
@@ -57,6 +61,12 @@ async fn a_step_that_lasts_says_so_and_so_does_a_signal_that_has_to_wait_for_it(
              [run]\nport = 8080\npull = \"never\"\n{hosts}\n"
         ),
     );
+    (site, proxy, engine)
+}
+
+#[tokio::test]
+async fn a_step_that_lasts_says_so_and_so_does_a_signal_that_has_to_wait_for_it() {
+    let (site, _proxy, _engine) = site().await;
     let mut deploy = site.begin(&["deploy", "--tag", "1"], None);
     let says = async |words: &str| {
         until(words, async || deploy.log().contains(words).then_some(())).await;
@@ -66,5 +76,33 @@ async fn a_step_that_lasts_says_so_and_so_does_a_signal_that_has_to_wait_for_it(
     says("stopping, once what is under way is over; Ctrl-C once more leaves at once").await;
     deploy.signal(Signal::INT);
     assert_eq!(deploy.ended().await.code(), Some(7), "{}", deploy.log());
-    engine.abort();
+    let log = deploy.log();
+    assert!(log.contains("error: left at once, by a second signal: it is half done\n"), "{log}");
+    let last = log.lines().last().unwrap();
+    assert_eq!(last, "hint: `shuntctl resume web` finishes or undoes what is half done");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_run_whose_words_nobody_takes() {
+    let (site, _proxy, _engine) = site().await;
+    let (reader, writer, _) = full();
+    let mut deploy = {
+        let mut command = site.command(&["deploy", "--tag", "1", "--json"]);
+        command.stdout(writer).stderr(Stdio::null()).spawn().unwrap()
+    };
+    until("it waits for its container", async || {
+        let keys = site.keys().await;
+        (keys.record()?.step()?.step == Step::Start).then_some(())
+    })
+    .await;
+    assert!(deploy.try_wait().unwrap().is_none(), "nobody has told it to end");
+    let pid = Pid::from_raw(i32::try_from(deploy.id().unwrap()).unwrap()).unwrap();
+    let ended = until("it leaves", async || {
+        // Two that come at once are one, and the first is told of by nothing that can be seen.
+        let _ = kill_process(pid, Signal::INT);
+        deploy.try_wait().unwrap()
+    })
+    .await;
+    assert_eq!(ended.code(), Some(7));
+    drop(reader);
 }
