@@ -195,11 +195,6 @@ impl<'a> Run<'a> {
 /// Says what is to be said of a step while nothing comes of it: that it lasts, and that a signal was
 /// heard, though what is under way is finished first.
 async fn aside(report: &Report, signalled: impl Future<Output = ()>, what: String) -> Infallible {
-    let lasts = async {
-        sleep(PATIENCE + MOMENT).await;
-        report.still(&what);
-        pending::<()>().await;
-    };
     let stops = async {
         signalled.await;
         // Most steps stop at once.
@@ -207,6 +202,12 @@ async fn aside(report: &Report, signalled: impl Future<Output = ()>, what: Strin
         report.note("stopping, once what is under way is over; Ctrl-C once more leaves at once");
         pending::<()>().await;
     };
-    tokio::join!(lasts, stops);
+    tokio::join!(lasts(report, &what), stops).0
+}
+
+/// Says that a step lasts, if nothing else is said of it.
+pub(super) async fn lasts(report: &Report, what: &str) -> Infallible {
+    sleep(PATIENCE + MOMENT).await;
+    report.still(what);
     pending().await
 }

@@ -5,27 +5,30 @@ use std::process::Stdio;
 
 use e2e::until;
 use rustix::process::{Pid, Signal, kill_process};
-use shunt_config::record::Step;
+use shunt_config::key::AppKey;
+use shunt_config::record::{Deploy, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::fence::record;
 use crate::outlet::full;
 use crate::site::Site;
 use crate::words::{Obedient, Words};
 
-/// Answers what is asked before a container is made, and never whether one is.
-fn engine(path: &Path) -> JoinHandle<()> {
+/// Answers what is asked before a container is made, and never whether one is; which there are only if it
+/// `lists` them.
+fn engine(path: &Path, lists: bool) -> JoinHandle<()> {
     let listener = UnixListener::bind(path).unwrap();
     tokio::spawn(async move {
         let mut open = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            open.spawn(answer(stream));
+            open.spawn(answer(stream, lists));
         }
     })
 }
 
-async fn answer(mut stream: UnixStream) {
+async fn answer(mut stream: UnixStream, lists: bool) {
     let mut head = Vec::new();
     while let Ok(byte) = stream.read_u8().await {
         head.push(byte);
@@ -35,7 +38,7 @@ async fn answer(mut stream: UnixStream) {
         let text = String::from_utf8_lossy(&head).into_owned();
         let body = match text.split_whitespace().nth(1).unwrap_or_default() {
             path if path.ends_with("/version") => r#"{"ApiVersion":"1.41","MinAPIVersion":"1.12"}"#,
-            path if path.contains("/containers/json") => "[]",
+            path if path.contains("/containers/json") && lists => "[]",
             path if path.contains("/images/") => r#"{"Id":"sha256:0123"}"#,
             _ => std::future::pending().await,
         };
@@ -52,7 +55,7 @@ async fn site() -> (Site, Obedient, JoinHandle<()>) {
     let site = Site::empty();
     let proxy = Words::of("lb1", &site).await.obeys();
     let path = site.directory.path().join("engine.sock");
-    let engine = engine(&path);
+    let engine = engine(&path, true);
     let hosts = format!("hosts = [\"unix://{}\"]", path.display());
     site.write(
         "shunt.toml",
@@ -105,4 +108,22 @@ async fn a_second_signal_ends_a_run_whose_words_nobody_takes() {
     .await;
     assert_eq!(ended.code(), Some(7));
     drop(reader);
+}
+
+#[tokio::test]
+async fn a_way_back_that_lasts_says_so_and_ends_without_an_engine_that_breaks_off() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let path = site.directory.path().join("engine.sock");
+    let engine = engine(&path, false);
+    let url = format!("unix://{}", path.display()).parse().unwrap();
+    let engines = vec![shunt_config::Engine { url, files: None }];
+    let own = Deploy { engines, ..record() };
+    site.put(AppKey::Deploy, &serde_json::to_string(&own).unwrap()).await;
+    let mut resume = site.begin(&["resume", "web"], None);
+    resume.said("  …  put back     not over yet: traffic, keys and containers").await;
+    engine.abort();
+    resume.ended().await;
+    let said = "as it was before; not all that was started is removed: ";
+    assert!(resume.log().contains(said), "{}", resume.log());
 }
