@@ -3,17 +3,14 @@
 //! A terminal shows the running step with its progress; a pipe gets one line per step, when it is
 //! over; `--json` gets one JSON object per line. A run that reports events ends with
 //! `"event":"end"`; a question is answered with its answer alone, or with the end of a failed run.
-use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use shunt_config::secret::Secret;
 
 use crate::exit::{Exit, Failure};
-use crate::time::show;
 
 mod ci;
 mod colour;
@@ -21,6 +18,7 @@ mod hidden;
 mod last_word;
 mod outlet;
 mod paint;
+mod step;
 mod text;
 mod word;
 mod writer;
@@ -32,12 +30,12 @@ use outlet::say;
 pub use outlet::{Errors, flush, flushed};
 pub use paint::Paint;
 use paint::{OFF, painted};
+pub use step::Ended;
+pub(crate) use step::PATIENCE;
+use step::Running;
 use text::json_text;
 pub use text::{plain, table};
 use word::{Urgency, Word};
-
-/// A pipe is told what a step waits for only if that lasts.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where output goes, and in which form.
 #[derive(Debug)]
@@ -54,28 +52,8 @@ pub struct Report {
     ci: Ci,
 }
 
-/// The step that runs now.
-#[derive(Debug)]
-struct Running {
-    name: String,
-    began: Instant,
-    /// What it was said to wait for, each once.
-    waits: BTreeSet<String>,
-}
-
 /// Told what is waited for: a key that changes only when that changes, and a text that may count.
 pub type Tell<'a> = dyn FnMut(&str, &str) + Send + 'a;
-
-/// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// As it should.
-    Done,
-    /// There was nothing to do.
-    Skipped,
-    /// Not as it should.
-    Failed,
-}
 
 impl Report {
     /// For this process's standard output: JSON lines if `json`, otherwise for people.
@@ -113,69 +91,6 @@ impl Report {
         self.hidden.cover(text).into_owned()
     }
 
-    /// A step begins: its name, and what it is about to do.
-    pub fn begin(&self, name: &str, what: &str) {
-        self.event("step", json!({ "step": name, "state": "running", "what": what }));
-        if self.terminal {
-            let what = self.hidden.cover(&plain(what)).into_owned();
-            say(Word::Begin(name.to_owned(), what), Urgency::Kept);
-        }
-        self.marks(self.ci.begin(name, &plain(what)));
-        let running =
-            Running { name: name.to_owned(), began: Instant::now(), waits: BTreeSet::new() };
-        *self.running() = Some(running);
-    }
-
-    /// What the running step waits for: `key` changes only when that changes, `text` may count.
-    pub fn progress(&self, key: &str, text: &str) {
-        let mut step = self.running();
-        let Some(running) = step.as_mut() else { return };
-        if self.terminal {
-            let text = self.hidden.cover(&plain(text)).into_owned();
-            say(Word::Message(text), Urgency::Passing);
-        }
-        if running.waits.contains(key) {
-            return;
-        }
-        if self.json {
-            let name = running.name.clone();
-            self.event("progress", json!({ "step": name, "text": text }));
-        } else if self.terminal || running.began.elapsed() < PATIENCE {
-            return;
-        } else {
-            self.write(&format!("  …  {:<12} {}", running.name, plain(text)));
-        }
-        running.waits.insert(key.to_owned());
-    }
-
-    /// The running step is over.
-    pub fn end(&self, ended: Ended, said: &str) {
-        let Some(running) = self.running().take() else { return };
-        if self.terminal {
-            say(Word::Over, Urgency::Kept);
-        }
-        let elapsed = running.began.elapsed();
-        self.marks(self.ci.end(&running.name, ended, said, elapsed));
-        let state = match ended {
-            Ended::Done => "done",
-            Ended::Skipped => "skipped",
-            Ended::Failed => "failed",
-        };
-        if self.json {
-            let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-            let event = json!({ "step": running.name, "state": state, "said": said, "ms": ms });
-            return self.event("step", event);
-        }
-        let mark = match ended {
-            Ended::Done => self.paint("ok  ", Paint::Green),
-            Ended::Skipped => self.paint("-   ", Paint::Dim),
-            Ended::Failed => self.paint("FAIL", Paint::Red),
-        };
-        let elapsed = self.paint(&show(elapsed), Paint::Dim);
-        let said = plain(said);
-        self.write(&format!("{mark} {:<12} {said}  {elapsed}", running.name));
-    }
-
     /// Something worth knowing, beside the steps.
     pub fn note(&self, text: &str) {
         self.event("note", json!({ "text": text }));
@@ -190,13 +105,6 @@ impl Report {
     /// What stands if the run ends now; `None` as long as nothing was written.
     pub fn at_stake(&self) -> Option<String> {
         self.at_stake.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The running step is not over, and nothing was said of what it waits for.
-    pub fn still(&self, what: &str) {
-        if self.running().as_ref().is_some_and(|running| running.waits.is_empty()) {
-            self.progress("", &format!("not over yet: {what}"));
-        }
     }
 
     /// Something that is wrong and no matter here: beside what is written, which may be for a script.
@@ -328,11 +236,6 @@ impl Report {
             false => self.ci.harmless(&text),
         };
         text.into_owned()
-    }
-
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
-        // A poisoned lock only means that another thread panicked while it printed.
-        self.step.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
