@@ -24,10 +24,8 @@ async fn main() -> ExitCode {
     let count = std::env::args().nth(1).map_or(500, |count| count.parse().unwrap());
     let store = Store::etcd().await;
     let loopback = "127.0.0.1:0".parse().unwrap();
-    let (blue, green) = (
-        App::new("1").start(loopback).await.unwrap(),
-        App::new("2").start(loopback).await.unwrap(),
-    );
+    let (blue, green) =
+        (App::new("1").start(loopback).unwrap(), App::new("2").start(loopback).unwrap());
     store.put("apps/web/app", format!(r#"{{"hosts":["{HOST}"]}}"#)).await;
     store.put("apps/web/blue", blue.address().to_string()).await;
     store.put("apps/web/green", green.address().to_string()).await;

@@ -4,7 +4,8 @@ use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use shunt_controller::cli::Cli;
-use shunt_controller::report::{Errors, flush};
+use shunt_controller::report::{Errors, flush, flushed};
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     let cli = match Cli::of_process() {
@@ -20,15 +21,24 @@ fn main() -> ExitCode {
         .with_writer(|| Errors)
         .with_ansi(stderr().is_terminal())
         .init();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => {
-            let exit = runtime.block_on(cli.run());
+    match runtime() {
+        Ok(work) => {
+            let exit = work.block_on(cli.run());
             // A pull or a watch may still be on its way; nobody waits for it any more.
-            runtime.shutdown_background();
-            flush();
+            work.shutdown_background();
+            match runtime() {
+                Ok(rest) => {
+                    rest.block_on(flushed());
+                    rest.shutdown_background();
+                }
+                Err(_) => flush(),
+            }
             ExitCode::from(exit.code())
         }
         Err(error) => shunt_controller::cli::no_runtime(&error),
     }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

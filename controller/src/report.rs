@@ -3,36 +3,39 @@
 //! A terminal shows the running step with its progress; a pipe gets one line per step, when it is
 //! over; `--json` gets one JSON object per line. A run that reports events ends with
 //! `"event":"end"`; a question is answered with its answer alone, or with the end of a failed run.
-use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use shunt_config::secret::Secret;
 
 use crate::exit::{Exit, Failure};
-use crate::time::show;
 
 mod ci;
 mod colour;
 mod hidden;
+mod last_word;
 mod outlet;
 mod paint;
+mod step;
 mod text;
+mod word;
+mod writer;
 
 use ci::Ci;
 pub use hidden::Hidden;
-pub use outlet::{Errors, flush};
-use outlet::{Urgency, Word, say};
+pub use last_word::LastWord;
+use outlet::say;
+pub use outlet::{Errors, flush, flushed};
 pub use paint::Paint;
 use paint::{OFF, painted};
+pub use step::Ended;
+pub(crate) use step::PATIENCE;
+use step::Running;
 use text::json_text;
 pub use text::{plain, table};
-
-/// A pipe is told what a step waits for only if that lasts.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+use word::{Urgency, Word};
 
 /// Where output goes, and in which form.
 #[derive(Debug)]
@@ -49,28 +52,8 @@ pub struct Report {
     ci: Ci,
 }
 
-/// The step that runs now.
-#[derive(Debug)]
-struct Running {
-    name: String,
-    began: Instant,
-    /// What it was said to wait for, each once.
-    waits: BTreeSet<String>,
-}
-
 /// Told what is waited for: a key that changes only when that changes, and a text that may count.
 pub type Tell<'a> = dyn FnMut(&str, &str) + Send + 'a;
-
-/// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// As it should.
-    Done,
-    /// There was nothing to do.
-    Skipped,
-    /// Not as it should.
-    Failed,
-}
 
 impl Report {
     /// For this process's standard output: JSON lines if `json`, otherwise for people.
@@ -108,69 +91,6 @@ impl Report {
         self.hidden.cover(text).into_owned()
     }
 
-    /// A step begins: its name, and what it is about to do.
-    pub fn begin(&self, name: &str, what: &str) {
-        self.event("step", json!({ "step": name, "state": "running", "what": what }));
-        if self.terminal {
-            let what = self.hidden.cover(&plain(what)).into_owned();
-            say(Word::Begin(name.to_owned(), what), Urgency::Kept);
-        }
-        self.marks(self.ci.begin(name, &plain(what)));
-        let running =
-            Running { name: name.to_owned(), began: Instant::now(), waits: BTreeSet::new() };
-        *self.running() = Some(running);
-    }
-
-    /// What the running step waits for: `key` changes only when that changes, `text` may count.
-    pub fn progress(&self, key: &str, text: &str) {
-        let mut step = self.running();
-        let Some(running) = step.as_mut() else { return };
-        if self.terminal {
-            let text = self.hidden.cover(&plain(text)).into_owned();
-            say(Word::Message(text), Urgency::Passing);
-        }
-        if running.waits.contains(key) {
-            return;
-        }
-        if self.json {
-            let name = running.name.clone();
-            self.event("progress", json!({ "step": name, "text": text }));
-        } else if self.terminal || running.began.elapsed() < PATIENCE {
-            return;
-        } else {
-            self.write(&format!("  …  {:<12} {}", running.name, plain(text)));
-        }
-        running.waits.insert(key.to_owned());
-    }
-
-    /// The running step is over.
-    pub fn end(&self, ended: Ended, said: &str) {
-        let Some(running) = self.running().take() else { return };
-        if self.terminal {
-            say(Word::Over, Urgency::Kept);
-        }
-        let elapsed = running.began.elapsed();
-        self.marks(self.ci.end(&running.name, ended, said, elapsed));
-        let state = match ended {
-            Ended::Done => "done",
-            Ended::Skipped => "skipped",
-            Ended::Failed => "failed",
-        };
-        if self.json {
-            let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-            let event = json!({ "step": running.name, "state": state, "said": said, "ms": ms });
-            return self.event("step", event);
-        }
-        let mark = match ended {
-            Ended::Done => self.paint("ok  ", Paint::Green),
-            Ended::Skipped => self.paint("-   ", Paint::Dim),
-            Ended::Failed => self.paint("FAIL", Paint::Red),
-        };
-        let elapsed = self.paint(&show(elapsed), Paint::Dim);
-        let said = plain(said);
-        self.write(&format!("{mark} {:<12} {said}  {elapsed}", running.name));
-    }
-
     /// Something worth knowing, beside the steps.
     pub fn note(&self, text: &str) {
         self.event("note", json!({ "text": text }));
@@ -185,13 +105,6 @@ impl Report {
     /// What stands if the run ends now; `None` as long as nothing was written.
     pub fn at_stake(&self) -> Option<String> {
         self.at_stake.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The running step is not over, and nothing was said of what it waits for.
-    pub fn still(&self, what: &str) {
-        if self.running().as_ref().is_some_and(|running| running.waits.is_empty()) {
-            self.progress("", &format!("not over yet: {what}"));
-        }
     }
 
     /// Something that is wrong and no matter here: beside what is written, which may be for a script.
@@ -244,17 +157,12 @@ impl Report {
     }
 
     /// A line of JSON with what happened.
-    pub fn event(&self, event: &str, fields: Value) {
+    pub fn event(&self, name: &str, fields: Value) {
         if !self.json {
             return;
         }
         self.events.store(true, Ordering::Relaxed);
-        let mut line = Map::new();
-        line.insert("event".to_owned(), event.into());
-        if let Value::Object(fields) = fields {
-            line.extend(fields);
-        }
-        self.raw(&json_text(&Value::Object(line)));
+        self.raw(&json_text(&event(name, fields)));
     }
 
     /// The last word of a run, and its exit code.
@@ -269,27 +177,24 @@ impl Report {
             Err(failure) => failure,
         };
         self.end(Ended::Failed, "");
-        if self.json {
-            let Failure { exit, said, details, hint } = &failure;
-            let code = exit.code();
-            let event = json!({ "exit": code, "outcome": exit, "error": said,
-                "details": details, "hint": hint });
-            self.event("end", event);
-            return failure.exit;
-        }
         self.marks(self.ci.failed(&failure));
+        say(self.word(&failure), Urgency::Kept);
+        failure.exit
+    }
+
+    /// The same for one that ends at once, should it have to: prepared for whoever then has nothing but that.
+    pub fn last_word(&self, failure: &Failure) -> LastWord {
+        LastWord::new(self.word(failure), failure.exit)
+    }
+
+    fn word(&self, failure: &Failure) -> Word {
+        if self.json {
+            let line = json_text(&event("end", last_word::end(failure)));
+            return Word::Text(format!("{}\n", self.shown(&line)));
+        }
         let colour = stderr().is_terminal() && self.colour;
         let error = if colour { "\x1b[31merror\x1b[0m" } else { "error" };
-        let mut text = format!("{error}: {}\n", plain(&failure.said));
-        for line in &failure.details {
-            text.extend(["  ", &plain(line), "\n"]);
-        }
-        if let Some(hint) = &failure.hint {
-            text.extend(["\nhint: ", &plain(hint), "\n"]);
-        }
-        let text = self.ci.harmless(&self.hidden.cover(&text)).into_owned();
-        say(Word::Error(text.into_bytes()), Urgency::Kept);
-        failure.exit
+        Word::Error(self.shown(&last_word::text(error, failure)).into_bytes())
     }
 
     /// `text` in a colour, where there are colours.
@@ -320,18 +225,28 @@ impl Report {
     }
 
     fn say(&self, line: &str, urgency: Urgency) {
-        let line = self.hidden.cover(line);
-        let line = match self.json {
-            true => self.ci.harmless_json(&line),
-            false => self.ci.harmless(&line),
-        };
-        put(line.into_owned(), urgency);
+        put(self.shown(line), urgency);
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
-        // A poisoned lock only means that another thread panicked while it printed.
-        self.step.lock().unwrap_or_else(PoisonError::into_inner)
+    /// `text` as it may be shown.
+    fn shown(&self, text: &str) -> String {
+        let text = self.hidden.cover(text);
+        let text = match self.json {
+            true => self.ci.harmless_json(&text),
+            false => self.ci.harmless(&text),
+        };
+        text.into_owned()
     }
+}
+
+/// What happened, as a value whose first word is `name`.
+fn event(name: &str, fields: Value) -> Value {
+    let mut line = Map::new();
+    line.insert("event".to_owned(), name.into());
+    if let Value::Object(fields) = fields {
+        line.extend(fields);
+    }
+    Value::Object(line)
 }
 
 fn put(mut line: String, urgency: Urgency) {

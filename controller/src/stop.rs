@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::exit::{Exit, Failure};
 use crate::lock::Held;
+use crate::report::LastWord;
 
 /// How many look out in this process.
 static LOOKING_OUT: AtomicUsize = AtomicUsize::new(0);
@@ -43,12 +44,14 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    /// Begins to watch over the deploy `id` of `app`, which holds `held`.
+    /// Begins to watch over the deploy `id` of `app`, which holds `held`; `last` is for one that is left
+    /// as it is, at a second signal.
     pub fn new(
         store: &Arc<dyn Store>,
         app: &AppName,
         id: &str,
         held: Held,
+        last: LastWord,
     ) -> Result<Self, Failure> {
         let no_signals = |e: std::io::Error| Failure::new(Exit::Unreachable, e.to_string());
         let interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
@@ -56,7 +59,7 @@ impl Lookout {
         let (sender, stop) = watch::channel(None);
         let key = AppKey::Deploy.of(app).to_string();
         let records = store.watch(&key);
-        let outside = Outside { interrupt, terminate, records, key, id: id.to_owned(), held };
+        let outside = Outside { interrupt, terminate, records, key, id: id.to_owned(), held, last };
         LOOKING_OUT.fetch_add(1, Ordering::Relaxed);
         Ok(Self { stop, task: tokio::spawn(outside.watch(sender)) })
     }
@@ -108,6 +111,7 @@ struct Outside {
     key: String,
     id: String,
     held: Held,
+    last: LastWord,
 }
 
 impl Outside {
@@ -119,10 +123,10 @@ impl Outside {
         // signal wants out; what is half done then is for `resume`.
         tokio::select! {
             () = held.lost(), if !lost => drop(sender.send_replace(Some(Stop::LockLost))),
-            () = self.signal() => leave(),
+            () = self.signal() => self.last.leave(),
         }
         self.signal().await;
-        leave();
+        self.last.leave();
     }
 
     async fn signal(&mut self) {
@@ -165,8 +169,4 @@ fn put(change: Change) -> Option<shunt_config::store::Entry> {
         Change::Put(entry) => Some(entry),
         Change::Deleted(_) => None,
     }
-}
-
-fn leave() -> ! {
-    std::process::exit(Exit::Unreachable.code().into())
 }

@@ -56,10 +56,8 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listen = options.listen.unwrap_or((Ipv4Addr::UNSPECIFIED, options.port).into());
-    let running = app(&options)
-        .start(listen)
-        .await
-        .with_context(|| format!("could not listen on {listen}"))?;
+    let running =
+        app(&options).start(listen).with_context(|| format!("could not listen on {listen}"))?;
     say(&format!("release {} listens on {}", options.version, running.address()));
     tokio::select! {
         _ = terminate.recv() => {}

@@ -28,7 +28,7 @@ async fn read_to(stream: &mut TcpStream, text: &str) -> String {
 
 #[tokio::test]
 async fn an_answer_names_its_release_and_instance() {
-    let app = App::new("1.1").instance("web-3").start(LOOPBACK).await.unwrap();
+    let app = App::new("1.1").instance("web-3").start(LOOPBACK).unwrap();
     let answer = ask(&app, "GET /").await;
     assert!(answer.contains("x-release: 1.1\r\n"), "{answer}");
     assert!(answer.contains("x-instance: web-3\r\n"), "{answer}");
@@ -37,20 +37,20 @@ async fn an_answer_names_its_release_and_instance() {
 
 #[tokio::test]
 async fn a_broken_release_and_a_starting_one_are_not_up_and_say_why() {
-    let app = App::new("2").broken().start(LOOPBACK).await.unwrap();
+    let app = App::new("2").broken().start(LOOPBACK).unwrap();
     let answer = ask(&app, "GET /up").await;
     assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("no database"), "{answer}");
     app.set_broken(false);
     assert!(ask(&app, "GET /up").await.starts_with("HTTP/1.1 200 "));
 
-    let slow = App::new("3").ready_after(Duration::from_hours(1)).start(LOOPBACK).await.unwrap();
+    let slow = App::new("3").ready_after(Duration::from_hours(1)).start(LOOPBACK).unwrap();
     let answer = ask(&slow, "GET /up").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("migrations"), "{answer}");
 }
 
 #[tokio::test]
 async fn what_is_in_flight_when_the_app_stops_is_answered_to_its_end() {
-    let app = App::new("1").start(LOOPBACK).await.unwrap();
+    let app = App::new("1").start(LOOPBACK).unwrap();
     let address = app.address();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
@@ -69,7 +69,7 @@ async fn what_is_in_flight_when_the_app_stops_is_answered_to_its_end() {
 
 #[tokio::test]
 async fn an_early_digest_answers_its_head_before_the_upload_has_ended() {
-    let app = App::new("1").start(LOOPBACK).await.unwrap();
+    let app = App::new("1").start(LOOPBACK).unwrap();
     let mut stream = TcpStream::connect(app.address()).await.unwrap();
     let head = b"POST /digest?early HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\na";
     stream.write_all(head).await.unwrap();
@@ -80,7 +80,7 @@ async fn an_early_digest_answers_its_head_before_the_upload_has_ended() {
 
 #[tokio::test]
 async fn the_head_of_a_request_comes_back_line_by_line() {
-    let app = App::new("1").start(LOOPBACK).await.unwrap();
+    let app = App::new("1").start(LOOPBACK).unwrap();
     let answer = ask(&app, "PATCH /headers?x=1 HTTP/1.1\r\nA: 1\r\na: 2\r\nignore:").await;
     let json = answer.split("\r\n\r\n").nth(1).unwrap();
     let head: serde_json::Value = serde_json::from_str(json).unwrap();
@@ -92,7 +92,7 @@ async fn the_head_of_a_request_comes_back_line_by_line() {
 
 #[tokio::test]
 async fn a_session_is_in_the_memory_of_its_instance_and_so_is_its_websocket() {
-    let app = App::new("1").start(LOOPBACK).await.unwrap();
+    let app = App::new("1").start(LOOPBACK).unwrap();
     let first = ask(&app, "GET /session").await;
     assert!(first.ends_with("visit 1\n"), "{first}");
     let (_, cookie) = first.split_once("set-cookie: ").unwrap();
@@ -100,7 +100,7 @@ async fn a_session_is_in_the_memory_of_its_instance_and_so_is_its_websocket() {
     let with = format!("HTTP/1.1\r\ncookie: theme=dark; {cookie}\r\nx: ");
     let again = ask(&app, &format!("GET /session {with}")).await;
     assert!(again.ends_with("visit 2\n"), "{again}");
-    let other = App::new("2").start(LOOPBACK).await.unwrap();
+    let other = App::new("2").start(LOOPBACK).unwrap();
     for path in ["/session", "/socket"] {
         let lost = ask(&other, &format!("GET {path} {with}")).await;
         assert!(lost.starts_with("HTTP/1.1 401 "), "{lost}");

@@ -48,7 +48,7 @@ async fn judge(load: Load) -> Report {
 
 #[tokio::test]
 async fn a_right_server_fails_nothing_and_sees_each_request_once() {
-    let app = App::new("7").start(LOOPBACK).await.unwrap();
+    let app = App::new("7").start(LOOPBACK).unwrap();
     let load = Load::on(app.address())
         .kept_alive(8, Work::QUICK)
         .kept_alive(3, Work::SLOW)
@@ -103,7 +103,7 @@ async fn a_connection_closed_unannounced_is_a_failure_and_an_announced_close_is_
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_in_time_is_a_failure() {
-    let app = App::new("1").start(LOOPBACK).await.unwrap();
+    let app = App::new("1").start(LOOPBACK).unwrap();
     let slow = [Work::SlowDownload(2, Duration::from_hours(1))];
     let load = Load::on(app.address()).kept_alive(1, slow).patience(Duration::from_millis(20));
     let report = judge(load).await;
@@ -112,7 +112,7 @@ async fn an_answer_that_does_not_come_in_time_is_a_failure() {
 
 #[tokio::test]
 async fn the_last_answer_of_an_old_release_is_found() {
-    let app = App::new("1").start(LOOPBACK).await.unwrap();
+    let app = App::new("1").start(LOOPBACK).unwrap();
     let load = pages(app.address()).start().unwrap();
     until(&load, 100).await;
     let report = load.stop().await;

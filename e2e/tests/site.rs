@@ -41,8 +41,8 @@ impl Site {
     }
 
     async fn new(store: Store, mut proxy: Proxy) -> Self {
-        let blue = App::new("1").start(LOOPBACK).await.unwrap();
-        let green = App::new("2").start(LOOPBACK).await.unwrap();
+        let blue = App::new("1").start(LOOPBACK).unwrap();
+        let green = App::new("2").start(LOOPBACK).unwrap();
         store.put("apps/web/app", format!(r#"{{"hosts":["{HOST}"]}}"#)).await;
         store.put("apps/web/blue", release("1", &blue)).await;
         store.put("apps/web/green", release("2", &green)).await;

@@ -16,8 +16,8 @@ struct Pair {
 
 async fn pair() -> Pair {
     let store = Store::Etcd(e2e::Etcd::cluster(3).await);
-    let blue = App::new("1").start(LOOPBACK).await.unwrap();
-    let green = App::new("2").start(LOOPBACK).await.unwrap();
+    let blue = App::new("1").start(LOOPBACK).unwrap();
+    let green = App::new("2").start(LOOPBACK).unwrap();
     store.put("apps/web/app", format!(r#"{{"hosts":["{HOST}"]}}"#)).await;
     store.put("apps/web/blue", release("1", &blue)).await;
     store.put("apps/web/green", release("2", &green)).await;

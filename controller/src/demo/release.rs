@@ -60,7 +60,7 @@ pub async fn serve(version: &str, broken: bool) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let app = App::new(version);
     let app = if broken { app.broken() } else { app };
-    let running = app.start((Ipv4Addr::LOCALHOST, 0).into()).await?;
+    let running = app.start((Ipv4Addr::LOCALHOST, 0).into())?;
     println!("{}", running.address());
     terminate.recv().await;
     running.stop().await;

@@ -10,7 +10,7 @@ use shunt_config::store::Txn;
 use shunt_config::{Active, App, Token};
 
 use super::exposure::Exposure;
-use super::run::Run;
+use super::run::{Run, lasts};
 use super::trouble::Trouble;
 use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
@@ -24,7 +24,15 @@ const ATTEMPTS: u32 = 10;
 impl Run<'_> {
     /// Undoes what was begun: traffic, keys, containers. What cannot be removed yet is told.
     pub(super) async fn go_back(&mut self) -> Result<Option<String>, Trouble> {
-        self.report.begin("put back", "traffic, keys and containers");
+        let (report, what) = (self.report, "traffic, keys and containers");
+        report.begin("put back", what);
+        tokio::select! {
+            done = Box::pin(self.put_back()) => done,
+            never = lasts(report, what) => match never {},
+        }
+    }
+
+    async fn put_back(&mut self) -> Result<Option<String>, Trouble> {
         let held = self.is_held().await?;
         let stopped = held && self.journal.record().has_begun(Step::Stop);
         let mut silent = Vec::new();

@@ -4,13 +4,13 @@ use shunt_config::record::{Outcome, Stage, Step};
 use shunt_config::store::StoreError;
 use shunt_config::{AppName, Slot};
 
-use super::run::Run;
+use super::run::{Run, lasts};
 use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
 use crate::exit::{Exit, Failure};
 use crate::fence::Fence;
 use crate::report::Ended;
-use crate::retire::{Reaper, remove};
+use crate::retire::{Reaper, Retired, remove};
 use crate::stop::Stop;
 
 impl Run<'_> {
@@ -159,12 +159,20 @@ impl Run<'_> {
             !later
         });
         for token in replaced.into_iter().chain(stopped) {
-            let reaper = Reaper { wait, ..Reaper::of(&self.store, &self.journal, self.report) };
-            let said = match reaper.retire(&mut self.sight, &token, &mut |_, _| {}).await {
-                Ok(retired) => retired.text(),
-                Err(failure) => failure.said,
+            let (report, what) = (self.report, "the release that was in the slot before");
+            report.begin(Step::Retire.as_str(), what);
+            let mut tell = |key: &str, text: &str| report.progress(key, text);
+            let reaper = Reaper { wait, ..Reaper::of(&self.store, &self.journal, report) };
+            let retired = tokio::select! {
+                retired = reaper.retire(&mut self.sight, &token, &mut tell) => retired,
+                never = lasts(report, what) => match never {},
             };
-            self.report.note(&format!("the release that was in the slot before: {said}"));
+            let (ended, said) = match retired {
+                Ok(gone @ Retired::Gone { .. }) => (Ended::Done, gone.text()),
+                Ok(kept @ Retired::Kept(_)) => (Ended::Skipped, kept.text()),
+                Err(failure) => (Ended::Skipped, format!("kept: {failure}")),
+            };
+            report.end(ended, &format!("{what}: {said}"));
         }
     }
 

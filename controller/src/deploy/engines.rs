@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use shunt_config::Slot;
 use shunt_config::engine::EngineUrl;
 
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::app_keys::AppKeys;
+use crate::app_keys::{AppKeys, Kept};
 use crate::engine::{self, Container, Engine, EngineError, label};
 use crate::exit::Failure;
 use crate::keeping::named;
@@ -45,11 +46,7 @@ impl Run<'_> {
         let Some((url, error)) = self.engines(keys).await.silent.into_iter().next() else {
             return Ok(());
         };
-        let app = &self.app;
-        let hint = format!(
-            "nothing is held and nothing was stopped. If it will not come back: `shuntctl resume {app} \
-             --forget {url}`; while it has a part of what serves, deploy once by another strategy"
-        );
+        let hint = format!("nothing is held and nothing was stopped. {}", without(keys, &url));
         Err(Failure::from(error).hint(hint).into())
     }
 
@@ -64,4 +61,25 @@ impl Run<'_> {
         all.retain(|container| container.labels.get(label::DEPLOY) != Some(own));
         Ok(all)
     }
+}
+
+/// How to go on without the engine `url`, should it not come back: what is in a slot names it as long as it
+/// is there.
+fn without(keys: &AppKeys, url: &EngineUrl) -> String {
+    let app = &keys.name;
+    let on = |slot: &Slot| {
+        let release = keys.slot(*slot).and_then(Kept::ok);
+        release.is_some_and(|release| release.engines.iter().any(|engine| engine.url == *url))
+    };
+    let serves = |slot: Slot| keys.active().is_none_or(|active| active.share(slot) > 0);
+    let forget = format!("`shuntctl resume {app} --forget {url}`");
+    let way = match Slot::BOTH.into_iter().filter(on).map(serves).max() {
+        None => forget,
+        Some(false) => format!("`shuntctl retire {app}`, then {forget}"),
+        Some(true) => format!(
+            "take it out of `hosts` and deploy once by another strategy, since a part of what serves is \
+             there; then `shuntctl retire {app}`, and {forget}"
+        ),
+    };
+    format!("If that host will not come back: {way}")
 }

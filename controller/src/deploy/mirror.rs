@@ -18,6 +18,7 @@ use super::trial::Trial;
 use super::trouble::Trouble;
 use crate::ack::{Taken, acknowledged, applied};
 use crate::app_keys::{AppKeys, Kept};
+use crate::checks::Checks;
 use crate::exit::{Exit, Failure};
 use crate::expected::Expected;
 use crate::fleet::Fleet;
@@ -53,14 +54,24 @@ impl Run<'_> {
         let (asked, expected) = self.put_mirror(wanted, more).await?;
         let serving = self.serving().await;
         self.copied_by_all(wanted, &asked, &serving).await?;
+        let keys = self.journal.refresh().await?;
+        let mut checks = self.ask_checks(&keys, &asked.release);
+        // No visitor is on it.
+        checks.share(0);
         let mut trial = Trial::new(wanted, self.journal.record().guard, asked, expected);
-        let watched = self.watch_copies(&mut trial, more, &serving).await;
+        let watched = self.watch_copies(&mut trial, &mut checks, more, &serving).await;
         let compared = Compared::of(wanted.percent, &trial.counts);
         match watched {
             Ok(()) => {
+                let none = checks.unanswered();
+                // Nothing more is asked from here on.
+                drop(checks);
                 self.end_mirror(&compared).await?;
                 let few = compared.new.requests < wanted.requests;
-                let said = text(&compared);
+                let said = match none.is_empty() {
+                    true => text(&compared),
+                    false => format!("{}; {none}", text(&compared)),
+                };
                 Ok(match few {
                     true => {
                         let least = copies(wanted.requests);
@@ -70,6 +81,7 @@ impl Run<'_> {
                 })
             }
             Err(Trouble::Found(finding)) => {
+                drop(checks);
                 self.end_mirror(&compared).await?;
                 let mut details = vec![text(&compared)];
                 if let Finding::Ended(_, last) = &finding {
@@ -158,11 +170,12 @@ impl Run<'_> {
         }
     }
 
-    /// Watches what copies come to until the time is over, and then until there are enough of them, or
-    /// for `more` time.
+    /// Watches what copies come to, and what `checks` say, until the time is over, and then until there
+    /// are enough of them, or for `more` time.
     async fn watch_copies(
         &mut self,
         trial: &mut Trial,
+        checks: &mut Checks<'_>,
         more: Duration,
         serving: &[Placed],
     ) -> Result<(), Trouble> {
@@ -174,6 +187,7 @@ impl Run<'_> {
             let look = |keys: &AppKeys, fleet: &Fleet| trial.look(keys, fleet, enough, report);
             let waited = tokio::select! {
                 waited = self.sight.wait(limit, &mut tell, look) => waited,
+                broken = checks.broken() => return Err(Trouble::Found(Finding::Check(broken))),
                 found = ended(serving) => return Err(Trouble::Found(found)),
                 stop = self.lookout.stopped() => return Err(stop.into()),
             };

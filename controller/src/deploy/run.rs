@@ -14,6 +14,7 @@ use shunt_config::store::{Store, Txn};
 use shunt_config::{App, AppName, Engine, Release, Token};
 use tokio::time::sleep;
 
+use super::end::resume;
 use super::exposure::Exposure;
 use super::host::{Host, Replica};
 use super::job::Job;
@@ -21,7 +22,7 @@ use super::pause::pause;
 use super::trouble::Trouble;
 use super::words::what;
 use crate::app_keys::AppKeys;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::journal::Journal;
 use crate::lock::Held;
 use crate::report::{Ended, PATIENCE, Report};
@@ -73,7 +74,9 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Failure> {
         let app = keys.name.clone();
         let sight = Sight::open(store, &app).await?;
-        let lookout = Lookout::new(store, &app, &record.id, held.clone())?;
+        let left = "left at once, by a second signal: it is half done";
+        let left = report.last_word(&Failure::new(Exit::Unreachable, left).hint(resume(&app)));
+        let lookout = Lookout::new(store, &app, &record.id, held.clone(), left)?;
         let exposure = Exposure::of(&record);
         let journal = Journal::begin(Arc::clone(store), held.clone(), keys, record);
         Ok(Self {
@@ -192,11 +195,6 @@ impl<'a> Run<'a> {
 /// Says what is to be said of a step while nothing comes of it: that it lasts, and that a signal was
 /// heard, though what is under way is finished first.
 async fn aside(report: &Report, signalled: impl Future<Output = ()>, what: String) -> Infallible {
-    let lasts = async {
-        sleep(PATIENCE + MOMENT).await;
-        report.still(&what);
-        pending::<()>().await;
-    };
     let stops = async {
         signalled.await;
         // Most steps stop at once.
@@ -204,6 +202,12 @@ async fn aside(report: &Report, signalled: impl Future<Output = ()>, what: Strin
         report.note("stopping, once what is under way is over; Ctrl-C once more leaves at once");
         pending::<()>().await;
     };
-    tokio::join!(lasts, stops);
+    tokio::join!(lasts(report, &what), stops).0
+}
+
+/// Says that a step lasts, if nothing else is said of it.
+pub(super) async fn lasts(report: &Report, what: &str) -> Infallible {
+    sleep(PATIENCE + MOMENT).await;
+    report.still(what);
     pending().await
 }

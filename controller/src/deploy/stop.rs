@@ -23,6 +23,7 @@ use crate::fence::NotDone;
 use crate::fleet::Fleet;
 use crate::probe::{Down, probe};
 use crate::sight::{Look, Waited};
+use crate::time::show;
 use crate::vanished::{place, target};
 
 /// How often a target is looked at while its health is waited for.
@@ -134,10 +135,19 @@ impl Run<'_> {
                 unseen = unseen.max(check.interval * check.fall + check.timeout);
             }
         }
-        // What is out of reach from here is the proxies' to say, once they would have noticed.
-        sleep(unseen.min(deadline.saturating_duration_since(Instant::now()))).await;
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
+        // What is out of reach from here is the proxies' to say, once they would have noticed.
+        let noticed = deadline.min(Instant::now() + unseen);
+        let look = |_: &AppKeys, _: &Fleet| {
+            let left = show(noticed.saturating_duration_since(Instant::now()));
+            let text = format!("out of reach from here: the proxies would have noticed in {left}");
+            Ok::<_, Infallible>(Look::<()>::Wait("noticed".to_owned(), text))
+        };
+        if !unseen.is_zero() {
+            let left = noticed.saturating_duration_since(Instant::now());
+            let _ = self.sight.wait(left, &mut tell, look).await;
+        }
         let look = |_: &AppKeys, fleet: &Fleet| {
             let all = active.iter().flat_map(|(token, release)| fleet.unproved(token, release));
             Ok::<_, Infallible>(match all.into_iter().next() {

@@ -108,7 +108,8 @@ fn mirrored(job: &Job, slot: Slot, previous: Option<&Previous>) -> String {
         n => format!(", {n} of them at least"),
     };
     let only = if wanted.judge { "" } else { "; only shown, not judged" };
-    format!("{percent}% of GET requests to `{slot}` as well, for {lasts}{least}{only}")
+    let asked = asked(job);
+    format!("{percent}% of GET requests to `{slot}` as well, for {lasts}{least}{only}{asked}")
 }
 
 /// The shares of a canary, in words.

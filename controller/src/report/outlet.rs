@@ -2,11 +2,13 @@
 //! whose reader stands still, would otherwise stop whoever writes, and with them the lock's heartbeat.
 
 use std::collections::VecDeque;
-use std::io::{Write as _, stderr, stdout};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::word::{Urgency, Word};
+use super::writer::Writer;
 
 /// Bytes that wait to be written before those are left out that may be.
 const ROOM: usize = 8 << 20;
@@ -39,34 +41,6 @@ struct Queue {
     writes: bool,
 }
 
-/// What is to be written.
-#[derive(Debug)]
-pub(super) enum Word {
-    /// Text on stdout, with its line end.
-    Text(String),
-    /// Text on stderr.
-    Error(Vec<u8>),
-    /// A step begins, on a terminal: its name, and what is done.
-    Begin(String, String),
-    /// What it waits for.
-    Message(String),
-    /// It is over.
-    Over,
-}
-
-/// What becomes of a word while nobody takes what is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Urgency {
-    /// It waits its turn, and whoever says it goes on.
-    Kept,
-    /// The same, but it is left out where too much waits already.
-    Spare,
-    /// It is left out where anything much waits: the next one says more.
-    Passing,
-    /// Whoever says it waits until there is room.
-    Patient,
-}
-
 /// Says `word`, which is written as soon as it is its turn.
 pub(super) fn say(word: Word, urgency: Urgency) {
     OUTLET.say(word, urgency);
@@ -74,10 +48,28 @@ pub(super) fn say(word: Word, urgency: Urgency) {
 
 /// Waits until all that was said is written, or can never be.
 pub fn flush() {
-    let outlet = &*OUTLET;
-    let mut queue = outlet.queue();
-    while outlet.thread && (queue.writes || !queue.words.is_empty()) {
-        queue = outlet.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    OUTLET.flush(None);
+}
+
+/// The same for `limit` at most: a terminal that was stopped keeps nobody who wants out.
+pub(super) fn flush_within(limit: Duration) {
+    OUTLET.flush(Some(limit));
+}
+
+/// The same until a signal says that nobody waits for it.
+///
+/// # Cancel safety
+///
+/// May be cancelled: what was said is written all the same, as long as the process lives.
+pub async fn flushed() {
+    let written = tokio::task::spawn_blocking(flush);
+    // Those of the run are over, and nobody else is left to hear one.
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    let [Ok(mut interrupt), Ok(mut terminate)] = signals else { return drop(written.await) };
+    tokio::select! {
+        _ = written => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 
@@ -155,61 +147,17 @@ impl Outlet {
         }
     }
 
+    fn flush(&self, limit: Option<Duration>) {
+        let busy = |queue: &mut Queue| self.thread && (queue.writes || !queue.words.is_empty());
+        let queue = self.queue();
+        match limit {
+            None => drop(self.changed.wait_while(queue, busy)),
+            Some(limit) => drop(self.changed.wait_timeout_while(queue, limit, busy)),
+        }
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Word {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Text(text) | Self::Message(text) => text.len(),
-            Self::Error(text) => text.len(),
-            Self::Begin(name, what) => name.len() + what.len(),
-            Self::Over => 0,
-        }
-    }
-}
-
-/// Where it goes. A reader that has gone away, such as `head`, is no reason to leave a deploy half done.
-#[derive(Debug, Default)]
-struct Writer {
-    bar: Option<ProgressBar>,
-}
-
-impl Writer {
-    fn write(&mut self, word: Word) {
-        match word {
-            Word::Text(text) => self.aside(|| {
-                let mut out = stdout().lock();
-                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            }),
-            Word::Error(text) => self.aside(|| {
-                let _ = stderr().write_all(&text);
-            }),
-            Word::Begin(name, what) => {
-                let bar = ProgressBar::new_spinner().with_prefix(format!("{name:<12}"));
-                let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed:.dim}");
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-                bar.set_message(what);
-                bar.enable_steady_tick(Duration::from_millis(100));
-                self.bar = Some(bar);
-            }
-            Word::Message(text) => {
-                if let Some(bar) = &self.bar {
-                    bar.set_message(text);
-                }
-            }
-            Word::Over => drop(self.bar.take().inspect(ProgressBar::finish_and_clear)),
-        }
-    }
-
-    /// Writes with the running step out of the way.
-    fn aside(&self, write: impl FnOnce()) {
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
     }
 }
 
@@ -244,5 +192,34 @@ mod tests {
         assert_eq!(held(), (TIMELY + 2, 2));
         outlet.say(text(ROOM), Urgency::Kept);
         assert_eq!(held(), (TIMELY + 3, 2));
+    }
+
+    #[test]
+    fn whoever_wants_all_of_it_written_waits_for_that_and_no_longer_than_he_says() {
+        let outlet = stopped();
+        outlet.flush(Some(Duration::from_hours(1)));
+        outlet.say(text(1), Urgency::Kept);
+        outlet.flush(Some(Duration::from_millis(1)));
+        assert_eq!(outlet.queue().words.len(), 1, "nobody has taken it");
+        std::thread::scope(|scope| {
+            let limits = [None, Some(Duration::from_hours(1))];
+            let outlet = &outlet;
+            let waiting = limits.map(|limit| scope.spawn(move || outlet.flush(limit)));
+            let taken = |change: fn(&mut Queue)| {
+                change(&mut outlet.queue());
+                outlet.changed.notify_all();
+            };
+            taken(|queue| {
+                queue.words.clear();
+                queue.writes = true;
+            });
+            // It waits for what is being written as well.
+            outlet.flush(Some(Duration::from_millis(1)));
+            assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+            taken(|queue| queue.writes = false);
+            for waiting in waiting {
+                waiting.join().unwrap();
+            }
+        });
     }
 }

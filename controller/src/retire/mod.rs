@@ -6,11 +6,10 @@ use std::sync::Arc;
 use shunt_config::key::AppKey;
 use shunt_config::record::{Draining, Limits};
 use shunt_config::store::{Outcome, Store, StoreError, Txn};
-use shunt_config::{AppName, ProxyName, Release, Slot, Token};
+use shunt_config::{AppName, Release, Slot, Token};
 
 use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
-use crate::drained::leases;
 use crate::engine::{self, Container, label};
 use crate::exit::{Exit, Failure};
 use crate::fence::Fence;
@@ -31,6 +30,7 @@ mod let_go;
 mod lost;
 mod orphans;
 mod prune;
+mod retired;
 mod stay;
 
 pub use clear::{Cleared, remove};
@@ -39,6 +39,7 @@ use doubt::{doubt, unsure};
 pub use forget::forget_drained;
 pub use left::left;
 pub use prune::{Count, Pruned, What};
+pub use retired::Retired;
 
 /// Retires releases for the holder of an app's lock.
 #[derive(Debug)]
@@ -53,47 +54,6 @@ pub struct Reaper<'a> {
     pub wait: bool,
     /// Where the output of `finish` goes.
     pub report: &'a Report,
-}
-
-/// What became of a release that was to be stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Retired {
-    /// It is gone.
-    Gone {
-        /// How many containers or units were stopped, in words.
-        stopped: String,
-        /// Requests that were cut off, per proxy, because their time was over.
-        cut: BTreeMap<ProxyName, Option<u64>>,
-    },
-    /// It still runs, and why.
-    Kept(String),
-}
-
-impl Retired {
-    /// There was nothing to stop.
-    pub fn nothing() -> Self {
-        Self::Gone { stopped: "0 container(s)".to_owned(), cut: BTreeMap::new() }
-    }
-
-    /// The same after requests were left that nobody waited for any longer: if it is gone, these were
-    /// cut off.
-    fn after(self, left: BTreeMap<ProxyName, Option<u64>>) -> Self {
-        match self {
-            Self::Gone { stopped, .. } => Self::Gone { stopped, cut: left },
-            kept @ Self::Kept(_) => kept,
-        }
-    }
-
-    /// In words.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Gone { stopped, cut } if cut.is_empty() => {
-                format!("{stopped} stopped, no request cut")
-            }
-            Self::Gone { stopped, cut } => format!("{stopped} stopped, cut off: {}", leases(cut)),
-            Self::Kept(why) => format!("kept: {why}"),
-        }
-    }
 }
 
 impl<'a> Reaper<'a> {

@@ -8,12 +8,10 @@ use jiff::Timestamp;
 use serde_json::json;
 use shunt_config::deploy_file::NotifyEvent;
 use shunt_config::key::AppKey;
-use shunt_config::record;
-use shunt_config::store::{LEASE_TTL, Outcome, Store};
-use shunt_config::{Active, AppName, Slot, Token};
-use tokio::time::{Instant, sleep};
+use shunt_config::store::{Outcome, Store};
+use shunt_config::{AppName, Token};
 
-use crate::app_keys::{AppKeys, Kept};
+use crate::app_keys::AppKeys;
 use crate::cli::time;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -23,7 +21,6 @@ use crate::fleet::Fleet;
 use crate::flip::someone_serves;
 use crate::history::Open;
 use crate::keeping::take_in_order;
-use crate::lock::{holder, is_held};
 use crate::notify::{Notifier, Subject};
 use crate::report::{Ended, Report};
 use crate::sight::Sight;
@@ -32,18 +29,14 @@ use crate::verb::deploy::Deploy;
 use crate::verb::flip::{unsure, wait_applied};
 use crate::workers;
 
+mod heard;
+mod there;
+
+use heard::{Heard, heard};
+use there::{Gone, goes_to, gone};
+
 /// Another writer at the same moment is tried again; this often in a row is no coincidence.
 const ATTEMPTS: u32 = 10;
-
-/// For longer than this no lock outlives its holder: the lease, and what a store takes to see that it is
-/// over.
-const OUTLIVES: Duration = Duration::from_secs(LEASE_TTL.as_secs() + 3);
-
-/// Whoever runs a deploy has seen by then that it is undone, as a rule.
-const MOMENT: Duration = Duration::from_secs(1);
-
-/// How often the record is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What its help ends with.
 pub(crate) const HELP: &str = "\
@@ -164,89 +157,6 @@ impl Undo {
         held.release().await?;
         Ok(())
     }
-}
-
-/// Who has heard that a deploy is undone.
-enum Heard {
-    /// None is half done any more.
-    Over,
-    /// Whoever runs it, in words.
-    By(String),
-    /// Its controller is gone, and so is its lock.
-    ByNobody,
-}
-
-/// Waits until whoever holds the lock of `app` writes on in its record, which was put as `asked`, or the
-/// lock is gone: that of a controller that was killed stands for a while. One that stands for longer
-/// has a holder that lives.
-async fn heard(
-    report: &Report,
-    store: &dyn Store,
-    app: &AppName,
-    mut asked: Option<Token>,
-) -> Result<Heard, Failure> {
-    let (began, mut told) = (Instant::now(), false);
-    loop {
-        let keys = AppKeys::read(store, app).await?;
-        if !keys.record().is_some_and(record::Deploy::unfinished) {
-            return Ok(Heard::Over);
-        }
-        if !is_held(&keys) {
-            return Ok(Heard::ByNobody);
-        }
-        let now = keys.deploy.as_ref().map(|kept| kept.token.clone());
-        asked = asked.or_else(|| now.clone());
-        if asked != now || began.elapsed() > OUTLIVES {
-            return Ok(Heard::By(holder(&keys)));
-        }
-        if began.elapsed() > MOMENT && !std::mem::replace(&mut told, true) {
-            report.note(&format!("waiting for a sign of life: {}", holder(&keys)));
-        }
-        sleep(LOOK).await;
-    }
-}
-
-/// Whether a release is in no slot any more.
-enum Gone {
-    /// It is, and was deployed before: what is known of that.
-    Known(Box<record::History>),
-    /// It is in the slot that `undo` may go back to.
-    Not,
-}
-
-fn gone(keys: &AppKeys, version: &str) -> Result<Gone, Failure> {
-    let app = &keys.name;
-    let called = |slot: &Slot| keys.slot(*slot).and_then(Kept::ok)?.version.as_deref();
-    let there = Slot::BOTH.into_iter().find(|slot| called(slot) == Some(version));
-    if let Some(slot) = there {
-        return match keys.active().and_then(Active::only) {
-            Some(active) if active == slot => {
-                Err(Failure::usage(format!("{version} serves `{app}` already")))
-            }
-            _ => Ok(Gone::Not),
-        };
-    }
-    let deploys = keys.history.values().rev().filter_map(Kept::ok);
-    let mut deploys = deploys.filter(|entry| entry.verb == "deploy");
-    let known = deploys.find(|entry| {
-        entry.version.as_deref() == Some(version) && entry.outcome == record::Outcome::Done
-    });
-    known.map(|entry| Gone::Known(Box::new(entry.clone()))).ok_or_else(|| {
-        let said = format!("the history of `{app}` knows no deploy of {version} that was done");
-        Failure::usage(said).hint("`shuntctl history` shows the ones it knows")
-    })
-}
-
-/// An error unless `to` is the release that is asked for.
-fn goes_to(keys: &AppKeys, to: Active, version: Option<&str>) -> Result<(), Failure> {
-    let Some(version) = version else { return Ok(()) };
-    let there = keys.slot(to.main()).and_then(Kept::ok).and_then(|r| r.version.as_deref());
-    if there == Some(version) {
-        return Ok(());
-    }
-    let (app, there) = (&keys.name, there.unwrap_or("another release"));
-    let said = format!("`undo` of `{app}` goes back to {there}, not to {version}");
-    Err(Failure::usage(said).hint("`shuntctl flip` goes to any slot; `shuntctl status` shows them"))
 }
 
 /// Tells whom the deploy file that lies here names.

@@ -63,6 +63,33 @@ async fn a_check_goes_on_over_the_shares_of_a_canary_and_takes_it_back() {
 }
 
 #[tokio::test]
+async fn a_check_that_is_bad_while_requests_are_copied_keeps_the_release_from_every_visitor() {
+    let shop = Shop::open(&["1", "2"], &format!("[mirror]\nfor = \"1h\"\n{STUCK}")).await;
+    let _proxy = shop.obedient("lb1").await;
+    shop.deploy("1").await.ended_with(0);
+    assert!(asked(&shop).is_empty(), "nothing is copied");
+    let plan = shop.site.run(&["deploy", "--tag", "2", "--dry-run"]).await.ended_with(0);
+    plan.says("for 1h, 100 of them at least, and the checks `stuck`");
+    let mut deploy = shop.site.begin(&["deploy", "--tag", "2"], None);
+    asked_as(&shop, "stuck 2 0", 4).await;
+    assert!(shop.site.keys().await.mirror.is_some());
+    shop.site.write("bad", "");
+    assert_eq!(deploy.ended().await.code(), Some(3), "{}", deploy.log());
+    let said = "the new release does not stand copies of requests: the check `stuck`: ended with \
+                code 1 (`7 jobs`), 3 times in a row";
+    assert!(deploy.log().contains(said), "{}", deploy.log());
+    assert_eq!(shop.slots().await, "blue: 1 -");
+    assert_eq!(shop.containers().await, ["1"]);
+    assert!(shop.site.keys().await.mirror.is_none());
+    let down = "[mirror]\nfor = \"100ms\"\nrequests = 0\n[guard.checks.down]\nquery = \"up\"\nmax = 1\n\
+                prometheus = \"http://127.0.0.1:1\"\n";
+    shop.write_file("hosts = [\"www.example.com\"]", down);
+    let run = shop.deploy("2").await.ended_with(0).says("that counts for nothing");
+    run.says("0 copies, 0 errors; no answer from the check `down`");
+    assert_eq!(shop.slots().await, "green: 1 2");
+}
+
+#[tokio::test]
 async fn a_query_without_an_answer_is_told_and_undoes_nothing_unless_the_file_says_so() {
     let checks = "[deploy]\nbake = \"1s\"\n[guard.checks.gone]\ninterval = \"100ms\"\n\
                   command = [\"/no/such/program\"]\non_no_answer = \"ignore\"\n[guard.checks.down]\ninterval = \"100ms\"\n\

@@ -5,13 +5,14 @@ use std::process::Stdio;
 
 use e2e::until;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::{Pid, Signal, kill_process};
 use shunt_config::record::Outcome;
 
 use crate::site::Site;
 use crate::words::Words;
 
 /// A pipe that nothing more goes into, and how much is in it.
-fn full() -> (PipeReader, PipeWriter, usize) {
+pub(crate) fn full() -> (PipeReader, PipeWriter, usize) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();
     fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
@@ -56,4 +57,30 @@ async fn a_reader_who_stands_still_holds_nothing_up_and_gets_all_of_it_later() {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.first().unwrap()["state"], "running", "{text}");
     assert_eq!(events.last().unwrap()["outcome"], "ok", "{text}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_over_and_whose_words_nobody_takes_ends_when_it_is_told_to() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let (reader, writer, _) = full();
+    let mut flip = {
+        let mut command = site.command(&["flip", "web", "--json"]);
+        command.stdout(writer).stderr(Stdio::null()).spawn().unwrap()
+    };
+    until("the flip is done, and its lock let go of", async || {
+        let keys = site.keys().await;
+        let last = keys.history.values().last()?.ok()?.outcome;
+        (last == Outcome::Done && keys.lock.is_none()).then_some(())
+    })
+    .await;
+    assert!(flip.try_wait().unwrap().is_none(), "it waits until all that it said is taken");
+    let pid = Pid::from_raw(i32::try_from(flip.id().unwrap()).unwrap()).unwrap();
+    // One that comes while the run ends is taken for the run's.
+    until("it ends", async || {
+        let _ = kill_process(pid, Signal::TERM);
+        flip.try_wait().unwrap()
+    })
+    .await;
+    drop(reader);
 }

@@ -139,3 +139,30 @@ async fn someone_elses_hold_in_the_middle_stays_and_the_old_release_is_back() {
     until("it runs", async || (running(&shop).await == 1).then_some(())).await;
     assert_eq!(shop.slots().await, "blue: 1 -");
 }
+
+#[tokio::test]
+async fn a_host_that_is_gone_for_good_is_left_behind_as_the_refusals_say() {
+    const ROUTE: &str = "hosts = [\"www.example.com\"]";
+    let shop = Shop::open(&["1", "2", "3"], "").await;
+    let two = shop.second_host(&["1", "2", "3"], ROUTE, HOLD).await;
+    let _proxy = shop.obedient("lb1").await;
+    shop.deploy("1").await.ended_with(0);
+    let gone = two.host();
+    drop(two);
+    shop.write_file(ROUTE, HOLD);
+    let refused = shop.deploy("2").await.ended_with(7);
+    refused.says("nothing was stopped").says("deploy once by another strategy").says(&gone);
+    assert_eq!((shop.slots().await, running(&shop).await), ("blue: 1 -".to_owned(), 1));
+    shop.write_file(ROUTE, "");
+    shop.deploy("2").await.ended_with(0);
+    shop.write_file(ROUTE, HOLD);
+    let way = format!("`shuntctl retire web`, then `shuntctl resume web --forget {gone}`");
+    shop.deploy("3").await.ended_with(7).says(&way);
+    assert_eq!(shop.slots().await, "green: 1 2");
+    shop.site.run(&["retire", "web"]).await;
+    let way = format!("will not come back: `shuntctl resume web --forget {gone}`");
+    shop.deploy("3").await.ended_with(7).says(&way);
+    shop.site.run(&["resume", "web", "--forget", &gone]).await.ended_with(0);
+    shop.deploy("3").await.ended_with(0);
+    assert_eq!((shop.slots().await, running(&shop).await), ("blue: 3 -".to_owned(), 1));
+}

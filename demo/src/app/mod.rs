@@ -82,8 +82,8 @@ impl App {
         Self { faults, ..self }
     }
 
-    /// Binds `listen` and serves on the caller's runtime until the returned handle is dropped.
-    pub async fn start(self, listen: SocketAddr) -> std::io::Result<Running> {
+    /// Binds `listen` and serves on the runtime that it is called in until the returned handle is dropped.
+    pub fn start(self, listen: SocketAddr) -> std::io::Result<Running> {
         let socket = match listen {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
             SocketAddr::V6(_) => TcpSocket::new_v6(),

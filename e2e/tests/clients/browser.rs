@@ -14,7 +14,7 @@ async fn a_page_over_http2_finds_the_new_release_by_its_websocket_and_its_event_
         [Server::start("ws_server.py", "1").await, Server::start("ws_server.py", "2").await];
     let mut demo = Vec::new();
     for (version, slot) in [("1", "blue"), ("2", "green")] {
-        let app = demo::app::App::new(version).start(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let app = demo::app::App::new(version).start(([127, 0, 0, 1], 0).into()).unwrap();
         house.store.put(&format!("apps/events/{slot}"), app.address().to_string()).await;
         demo.push(app);
     }

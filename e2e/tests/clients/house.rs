@@ -70,7 +70,7 @@ impl House {
     /// Lets `web` be served by two demo apps.
     pub(crate) async fn serve_demo(&self, settings: &str) -> [Running; 2] {
         let start = |version| App::new(version).start(([127, 0, 0, 1], 0).into());
-        let apps = [start("1").await.unwrap(), start("2").await.unwrap()];
+        let apps = [start("1").unwrap(), start("2").unwrap()];
         let [blue, green] = apps.each_ref().map(|app| release("http/1.1", app.address()));
         self.serve(settings, &blue, &green).await;
         apps

@@ -23,10 +23,12 @@ use crate::report::Tell;
 mod create;
 mod credentials;
 mod exec;
+mod failed;
 mod pull;
 mod wire;
 
 use exec::failing;
+use failed::{failed, is_status};
 
 /// Seconds a request may take beside what it is asked to wait for.
 const TIMEOUT: u64 = 60;
@@ -271,33 +273,4 @@ impl Engine for Docker {
             removed => removed.map_err(|error| self.failed(&error)),
         }
     }
-}
-
-fn is_status(error: &Error, status: u16) -> bool {
-    matches!(error, Error::DockerResponseServerError { status_code, .. } if *status_code == status)
-}
-
-fn failed(engine: &str, error: &Error) -> EngineError {
-    let engine = engine.to_owned();
-    match error {
-        Error::DockerResponseServerError { message, .. } => {
-            EngineError::Refused { engine, reason: message.clone() }
-        }
-        Error::DockerStreamError { error } => {
-            EngineError::Refused { engine, reason: error.clone() }
-        }
-        Error::RequestTimeoutError => {
-            EngineError::Unreachable { engine, reason: format!("no answer within {TIMEOUT} s") }
-        }
-        other => EngineError::Unreachable { engine, reason: root(other) },
-    }
-}
-
-/// What is at the bottom of an error: the layers above say only that there was one.
-fn root(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }
