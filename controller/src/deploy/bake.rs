@@ -114,8 +114,7 @@ impl<'a> Run<'a> {
         };
         match waited {
             Ok(Waited::Done(()) | Waited::TimedOut(_)) => {
-                let requests = vigil.requests();
-                let said = format!("{requests} requests, and no figure is worse");
+                let said = format!("{}, and no figure is worse", vigil.watch.errors_shown());
                 let none = Some(checks.unanswered()).filter(|none| !none.is_empty());
                 Ok((Ended::Done, none.map_or(said.clone(), |none| format!("{said}; {none}"))))
             }

@@ -1,7 +1,7 @@
 //! The end of a deploy's record: what is written down of it, and the lock let go of.
 
 use jiff::Timestamp;
-use shunt_config::hold::Mode;
+use shunt_config::hold::{Hold, Mode};
 use shunt_config::record::{Deploy, History, Outcome, Stage};
 use shunt_config::store::Txn;
 
@@ -92,7 +92,9 @@ impl Run<'_> {
         let version = record.version.as_deref().unwrap_or("the release");
         let took = show(age(record.began));
         self.report.note(&format!("{version} serves `{app}`, after {took}"));
-        let hold = self.sight.keys.hold.as_ref().and_then(Kept::ok);
+        // What is seen may be from before this deploy let its own requests go.
+        let own = |hold: &&Hold| hold.deploy.as_ref() == Some(&record.id);
+        let hold = self.sight.keys.hold.as_ref().and_then(Kept::ok).filter(|hold| !own(hold));
         match hold.map(|hold| hold.mode) {
             Some(Mode::Maintenance) => self.report.note(&format!(
                 "but `{app}` is in maintenance, and visitors get 503: `shuntctl maintenance {app} off`"

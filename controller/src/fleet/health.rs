@@ -1,6 +1,6 @@
 //! What the proxies find of a release's targets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_config::status::TargetState;
 use shunt_config::{ProxyName, Release, Token};
@@ -56,5 +56,19 @@ impl Fleet {
             }
         }
         Some((join(by), why?))
+    }
+
+    /// The targets of `token` that live proxies find failing: who does, and what one of them says of it.
+    pub fn failing(&self, token: &Token) -> BTreeMap<&str, (BTreeSet<&ProxyName>, &str)> {
+        let mut failing = BTreeMap::new();
+        for (name, process) in self.processes() {
+            let targets = process.status.iter().flat_map(|status| &status.targets);
+            for target in targets.filter(|t| t.token == *token && t.state == TargetState::Failing) {
+                let says = || (BTreeSet::new(), target.last.as_str());
+                let (by, _) = failing.entry(target.address.as_str()).or_insert_with(says);
+                by.insert(name);
+            }
+        }
+        failing
     }
 }

@@ -77,7 +77,7 @@ impl fmt::Display for Worse {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
-fn percent((hits, all): (u64, u64)) -> String {
+pub(super) fn percent((hits, all): (u64, u64)) -> String {
     format!("{:.1} %", hits as f64 * 100.0 / all.max(1) as f64)
 }
 

@@ -28,6 +28,7 @@ mod watch;
 
 pub use book::Book;
 pub(crate) use finding::millis;
+use finding::percent;
 pub use finding::{Figure, Finding, Worse};
 pub use watch::Watch;
 
@@ -104,6 +105,20 @@ impl Judge {
     /// What is worse by now, beyond doubt.
     pub fn look(&mut self, sample: &Sample) -> Option<Worse> {
         self.errors(sample).or_else(|| self.slow(sample))
+    }
+
+    /// What share of either release's requests failed, and what share is allowed: the fewer requests the
+    /// old release had, the more it could be by chance alone.
+    pub fn errors_shown(&self, Sample { new, old, .. }: &Sample) -> String {
+        let allowed = interval::upper(old.errors, old.requests, level()) + self.margin.errors;
+        format!(
+            "{} requests, {} errors, against {} of {} of the old release ({:.1} % are allowed)",
+            new.requests,
+            percent((new.errors, new.requests)),
+            percent((old.errors, old.requests)),
+            old.requests,
+            allowed.min(self.rules.max_errors.share()) * 100.0,
+        )
     }
 
     fn errors(&self, Sample { new, old, .. }: &Sample) -> Option<Worse> {

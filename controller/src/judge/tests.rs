@@ -124,3 +124,22 @@ fn a_tally_without_requests_is_no_reason_for_anything() {
         "nothing to compare with"
     );
 }
+
+#[test]
+fn how_much_is_allowed_is_shown_and_is_the_more_the_fewer_requests_the_old_release_had() {
+    let shown = |old: u64| {
+        let sample = Sample {
+            new: Tally { requests: 1760, errors: 175, ..Tally::default() },
+            old: Tally { requests: old, ..Tally::default() },
+            ..Sample::default()
+        };
+        let mut judge = Judge::after(Guard::default(), &sample.old);
+        (judge.look(&sample).is_some(), judge.errors_shown(&sample))
+    };
+    let (found, said) = shown(200);
+    let few = "1760 requests, 9.9 % errors, against 0.0 % of 200 of the old release (";
+    assert!(!found && said.starts_with(few), "{said}");
+    let (found, said) = shown(2000);
+    assert!(found && said.ends_with("of 2000 of the old release (2.8 % are allowed)"), "{said}");
+    assert!(shown(0).1.ends_with("(50.0 % are allowed)"), "as many as `max_errors` says");
+}

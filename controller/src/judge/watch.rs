@@ -59,6 +59,11 @@ impl Watch {
         (more, finding)
     }
 
+    /// What the last look has seen of errors, in words.
+    pub fn errors_shown(&self) -> String {
+        self.judge.errors_shown(&self.seen)
+    }
+
     /// What the last look has seen.
     pub fn seen(&self) -> &Sample {
         &self.seen

@@ -3,7 +3,7 @@
 use e2e::until;
 use shunt_config::key::{AppKey, Key};
 use shunt_config::record::{HISTORY_KEPT, Outcome};
-use shunt_config::status::{AppStatus, Instance, TargetState};
+use shunt_config::status::{AppStatus, Instance, Pending, TargetState, TargetStatus};
 use shunt_config::store::{LEASE_TTL, Txn};
 use shunt_config::{ProxyName, Slot};
 
@@ -45,7 +45,7 @@ async fn what_no_target_answers_and_what_a_proxy_refuses_are_problems() {
     for target in &mut status.targets {
         (target.state, target.last) = (TargetState::Failing, "connection refused".to_owned());
     }
-    let token = keys.app.unwrap().token;
+    let token = keys.app.as_ref().unwrap().token.clone();
     status.refused = vec![refusal("apps/web/app", &token, "host `b.example.com` is `shop`'s")];
     two.says(&status).await;
     let refused = "lb2 refuses `apps/web/app`: host `b.example.com` is `shop`'s";
@@ -53,6 +53,29 @@ async fn what_no_target_answers_and_what_a_proxy_refuses_are_problems() {
     let said = problems().await;
     assert!(said.len() == 2 && said[0].starts_with(refused) && said[1] == down, "{said:?}");
     site.run(&["status", "web"]).await.says("healthy: 1/1 by lb1, 0/1 by lb2");
+
+    // One of two targets; and a flip that is not proved.
+    let mut status = obedient(&keys);
+    let healthy = TargetStatus { address: "127.0.0.1:9009".into(), ..status.targets[0].clone() };
+    for target in &mut status.targets {
+        (target.state, target.last) = (TargetState::Failing, "connection refused".to_owned());
+    }
+    status.targets.push(healthy);
+    let (reason, since) = ("green is not proved".to_owned(), jiff::Timestamp::now());
+    status.pending = Some(Pending { active: None, tokens: Vec::new(), reason, since });
+    two.says(&status).await;
+    let said = problems().await;
+    let one_of =
+        "target 127.0.0.1:9001 of `blue` (1.0) is not healthy, says lb2: connection refused";
+    let waits =
+        "what is asked for is not served by lb2: green is not proved; what it served before stays";
+    assert_eq!(said, [waits, one_of]);
+
+    // Nobody serves.
+    two.dies().await;
+    assert!(problems().await.is_empty(), "lb1 is there");
+    one.dies().await;
+    assert_eq!(problems().await, ["no proxy is running: none gives a sign of life of lb1, lb2"]);
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ async fn the_old_release_is_stopped_before_the_new_one_starts_and_does_not_come_
     shop.site.run(&["release", "web"]).await.ended_with(4);
     deploy.signal(Signal::USR1);
     assert!(deploy.ended().await.success(), "{}", deploy.log());
+    assert!(!deploy.log().contains("but `web` is held"), "{}", deploy.log());
     assert_eq!(shop.slots().await, "green: - 2");
     assert_eq!(shop.containers().await, ["2"]);
     let keys = shop.site.keys().await;

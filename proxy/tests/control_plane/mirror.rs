@@ -48,6 +48,26 @@ fn slot(status: &Value, slot: &str) -> Option<String> {
     Some(targets.find(|target| target["slot"] == json!(slot))?["token"].as_str()?.to_owned())
 }
 
+/// A standby release is probed for the sake of old cookies, and gets no requests for that.
+#[tokio::test]
+async fn an_app_whose_visitors_stay_has_its_requests_copied_as_any_other() {
+    let site = Site::start().await;
+    let app = r#"{"hosts":["www.example.com"],"sessions":{"idle":"1h","deadline":"8h"}}"#;
+    site.put("apps/web/app", app).await;
+    let green = site.told("green is announced", |status| slot(status, "green")).await;
+    let token = site.put("apps/web/mirror", ALL).await;
+    assert_eq!(copied(&site, &token).await, green);
+    site.get("/").await.unwrap();
+    pairs(&site, &token, 1).await;
+    // Once it serves, and once visitors may have stayed on it, it gets no copies.
+    for active in ["green", "blue"] {
+        site.put("apps/web/active", active).await;
+        let what = format!("{active} serves");
+        site.told(&what, |status| (status["serving"][0]["slot"] == active).then_some(())).await;
+        rests(&site, &token, false).await;
+    }
+}
+
 #[tokio::test]
 async fn what_copies_came_to_is_told_and_is_in_no_other_figure() {
     let site = Site::start().await;

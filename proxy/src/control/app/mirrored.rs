@@ -55,8 +55,8 @@ impl AppRun {
     fn standby(&self, slot: Slot) -> Option<&Arc<Release>> {
         let live = self.lives.iter().rev().find(|live| live.release.slot == slot)?;
         let mut serving = self.state.flip().into_iter().flat_map(|flip| &flip.releases);
-        let asked =
-            serving.any(|(_, put)| put.token == *live.token()) || self.keeping.has(live.token());
+        let asked = serving.any(|(_, put)| put.token == *live.token())
+            || self.keeping.known().any(|(kept, _)| kept.put.token == *live.token());
         (live.was_proved() && !asked).then_some(&live.release)
     }
 
