@@ -15,10 +15,10 @@ use crate::stop;
 /// # Cancel safety
 ///
 /// As far as `verb` has it: a signal drops it where it waits.
-pub async fn or_stopped(
+pub async fn or_stopped<T>(
     context: &Context,
-    verb: impl Future<Output = Result<(), Failure>>,
-) -> Result<(), Failure> {
+    verb: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     // Whoever is told of no signals is ended by them.
     let mut interrupt = signal(SignalKind::interrupt()).ok();
     let mut terminate = signal(SignalKind::terminate()).ok();

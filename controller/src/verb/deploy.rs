@@ -19,6 +19,7 @@ use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::flip::someone_serves;
 use crate::hosts;
+use crate::interrupt::or_stopped;
 use crate::keeping::{engines_of, release, sweep, take_in_order};
 use crate::lock::{Held, holder};
 use crate::notify::{Notifier, Subject};
@@ -88,39 +89,45 @@ impl Deploy {
         if self.dry_run {
             return show(context, &*context.store_to_look()?, &job).await;
         }
-        let wanted = &job.file.run.settings.environment;
-        job.environment =
-            environment::resolve(wanted, context.directory(), &context.report).await?;
-        job.pass_key = key(context, None, job.file.preview_key.as_deref())?;
-        let store = context.store()?;
-        let fleet = Fleet::read(&*store, Some(&job.file.app)).await?;
-        someone_serves(&fleet)?;
-        let keys = AppKeys::read(&*store, &job.file.app).await?;
-        hosts::free(&*store, &keys, &fleet, job.file.route.as_ref()).await?;
-        let wait = self.lock_wait.unwrap_or_default();
+        let run = Box::pin(or_stopped(context, lead_in(context, &mut job, self.lock_wait))).await?;
+        let subject = Subject {
+            app: job.file.app.clone(),
+            version: job.version.clone(),
+            env: context.env().map(ToString::to_string),
+            began: jiff::Timestamp::now(),
+        };
         let report = &context.report;
-        let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
-        match Box::pin(begin(context, &store, &held, keys, &job)).await {
-            Ok(run) => {
-                let subject = Subject {
-                    app: job.file.app.clone(),
-                    version: job.version.clone(),
-                    env: context.env().map(ToString::to_string),
-                    began: jiff::Timestamp::now(),
-                };
-                let mut notifier =
-                    Notifier::new(report, &job.file.notify, context.directory(), subject);
-                notifier.tell(NotifyEvent::Started, None);
-                for doubt in doubts(&job) {
-                    report.note(&doubt);
-                }
-                let done = Box::pin(run.deploy(&job)).await;
-                notifier.tell_end(&done);
-                notifier.end().await;
-                done
-            }
-            Err(failure) => release(held, failure).await,
+        let mut notifier = Notifier::new(report, &job.file.notify, context.directory(), subject);
+        notifier.tell(NotifyEvent::Started, None);
+        for doubt in doubts(&job) {
+            report.note(&doubt);
         }
+        let done = Box::pin(run.deploy(&job)).await;
+        notifier.tell_end(&done);
+        notifier.end().await;
+        done
+    }
+}
+
+/// All that comes before the deploy itself, which looks out for signals from its begin to its end.
+async fn lead_in<'a>(
+    context: &'a Context,
+    job: &mut Job,
+    wait: Option<Duration>,
+) -> Result<Run<'a>, Failure> {
+    let wanted = &job.file.run.settings.environment;
+    job.environment = environment::resolve(wanted, context.directory(), &context.report).await?;
+    job.pass_key = key(context, None, job.file.preview_key.as_deref())?;
+    let store = context.store()?;
+    let fleet = Fleet::read(&*store, Some(&job.file.app)).await?;
+    someone_serves(&fleet)?;
+    let keys = AppKeys::read(&*store, &job.file.app).await?;
+    hosts::free(&*store, &keys, &fleet, job.file.route.as_ref()).await?;
+    let (report, wait) = (&context.report, wait.unwrap_or_default());
+    let (held, keys, _) = take_in_order(report, &store, &job.file.app, "deploy", wait).await?;
+    match Box::pin(begin(context, &store, &held, keys, job)).await {
+        Ok(run) => Ok(run),
+        Err(failure) => release(held, failure).await,
     }
 }
 

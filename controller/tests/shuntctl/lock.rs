@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustix::process::Signal;
 use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Lock, Process, Stage, Step, StepTime};
 use shunt_config::store::{LEASE_TTL, Session, Txn};
@@ -139,4 +140,23 @@ async fn whoever_has_waited_long_enough_leaves_with_the_locks_own_code() {
     let run = site.run(&["resume", "web", "--lock-wait", "1s"]).await.ended_with(4);
     run.says("`web` is locked: ben@ci-7 (pid 42) holds it for `deploy`");
     assert_eq!(site.everything().await, before);
+}
+
+#[tokio::test]
+async fn a_deploy_that_is_stopped_while_it_waits_for_the_lock_says_that_it_has_changed_nothing() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let _session = held_by_ben(&site).await;
+    let file = site.write("shunt.toml", "app = \"web\"\nimage = \"web\"\n[run]\nport = 80\n");
+    let before = site.everything().await;
+    for signal in [Signal::INT, Signal::TERM] {
+        let deploy = ["deploy", "--tag", "1", "--file", file.to_str().unwrap()];
+        let mut deploy =
+            site.begin(&[&deploy[..], &["--lock-wait", "5m", "--json"]].concat(), None);
+        deploy.said(r#"{"event":"progress","step":"lock""#).await;
+        deploy.signal(signal);
+        assert_eq!(deploy.ended().await.code(), Some(6), "{}", deploy.log());
+        assert!(deploy.log().contains("nothing was changed"), "{}", deploy.log());
+        assert_eq!(site.everything().await, before);
+    }
 }

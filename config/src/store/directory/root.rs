@@ -94,9 +94,18 @@ impl Root {
         Ok((meta.dev(), meta.ino()))
     }
 
+    /// Whether it is there, which not everybody may be allowed to find out.
+    fn is_there(&self) -> io::Result<bool> {
+        match fs::metadata(&self.path) {
+            Ok(meta) => Ok(meta.is_dir()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(at(&self.path, &error)),
+        }
+    }
+
     /// Makes the directory if it was never there, and the store's own one below it.
     pub(super) fn ensure(&self) -> io::Result<()> {
-        if !self.path.is_dir() {
+        if !self.is_there()? {
             if self.seen.load(Ordering::Relaxed) {
                 let gone = io::Error::new(ErrorKind::NotFound, "the directory is gone");
                 return Err(at(&self.path, &gone));
