@@ -17,13 +17,15 @@
 //! - [`drain`]: what requests may still be on
 //! - [`task`], `tell`: the task itself, and how it says what is new
 //! - [`overview`]: what it shows
-//! - [`report`]: what the store is told
-//! - [`namesakes`]: other processes under this proxy's name
+//! - [`report`]: what the store is told; `said`: of apps
+//! - [`identity`], [`namesakes`]: who this process is; others under its proxy's name
+//! - `pace`: how soon something is done again
 
 pub mod app;
 pub mod desired;
 pub mod drain;
 pub mod holding;
+pub mod identity;
 pub mod intake;
 pub mod keeping;
 pub mod live;
@@ -31,7 +33,9 @@ pub mod mirroring;
 pub mod namesakes;
 pub mod overview;
 pub mod ownership;
+mod pace;
 pub mod report;
+mod said;
 pub mod served;
 pub mod serving;
 pub mod task;
