@@ -9,6 +9,7 @@
 //! - [`desired`]: the keys, parsed
 //! - [`ownership`]: which app a host belongs to
 //! - [`served`], [`serving`]: what an app serves; its state machine, pure
+//! - [`timed`]: a value whose time counts from when it was seen, pure
 //! - [`holding`]: what of its `hold` is in effect, pure
 //! - [`mirroring`]: the same of its `mirror`
 //! - [`keeping`]: the releases that visitors stay on after a flip, pure
@@ -40,6 +41,7 @@ pub mod served;
 pub mod serving;
 pub mod task;
 mod tell;
+pub mod timed;
 
 pub use overview::Overview;
 pub use task::{Control, ControlConfig};
