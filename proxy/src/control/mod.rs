@@ -16,7 +16,7 @@
 //! - [`live`]: one announcement under probes
 //! - [`app`]: one app as it runs
 //! - [`drain`]: what requests may still be on
-//! - [`task`], `tell`: the task itself, and how it says what is new
+//! - [`task`]: the task itself; `hear`, `tell`: how it takes what the store says, and says what is new
 //! - [`overview`]: what it shows
 //! - [`report`]: what the store is told; `said`: of apps
 //! - [`identity`], [`namesakes`]: who this process is; others under its proxy's name
@@ -25,6 +25,7 @@
 pub mod app;
 pub mod desired;
 pub mod drain;
+mod hear;
 pub mod holding;
 pub mod identity;
 pub mod intake;
