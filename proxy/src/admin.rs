@@ -25,8 +25,8 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use crate::control::ControlConfig;
+use crate::control::identity::Identity;
 use crate::control::overview::{AppView, Overview, Shown};
-use crate::control::report::Identity;
 use crate::metrics::Scrape;
 use crate::route::Line;
 use crate::tls::resolver::Table;

@@ -21,7 +21,8 @@ use tracing::{error, info, warn};
 
 use crate::access_log::AccessLog;
 use crate::admin::Admin;
-use crate::control::report::{Identity, Reporter};
+use crate::control::identity::Identity;
+use crate::control::report::Reporter;
 use crate::control::{Control, ControlConfig};
 use crate::data::{ClientLimits, Listener, Plane, PlaneConfig, Room};
 use crate::descriptors;

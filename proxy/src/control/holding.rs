@@ -1,20 +1,22 @@
 //! What of an app's `hold` is in effect. Pure: neither clock nor network.
 //!
-//! Its time counts from the moment this proxy saw it, since clocks of machines differ; a restart goes
-//! on counting, by the clock of its own machine. A value that is refused changes nothing, and so does
-//! the loss of all keys at once.
+//! Its time counts from when it was seen ([`super::timed`]). A value that is refused changes nothing,
+//! and so does the loss of all keys at once.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use shunt_config::hold::{Hold, Mode, Then};
 use shunt_config::status::HoldState;
 
 use super::desired::Wanted;
 use super::served::{Moment, Put};
+use super::timed::{Lasts, SavedTimed, Timed};
 use crate::route::Stop;
+
+/// A hold and its time.
+pub type Held = Timed<Hold>;
+/// What is saved of a hold.
+pub type SavedHold = SavedTimed<Hold>;
 
 /// What of an app's `hold` is in effect.
 #[derive(Clone, Debug, Default)]
@@ -24,49 +26,22 @@ pub struct Holding {
     before: Option<Put<Hold>>,
 }
 
-/// A hold and its time.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// The value.
-    pub put: Put<Hold>,
-    /// When its time is over; `None` without an end.
-    pub until: Option<Moment>,
-    /// Whether it is.
-    pub over: bool,
-}
-
-/// What is saved of a hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedHold {
-    put: Put<Hold>,
-    until: Option<Timestamp>,
-    over: bool,
+impl Lasts for Hold {
+    fn time(&self) -> Option<Duration> {
+        self.lasts()
+    }
 }
 
 impl Holding {
     /// The hold of an earlier life of this proxy.
     pub fn restored(saved: Option<SavedHold>, now: Moment) -> Self {
-        let held = |SavedHold { put, until, over }: SavedHold| {
-            // A clock that was set back must not make it longer than it ever was.
-            let most = put.value.lasts().unwrap_or_default();
-            Held { until: until.and_then(|until| now.until(until, most)), put, over }
-        };
-        Self { now: saved.map(held), before: None }
+        Self { now: saved.map(|saved| Held::restored(saved, now)), before: None }
     }
 
     /// Looks at the key.
     pub fn step(&mut self, wanted: &Wanted, now: Moment) {
         match &wanted.hold {
-            Some(value) => {
-                let known = self.now.as_ref().is_some_and(|held| held.put.token == value.token);
-                if let Ok(hold) = &value.read
-                    && !known
-                {
-                    let until = hold.lasts().and_then(|lasts| now.later(lasts));
-                    let put = Put { token: value.token.clone(), value: Arc::clone(hold) };
-                    self.now = Some(Held { put, until, over: false });
-                }
-            }
+            Some(value) => Held::see(&mut self.now, value, now),
             None if wanted.doubted => {}
             None => {
                 let gone = self.now.take().filter(|held| held.stop() == Some(Stop::Wait));
@@ -79,7 +54,7 @@ impl Holding {
     /// Looks at the time.
     pub fn pass(&mut self, now: Moment) {
         if let Some(held) = &mut self.now {
-            held.over |= held.until.is_some_and(|until| now.at >= until.at);
+            held.pass(now);
         }
     }
 
@@ -95,14 +70,12 @@ impl Holding {
 
     /// When to look again even if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        let held = self.now.as_ref().filter(|held| !held.over)?;
-        held.until.map(|until| until.at)
+        self.now.as_ref()?.end().map(|end| end.at)
     }
 
     /// What a restart has to know.
     pub fn saved(&self) -> Option<SavedHold> {
-        let Held { put, until, over } = self.now.clone()?;
-        Some(SavedHold { put, until: until.map(|until| until.shown), over })
+        self.now.as_ref().map(Held::saved)
     }
 }
 
@@ -129,8 +102,9 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
 
+    use jiff::Timestamp;
     use shunt_config::{Mistake, Token};
 
     use super::*;

@@ -1,49 +1,35 @@
 //! What of an app's `mirror` is in effect. Pure: neither clock nor network.
 //!
-//! Its time counts from the moment this proxy saw it, and a restart goes on counting, as with a hold
-//! ([`super::holding`]). A value that is refused changes nothing, and so does the loss of all keys at
-//! once.
+//! Its time counts from when it was seen ([`super::timed`]). A value that is refused changes nothing,
+//! and so does the loss of all keys at once.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use shunt_config::mirror::Mirror;
 
 use super::desired::Wanted;
-use super::served::{Moment, Put};
+use super::served::Moment;
+use super::timed::{Lasts, SavedTimed, Timed};
+
+/// What is saved of a mirror.
+pub type SavedMirror = SavedTimed<Mirror>;
 
 /// What of an app's `mirror` is in effect.
 #[derive(Clone, Debug, Default)]
 pub struct Mirroring {
-    now: Option<Timed>,
+    now: Option<Timed<Mirror>>,
 }
 
-/// A mirror and its time.
-#[derive(Clone, Debug)]
-pub struct Timed {
-    /// The value.
-    pub put: Put<Mirror>,
-    /// When its time is over; `None` once it is.
-    pub until: Option<Moment>,
-}
-
-/// What is saved of a mirror.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedMirror {
-    put: Put<Mirror>,
-    until: Option<Timestamp>,
+impl Lasts for Mirror {
+    fn time(&self) -> Option<Duration> {
+        Some(self.lasts())
+    }
 }
 
 impl Mirroring {
     /// The mirror of an earlier life of this proxy.
     pub fn restored(saved: Option<SavedMirror>, now: Moment) -> Self {
-        let timed = |SavedMirror { put, until }: SavedMirror| {
-            let most = put.value.lasts();
-            Timed { until: until.and_then(|until| now.until(until, most)), put }
-        };
-        let mut mirroring = Self { now: saved.map(timed) };
+        let mut mirroring = Self { now: saved.map(|saved| Timed::restored(saved, now)) };
         mirroring.pass(now);
         mirroring
     }
@@ -51,16 +37,7 @@ impl Mirroring {
     /// Looks at the key.
     pub fn step(&mut self, wanted: &Wanted, now: Moment) {
         match &wanted.mirror {
-            Some(value) => {
-                let known = self.now.as_ref().is_some_and(|known| known.put.token == value.token);
-                if let Ok(mirror) = &value.read
-                    && !known
-                {
-                    let until = now.later(mirror.lasts());
-                    let put = Put { token: value.token.clone(), value: Arc::clone(mirror) };
-                    self.now = Some(Timed { put, until });
-                }
-            }
+            Some(value) => Timed::see(&mut self.now, value, now),
             None if wanted.doubted => {}
             None => self.now = None,
         }
@@ -70,31 +47,31 @@ impl Mirroring {
     /// Looks at the time.
     pub fn pass(&mut self, now: Moment) {
         if let Some(timed) = &mut self.now {
-            timed.until = timed.until.filter(|until| now.at < until.at);
+            timed.pass(now);
         }
     }
 
     /// The mirror, over or not.
-    pub fn timed(&self) -> Option<&Timed> {
+    pub fn timed(&self) -> Option<&Timed<Mirror>> {
         self.now.as_ref()
     }
 
     /// When to look again even if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        self.now.as_ref()?.until.map(|until| until.at)
+        self.now.as_ref()?.end().map(|end| end.at)
     }
 
     /// What a restart has to know.
     pub fn saved(&self) -> Option<SavedMirror> {
-        let Timed { put, until } = self.now.clone()?;
-        Some(SavedMirror { put, until: until.map(|until| until.shown) })
+        self.now.as_ref().map(Timed::saved)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
 
+    use jiff::Timestamp;
     use shunt_config::Mistake;
 
     use super::*;
@@ -111,7 +88,7 @@ mod tests {
     }
 
     fn until(mirroring: &Mirroring) -> Option<Instant> {
-        mirroring.timed()?.until.map(|until| until.at)
+        mirroring.timed()?.end().map(|end| end.at)
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! What the store is told: that this proxy exists, that this process runs, and what it serves.
 //!
 //! Everything but the fleet key goes with a session, so what a dead process said is gone within
-//! [`LEASE_TTL`]. A session that is lost is replaced, and all is said again.
+//! [`LEASE_TTL`]. A session that is lost is replaced, and all is said again; so it is where keys are
+//! gone although their lease is not.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use shunt_config::key::Key;
-use shunt_config::status::{AppStatus, Fleet, Instance};
+use shunt_config::status::{AppStatus, Fleet};
 use shunt_config::store::{
     Condition, Entry, LEASE_TTL, MAX_TXN_OPS, Outcome, Session, Store, StoreError, Txn,
 };
@@ -18,48 +17,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::identity::Identity;
 use super::namesakes::{self, Namesakes};
+use super::pace::Pace;
+use super::said::{Said, json};
 
-/// Bytes in one transaction, about: etcd takes 1.5 MiB.
-const TXN_BYTES: usize = 512 * 1024;
 /// Between two attempts while the store is away.
 const BACKOFF: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(2);
-
-/// Who this process is.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The proxy.
-    pub proxy: ProxyName,
-    /// This process of it: unlike every other that was or will be.
-    pub instance: String,
-    /// Where it keeps its state, and no other process does while this one runs: the end of the
-    /// instance's name.
-    place: String,
-    /// What is said of the process.
-    pub about: Instance,
-}
-
-impl Identity {
-    /// This process as `proxy`, with its admin listener at `admin`, and its state at `place` (see
-    /// [`StateLock::place`](crate::saved::StateLock::place)).
-    pub fn new(proxy: ProxyName, admin: String, place: &str) -> Self {
-        let (started, pid) = (jiff::Timestamp::now(), std::process::id());
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self {
-            proxy,
-            instance: format!("{:x}-{pid:x}-{place}", started.as_millisecond()),
-            place: place.to_owned(),
-            about: Instance { started, version, pid, admin: Some(admin) },
-        }
-    }
-
-    /// Whether `instance` is, or was, a process with the state of this one: this one itself, or one
-    /// that has ended, whatever of it is still in the store.
-    pub(super) fn has_place_of(&self, instance: &str) -> bool {
-        instance.rsplit('-').next() == Some(self.place.as_str())
-    }
-}
+/// Between two looks whether the store still has what it was told; longer while it has not, however
+/// often it is told.
+const LOOKS: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_mins(1);
 
 /// An app and what is said of it; `None` for nothing any more.
 pub type Status = (AppName, Option<Arc<AppStatus>>);
@@ -69,20 +37,28 @@ pub type Status = (AppName, Option<Arc<AppStatus>>);
 pub struct Reporter {
     store: Arc<dyn Store>,
     identity: Identity,
+    /// What the store knows it by: the proxy's name, unless an older process has that.
+    name: ProxyName,
     statuses: mpsc::UnboundedReceiver<Status>,
-    said: BTreeMap<AppName, Arc<AppStatus>>,
-    /// Apps whose key in the store is not what `said` says.
-    dirty: BTreeSet<AppName>,
+    said: Said,
     stopping: watch::Receiver<bool>,
     session: Option<Arc<dyn Session>>,
+    /// Whether the store was told in this session that this process is there.
+    signed: bool,
+    /// What it said under another name goes with this.
+    leaving: Option<Arc<dyn Session>>,
     known: watch::Sender<bool>,
-    backoff: Duration,
+    backoff: Pace,
+    looks: Pace,
+    /// When to look next.
+    look: Instant,
     namesakes: Namesakes,
 }
 
 impl Reporter {
     /// A reporter of `statuses` to `store`, until `stopping` says true. Another process may have the
-    /// name of this proxy for `overlap`, while the one replaces the other; after that it is told.
+    /// name of this proxy for `overlap`, while the one replaces the other; after that it is told, and
+    /// the younger one goes by another name.
     pub fn new(
         store: Arc<dyn Store>,
         identity: Identity,
@@ -93,14 +69,18 @@ impl Reporter {
         Self {
             namesakes: Namesakes::new(overlap),
             store,
+            name: identity.proxy.clone(),
             identity,
             statuses,
-            said: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            said: Said::default(),
             stopping,
             session: None,
+            signed: false,
+            leaving: None,
             known: watch::Sender::new(false),
-            backoff: *BACKOFF.start(),
+            backoff: Pace::new(BACKOFF),
+            looks: Pace::new(LOOKS),
+            look: Instant::now() + *LOOKS.start(),
         }
     }
 
@@ -122,20 +102,24 @@ impl Reporter {
                 biased;
                 () = told(&mut self.stopping) => break,
                 Some(status) = self.statuses.recv() => {
-                    self.take(status);
+                    self.said.take(status);
                     // What came in one go is written in one go.
                     while let Ok(status) = self.statuses.try_recv() {
-                        self.take(status);
+                        self.said.take(status);
                     }
                 }
                 () = lost(session.as_ref()), if session.is_some() => {
-                    warn!("the store took this proxy for dead; beginning a new session");
-                    self.session = None;
+                    self.lost_session();
                 }
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {}
                 () = sleep_until(self.namesakes.due), if retry.is_none() => {
-                    self.namesakes.look(&*self.store, &self.identity).await;
+                    let found = self.namesakes.look(&*self.store, &self.identity, &self.name);
+                    if let Some(name) = found.await {
+                        self.name = name;
+                        self.leaving = self.leave_session();
+                    }
                 }
+                () = sleep_until(self.look), if retry.is_none() => self.look().await,
             }
         }
         match self.close().await {
@@ -144,47 +128,62 @@ impl Reporter {
         }
     }
 
-    fn take(&mut self, (app, status): Status) {
-        match status {
-            Some(status) => drop(self.said.insert(app.clone(), status)),
-            None => drop(self.said.remove(&app)),
-        }
-        self.dirty.insert(app);
-    }
-
     fn failed(&mut self, error: &StoreError) -> Instant {
         match error {
-            StoreError::LeaseLost => self.session = None,
-            _ if self.backoff == *BACKOFF.start() => warn!("status not written: {error}"),
+            StoreError::LeaseLost => self.lost_session(),
+            _ if self.backoff.is_fresh() => warn!("status not written: {error}"),
             _ => debug!("status not written: {error}"),
         }
-        let at = Instant::now() + self.backoff;
-        self.backoff = (self.backoff * 2).min(*BACKOFF.end());
-        at
+        Instant::now() + self.backoff.failed()
+    }
+
+    fn lost_session(&mut self) {
+        warn!("the store took this proxy for dead; beginning a new session");
+        self.leave_session();
+    }
+
+    /// Begins another session with the next word.
+    fn leave_session(&mut self) -> Option<Arc<dyn Session>> {
+        self.signed = false;
+        self.session.take()
     }
 
     /// Writes what the store does not know yet.
     async fn flush(&mut self) -> Result<(), StoreError> {
         let session = match &self.session {
             Some(session) => Arc::clone(session),
-            None => self.begin().await?,
+            None => Arc::clone(self.session.insert(self.store.session(LEASE_TTL).await?)),
         };
-        while !self.dirty.is_empty() && !*self.stopping.borrow() {
-            let (txn, apps) = self.next_txn();
-            session.commit(txn).await?;
-            for app in apps {
-                self.dirty.remove(&app);
-            }
+        if !self.signed {
+            self.sign(&*session).await?;
         }
-        self.backoff = *BACKOFF.start();
+        while !*self.stopping.borrow()
+            && let Some((txn, apps)) = self.said.next(|app| self.key(app))
+        {
+            session.commit(txn).await?;
+            self.said.known(&apps);
+        }
+        // Only now: there is no moment in which nothing is said of this process.
+        if let Some(before) = self.leaving.take()
+            && let Err(error) = before.close().await
+        {
+            debug!("what was said under another name ends with its lease: {error}");
+        }
+        self.backoff.done();
         Ok(())
     }
 
-    async fn begin(&mut self) -> Result<Arc<dyn Session>, StoreError> {
-        let session = self.store.session(LEASE_TTL).await?;
+    /// Says that this process is there, and all that was said before.
+    async fn sign(&mut self, session: &dyn Session) -> Result<(), StoreError> {
         let Identity { proxy, instance, about, .. } = &self.identity;
         let sign = |txn: Txn| -> Result<Txn, StoreError> {
-            Ok(txn.put_leased(Key::Instance(proxy.clone(), instance.clone()), json(about)?))
+            let txn = match self.identity.aside() {
+                // What a process before this one went by, with the same state, is nobody's.
+                Some(aside) if self.name == *proxy => txn.delete(Key::Fleet(aside)),
+                _ => txn,
+            };
+            let key = Key::Instance(self.name.clone(), instance.clone());
+            Ok(txn.put_leased(key, json(about)?))
         };
         // Both at once: a proxy that is known and gives no sign of life is taken for lost.
         let fleet = Fleet { since: about.started, version: about.version.clone() };
@@ -205,49 +204,66 @@ impl Reporter {
             }
             present = self.store.read(&key).await?.entries.remove(&key);
         }
-        // What was said in a session before went with it.
-        self.dirty = self.said.keys().cloned().collect();
-        self.session = Some(Arc::clone(&session));
+        self.said.again();
+        self.signed = true;
         self.known.send_replace(true);
-        Ok(session)
+        Ok(())
+    }
+
+    /// Looks whether the store still has what it was told, and tells it again where it has not:
+    /// somebody deleted it by hand, say, and controllers would not wait for this proxy.
+    async fn look(&mut self) {
+        let wait = match self.is_there().await {
+            Ok(true) => self.looks.done(),
+            Ok(false) => {
+                warn!("what this proxy said is not in the store any more; it is said again");
+                self.signed = false;
+                self.looks.failed()
+            }
+            Err(error) => {
+                debug!("not looked what the store has of this proxy: {error}");
+                self.looks.failed()
+            }
+        };
+        self.look = Instant::now() + wait;
+    }
+
+    /// Whether the store has this proxy, this process, and what is said of its apps: of as many as go
+    /// into one transaction, which costs the store next to nothing however many there are.
+    async fn is_there(&mut self) -> Result<bool, StoreError> {
+        let fleet = self.fleet_key();
+        let instance = Key::Instance(self.name.clone(), self.identity.instance.clone());
+        let apps = self.said.some(MAX_TXN_OPS - 2);
+        let own = [fleet.clone(), instance.to_string()].into_iter();
+        let all = own.chain(apps.iter().map(|app| self.key(app).to_string()));
+        let txn = all.fold(Txn::new(), |txn, key| txn.when(Condition::Exists(key)));
+        if self.store.commit(txn.clone()).await? != Outcome::Refused {
+            return Ok(true);
+        }
+        // A member of the cluster that is behind says so, too. After a read it is not.
+        self.store.read(&fleet).await?;
+        Ok(self.store.commit(txn).await? != Outcome::Refused)
     }
 
     fn fleet_key(&self) -> String {
-        Key::Fleet(self.identity.proxy.clone()).to_string()
+        Key::Fleet(self.name.clone()).to_string()
     }
 
-    /// As much of what is dirty as goes into one transaction.
-    fn next_txn(&self) -> (Txn, Vec<AppName>) {
-        let Identity { proxy, instance, .. } = &self.identity;
-        let (mut txn, mut apps, mut bytes) = (Txn::new(), Vec::new(), 0);
-        for app in self.dirty.iter().take(MAX_TXN_OPS) {
-            let key = Key::Status(proxy.clone(), instance.clone(), app.clone());
-            txn = match self.said.get(app).map(|status| json(&**status)) {
-                Some(Ok(value)) => {
-                    bytes += value.len();
-                    txn.put_leased(key, value)
-                }
-                _ => txn.delete(key),
-            };
-            apps.push(app.clone());
-            if bytes > TXN_BYTES {
-                break;
-            }
-        }
-        (txn, apps)
+    fn key(&self, app: &AppName) -> Key {
+        Key::Status(self.name.clone(), self.identity.instance.clone(), app.clone())
     }
 
     /// Ends the session and leaves the fleet, unless another process of this name goes on: then the
     /// fleet must not forget it.
     async fn close(mut self) -> Result<(), StoreError> {
-        if let Some(session) = self.session.take() {
+        for session in [self.leaving.take(), self.session.take()].into_iter().flatten() {
             session.close().await?;
         }
         // In this order: one that has begun by now is seen by the second read, and one that begins
         // later puts the key anew.
         let key = self.fleet_key();
         let Some(seen) = self.store.read(&key).await?.entries.remove(&key) else { return Ok(()) };
-        let others = namesakes::others(&*self.store, &self.identity).await?;
+        let others = namesakes::others(&*self.store, &self.identity, &self.name).await?;
         if let Some(other) = others.first() {
             warn!("still known to the store: {other} goes on under the same name");
             return Ok(());
@@ -270,9 +286,5 @@ async fn lost(session: Option<&Arc<dyn Session>>) {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Bytes, StoreError> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(|error| StoreError::Refused {
-        store: "none".to_owned(),
-        reason: format!("a status does not become JSON: {error}"),
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,18 @@
 //! not come in time. In all cases the last good stays.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use shunt_config::key::AppKey;
-use shunt_config::status::{Pending, Refusal};
+use shunt_config::status::Pending;
 use shunt_config::{Active, AppName, Mistake, Release, Slot, Token};
 
 use super::desired::Wanted;
 use super::served::{Flip, Goal, Moment, Put, Served};
+
+pub use self::verdict::Verdict;
+
+mod verdict;
 
 /// One app's state between two looks at its keys.
 #[derive(Clone, Debug, Default)]
@@ -47,17 +51,6 @@ pub struct Look<'a> {
     pub now: Moment,
     /// How long a flip may wait.
     pub flip_timeout: Duration,
-}
-
-/// What a step found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Keys whose present value does not apply, in the order of their names.
-    pub refused: Vec<Refusal>,
-    /// What waits for its proof.
-    pub pending: Option<Pending>,
-    /// When to look again even if nothing happens.
-    pub deadline: Option<Instant>,
 }
 
 impl State {
@@ -110,7 +103,7 @@ impl State {
     /// the settings.
     pub fn step(&mut self, look: &Look<'_>, mut verdict: Verdict) -> Verdict {
         self.flip_or_wait(look, &mut verdict);
-        self.refuse_values(look, &mut verdict);
+        verdict.refuse_values(look, self.flip());
         verdict.refused.sort_by(|a, b| a.key.cmp(&b.key));
         verdict
     }
@@ -205,59 +198,6 @@ impl State {
         }
     }
 
-    /// Refuses values that cannot be read, and keys that must not go.
-    fn refuse_values(&self, look: &Look<'_>, verdict: &mut Verdict) {
-        let Wanted { active, hold, mirror, unknown, .. } = look.wanted;
-        let app = look.app;
-        match active {
-            Some(value) => {
-                if let Err(mistake) = &value.read {
-                    verdict.refuse(app, AppKey::Active, Some(&value.token), mistake.to_string());
-                }
-            }
-            None => {
-                if let Some(flip) = self.flip() {
-                    let said =
-                        format!("deleted while the app serves; `{}` stays", flip.active.value);
-                    verdict.refuse(app, AppKey::Active, None, said);
-                }
-            }
-        }
-        for slot in Slot::BOTH {
-            match look.wanted.slot(slot) {
-                Some(value) => {
-                    if let Err(mistake) = &value.read {
-                        verdict.refuse(
-                            app,
-                            AppKey::Slot(slot),
-                            Some(&value.token),
-                            mistake.to_string(),
-                        );
-                    }
-                }
-                None if self.release_in(slot).is_some() => {
-                    let said = "deleted while requests go to it; the last good release stays";
-                    verdict.refuse(app, AppKey::Slot(slot), None, said);
-                }
-                None => {}
-            }
-        }
-        if let Some(hold) = hold
-            && let Err(mistake) = &hold.read
-        {
-            verdict.refuse(app, AppKey::Hold, Some(&hold.token), mistake.to_string());
-        }
-        if let Some(mirror) = mirror
-            && let Err(mistake) = &mirror.read
-        {
-            verdict.refuse(app, AppKey::Mirror, Some(&mirror.token), mistake.to_string());
-        }
-        for (key, (token, mistake)) in unknown {
-            let (key, token) = (key.clone(), Some(token.clone()));
-            verdict.refused.push(Refusal { key, token, reason: mistake.to_string() });
-        }
-    }
-
     /// The shares asked for: the last good ones while the key is bad or gone.
     fn active_wanted(&self, wanted: &Wanted) -> Option<Put<Active>> {
         let served = self.served.as_ref()?;
@@ -321,19 +261,6 @@ impl State {
 struct Missing {
     tokens: Vec<Token>,
     reason: String,
-}
-
-impl Verdict {
-    fn refuse(
-        &mut self,
-        app: &AppName,
-        key: AppKey,
-        token: Option<&Token>,
-        why: impl Into<String>,
-    ) {
-        let key = key.of(app).to_string();
-        self.refused.push(Refusal { key, token: token.cloned(), reason: why.into() });
-    }
 }
 
 fn sound(wanted: &Wanted, slot: Slot) -> Option<Put<Release>> {

@@ -1,4 +1,5 @@
-//! The control task: it hears the store, the checkers and the epochs, and publishes.
+//! The control task: it hears the store, the checkers and the epochs, and publishes. What it makes of
+//! the store's words is in `hear`, what it says in `tell`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use shunt_config::status::TargetState;
-use shunt_config::store::{Watch, WatchEvent};
+use shunt_config::store::Watch;
 use shunt_config::{AppName, route};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -17,7 +18,7 @@ use tracing::{info, warn};
 
 use super::app::{AppRun, Context};
 use super::desired::Wanted;
-use super::intake::{Concerned, Intake, Running};
+use super::intake::Intake;
 use super::live::Checks;
 use super::overview::{Overview, Shown};
 use super::ownership::{Claim, Ownership};
@@ -50,7 +51,7 @@ pub struct ControlConfig {
 /// The control task's own.
 #[derive(Debug)]
 pub struct Control {
-    router: Arc<Router>,
+    pub(super) router: Arc<Router>,
     context: Context,
     config: watch::Receiver<ControlConfig>,
     pub(super) intake: Intake,
@@ -198,72 +199,9 @@ impl Control {
         self.show();
     }
 
-    fn hear(&mut self, event: WatchEvent) {
-        let moment = Moment::now();
-        let running = || -> Running {
-            self.apps.iter().map(|(name, app)| (name.clone(), app.serves())).collect()
-        };
-        let mut concerned = Concerned::default();
-        let full = matches!(event, WatchEvent::Full(_));
-        match event {
-            WatchEvent::Full(view) => concerned = self.intake.full(view, running),
-            WatchEvent::Changed(changes) => concerned = self.intake.changed(changes, running),
-            WatchEvent::Confirmed => {}
-            WatchEvent::Lost(why) => {
-                self.view.store.connected = false;
-                self.view.store.lost = Some(why);
-                self.show();
-                return;
-            }
-        }
-        self.view.store.connected = true;
-        self.view.store.lost = None;
-        self.view.store.confirmed = Some((moment.at, moment.shown));
-        self.note_intake(concerned.strays);
-        let first = full && self.intake.is_read() && !self.view.store.read;
-        if first {
-            self.view.store.read = true;
-            // Nothing is stale any more, whether its keys changed or not.
-            concerned.apps.extend(self.apps.keys().cloned());
-        }
-        self.recompute(concerned.apps, moment);
-        if first {
-            self.router.set_unread(false);
-        }
-        self.show();
-    }
-
-    /// Shows what the intake makes of the store.
-    fn note_intake(&mut self, strays: bool) {
-        let store = &mut self.view.store;
-        if store.fault.as_deref() != self.intake.fault() {
-            store.fault = self.intake.fault().map(str::to_owned);
-            let said = store.fault.as_deref().unwrap_or("over, all keys are believed");
-            warn!("store fault: {said}");
-        }
-        if store.id.as_deref() != self.intake.store() {
-            store.id = self.intake.store().map(str::to_owned);
-            if let Some(id) = store.id.clone() {
-                self.send(Update::Store(id));
-            }
-        }
-        if strays {
-            let said = |(key, (_, mistake)): (&String, &(_, shunt_config::Mistake))| {
-                (key.clone(), mistake.to_string())
-            };
-            let strays: Vec<_> = self.intake.desired().strays().iter().map(said).collect();
-            for (key, why) in &strays {
-                if !self.view.strays.iter().any(|(known, _)| known == key) {
-                    warn!(key, "refused: {why}");
-                }
-            }
-            self.view.strays = Arc::new(strays);
-        }
-    }
-
     /// Looks at `apps` again, and at others that their changes touch, and makes all that follows
     /// live together.
-    fn recompute(&mut self, mut apps: BTreeSet<AppName>, now: Moment) {
+    pub(super) fn recompute(&mut self, mut apps: BTreeSet<AppName>, now: Moment) {
         if !self.intake.is_read() {
             // The keys are not known yet, so nothing can be concluded from their absence. But a hold
             // from the snapshot ends in its time.

@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep_until};
 use super::counter::Counter;
 use super::limits::Limits;
 use super::name::Name;
-use super::probe::{Outcome, probe};
+use super::outcome::Outcome;
+use super::probe::probe;
 use crate::reach::Reach;
 use crate::route::Target;
 

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - [`probe`]: one check of one target
+//! - [`probe`]: one check of one target; [`outcome`]: what it found
 //! - [`counter`]: passes and failures in a row, and what follows from them
 //! - `name`: the name of a target, resolved
 //! - [`checker`]: one target checked again and again
@@ -12,6 +12,7 @@ pub mod checker;
 pub mod counter;
 pub mod limits;
 mod name;
+pub mod outcome;
 pub mod probe;
 
 pub use checker::{Checker, Report};

@@ -1,7 +1,6 @@
 //! One check of one target.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use shunt_config::protocol::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
+use super::outcome::Outcome;
 use crate::reach::{Reach, Stream};
 use crate::route::Target;
 
@@ -29,19 +29,6 @@ const STAYS_OPEN: Duration = Duration::from_millis(100);
 /// the middle of a small one.
 const BODY_MAX: usize = 64 * 1024;
 const BODY_WAIT: Duration = Duration::from_secs(1);
-/// How much of a bad answer's body is shown.
-const SHOWN_MAX: usize = 160;
-
-/// What one check found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The target answered as it should; its answer.
-    Passed(String),
-    /// It did not; what it did instead.
-    Failed(String),
-    /// This machine could not even ask: no verdict on the target.
-    Unasked(String),
-}
 
 /// Checks `target` once, reached as `reach` says. Ends within the check's timeout.
 pub async fn probe(target: &Target, reach: &Reach, check: &Check) -> Outcome {
@@ -59,11 +46,11 @@ async fn ask(target: &Target, reach: &Reach, check: &Check) -> Outcome {
     match check.kind {
         CheckKind::Tcp => match reach.connect_in_the_clear(address, &resolved, None).await {
             Ok(stream) => stays_open(stream).await,
-            Err(error) => no_connection(&error),
+            Err(error) => Outcome::of_connecting(&error),
         },
         CheckKind::Http => match reach.connect(address, &resolved, None).await {
             Ok(stream) => on(stream, address, reach.protocol, check).await,
-            Err(error) => no_connection(&error),
+            Err(error) => Outcome::of_connecting(&error),
         },
     }
 }
@@ -71,11 +58,7 @@ async fn ask(target: &Target, reach: &Reach, check: &Check) -> Outcome {
 async fn on(stream: Stream, address: &Address, protocol: Protocol, check: &Check) -> Outcome {
     match answer(stream, address, protocol, check).await {
         Ok(outcome) => outcome,
-        Err(error) if error.is_parse() => Outcome::Failed(format!("no HTTP answer: {error}")),
-        Err(error) if error.is_incomplete_message() || error.is_canceled() => {
-            Outcome::Failed("connection closed before the answer".to_owned())
-        }
-        Err(error) => Outcome::Failed(innermost(&error)),
+        Err(error) => Outcome::of_asking(&error),
     }
 }
 
@@ -84,7 +67,7 @@ async fn stays_open(mut stream: impl AsyncRead + Unpin) -> Outcome {
         // A server that speaks first is open, too.
         Err(_) | Ok(Ok(1..)) => Outcome::Passed("connection open".to_owned()),
         Ok(Ok(0)) => Outcome::Failed("connection accepted and closed at once".to_owned()),
-        Ok(Err(error)) => Outcome::Failed(sentence(&error)),
+        Ok(Err(error)) => Outcome::of_reading(&error),
     }
 }
 
@@ -115,7 +98,7 @@ async fn judge(response: Response<Incoming>, check: &Check) -> hyper::Result<Out
     let body = beginning(response).await;
     Ok(match check.status.contains(status.as_u16()) {
         true => Outcome::Passed(status.to_string()),
-        false => Outcome::Failed(format!("{status}{}", shown(&body))),
+        false => Outcome::of_answer(status, &body),
     })
 }
 
@@ -176,41 +159,6 @@ async fn beginning(response: Response<Incoming>) -> Vec<u8> {
     // An endless body is no failure: the status said what was asked.
     let _ = timeout(BODY_WAIT, reading).await;
     read
-}
-
-/// The first line of a text, for the operator.
-fn shown(body: &[u8]) -> String {
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let plain = !line.starts_with('<') && !line.chars().any(char::is_control);
-    match plain && !line.is_empty() {
-        true => format!(": {}", line.chars().take(SHOWN_MAX).collect::<String>()),
-        false => String::new(),
-    }
-}
-
-fn no_connection(error: &io::Error) -> Outcome {
-    // ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL, ENOBUFS: errno(3).
-    match error.raw_os_error() {
-        Some(12 | 23 | 24 | 99 | 105) => Outcome::Unasked(sentence(error)),
-        _ => Outcome::Failed(sentence(error)),
-    }
-}
-
-/// `connection refused` instead of `Connection refused (os error 111)`. What is no error of the
-/// system, such as a bad certificate, has words of its own.
-fn sentence(error: &io::Error) -> String {
-    let kind = error.kind().to_string();
-    let vague = kind == "uncategorized error" || error.get_ref().is_some();
-    if vague { error.to_string() } else { kind }
-}
-
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.downcast_ref().map_or_else(|| innermost.to_string(), sentence)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::families::{Family, Series, float};
 use super::process::{Cut, Unproxied, Unrouted};
 use super::trouble::Trouble;
 use crate::access_log::Counts;
+use crate::control::identity::Identity;
 use crate::control::overview::{Overview, Shown};
-use crate::control::report::Identity;
 use crate::data::Room;
 
 /// What the data threads count beside releases.

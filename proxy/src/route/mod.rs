@@ -10,7 +10,7 @@
 //! - [`line`](mod@line): where requests wait while every target has as many as it may
 //! - [`hold`], [`hall`]: what stops an app's requests, and where they wait meanwhile
 //! - [`release`]: one announcement as the data plane sees it
-//! - [`epoch`]: one app's releases and shares between two changes, with the leases claimed on it
+//! - [`epoch`]: one app's releases and shares between two changes; `leases`: what is claimed on it
 //! - [`division`]: how requests are divided between two releases; [`visitors`]: the cookies for it
 //! - [`preview`]: the releases that are reached beside the app's own requests
 //! - [`mirror`]: the release that requests are copied to
@@ -24,6 +24,7 @@ pub mod epoch;
 pub mod front;
 pub mod hall;
 pub mod hold;
+mod leases;
 pub mod line;
 pub mod mark;
 pub mod mirror;

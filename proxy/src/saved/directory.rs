@@ -1,12 +1,11 @@
-//! The state directory: what is saved, and how a file proves that it is whole and this proxy's own.
+//! The state directory: what is saved of each app and of the whole, in files of their own.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::syncfs;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shunt_config::{AppName, ProxyName};
 
@@ -15,8 +14,8 @@ use crate::control::keeping::Kept;
 use crate::control::mirroring::SavedMirror;
 use crate::control::served::{Goal, Served};
 
-/// Changes when an older program could misread a file.
-const FORMAT: u32 = 1;
+use super::sealed::{self, said, temporary};
+
 /// From more files than this on they are synced with all else on their file system, in one go.
 pub(super) const MANY: usize = 16;
 
@@ -43,15 +42,6 @@ pub struct SavedApp {
 struct Meta {
     /// Identity of the store that was believed last.
     store: String,
-}
-
-/// The first line of each file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    format: u32,
-    proxy: ProxyName,
-    /// Of the rest of the file.
-    checksum: String,
 }
 
 /// The state directory of one proxy.
@@ -95,7 +85,7 @@ impl StateDir {
     /// Reads all that was saved.
     pub fn load(&self) -> Loaded {
         let mut loaded = Loaded::default();
-        match self.read::<Meta>(&self.meta()) {
+        match sealed::read::<Meta>(&self.meta(), &self.proxy) {
             Ok(meta) => loaded.store = meta.map(|meta| meta.store),
             Err(said) => loaded.refused.push(said),
         }
@@ -112,7 +102,9 @@ impl StateDir {
                 continue;
             };
             let read = name.parse::<AppName>().map_err(|mistake| mistake.to_string());
-            match read.and_then(|app| Ok((app, self.read::<SavedApp>(&entry.path())?))) {
+            match read
+                .and_then(|app| Ok((app, sealed::read::<SavedApp>(&entry.path(), &self.proxy)?)))
+            {
                 Ok((app, Some(saved))) if saved.is_sound() => drop(loaded.apps.insert(app, saved)),
                 Ok((_, None)) => {}
                 Ok(_) => loaded.refused.push(said(&entry.path(), "shares and releases differ")),
@@ -139,7 +131,9 @@ impl StateDir {
         };
         // One by one, the ten thousand files of a new proxy would take a minute.
         let together = apps.len() > MANY;
-        each(&|path, saved| saved.map_or(Ok(()), |saved| self.write(path, saved, !together)));
+        each(&|path, saved| {
+            saved.map_or(Ok(()), |saved| sealed::write(path, &self.proxy, saved, !together))
+        });
         if together && let Err(error) = File::open(&directory).and_then(|d| Ok(syncfs(d)?)) {
             return not_synced(apps, &error);
         }
@@ -156,7 +150,9 @@ impl StateDir {
 
     /// Writes which store is believed. Blocks until it is on disk.
     pub(super) fn write_store(&self, store: &str) -> io::Result<()> {
-        self.replace(&self.meta(), &Meta { store: store.to_owned() })?;
+        let (path, meta) = (self.meta(), Meta { store: store.to_owned() });
+        sealed::write(&path, &self.proxy, &meta, true)?;
+        fs::rename(temporary(&path), path)?;
         sync(&self.path)
     }
 
@@ -169,52 +165,6 @@ impl StateDir {
     pub(super) fn meta(&self) -> PathBuf {
         self.path.join("meta.json")
     }
-
-    /// Replaces the file at `path` by one that is whole on disk before it has the name. The rename
-    /// lasts once the directory is synced.
-    fn replace(&self, path: &Path, value: &impl Serialize) -> io::Result<()> {
-        self.write(path, value, true)?;
-        fs::rename(temporary(path), path)
-    }
-
-    /// Writes what is to be the file at `path`, and `sync`s it.
-    fn write(&self, path: &Path, value: &impl Serialize, sync: bool) -> io::Result<()> {
-        let body = serde_json::to_vec(value)?;
-        let checksum = checksum(&body);
-        let header = Header { format: FORMAT, proxy: self.proxy.clone(), checksum };
-        let mut content = serde_json::to_vec(&header)?;
-        content.push(b'\n');
-        content.extend_from_slice(&body);
-        let mut file = File::create(temporary(path))?;
-        file.write_all(&content)?;
-        if sync { file.sync_all() } else { Ok(()) }
-    }
-
-    /// Reads the file at `path`; `None` if there is none.
-    fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, String> {
-        let content = match fs::read(path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(said(path, &error.to_string())),
-        };
-        let line = content.iter().position(|byte| *byte == b'\n').unwrap_or(content.len());
-        let (header, body) = content.split_at(line);
-        let body = body.get(1..).unwrap_or_default();
-        let header: Header = serde_json::from_slice(header)
-            .map_err(|error| said(path, &format!("not a snapshot of a proxy: {error}")))?;
-        if header.format != FORMAT {
-            let found = header.format;
-            return Err(said(path, &format!("format {found}, this version reads {FORMAT}")));
-        }
-        if header.proxy != self.proxy {
-            let other = &header.proxy;
-            return Err(said(path, &format!("saved by proxy `{other}`, this is `{}`", self.proxy)));
-        }
-        if header.checksum != checksum(body) {
-            return Err(said(path, "torn: its checksum does not fit its content"));
-        }
-        serde_json::from_slice(body).map(Some).map_err(|error| said(path, &error.to_string()))
-    }
 }
 
 impl SavedApp {
@@ -225,14 +175,6 @@ impl SavedApp {
             shares.eq(flip.releases.iter().map(|(slot, _)| *slot))
         })
     }
-}
-
-fn said(path: &Path, why: &str) -> String {
-    format!("{}: {why}", path.display())
-}
-
-fn temporary(path: &Path) -> PathBuf {
-    path.with_extension("tmp")
 }
 
 fn not_synced(apps: &Apps, error: &io::Error) -> Vec<(AppName, io::Error)> {
@@ -249,16 +191,6 @@ fn remove(path: &Path) -> io::Result<()> {
 
 fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
-}
-
-/// FNV-1a, 64 bits: against torn writes, not against forgery.
-fn checksum(bytes: &[u8]) -> String {
-    format!("{:016x}", fnv(bytes))
-}
-
-pub(super) fn fnv(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use shunt_config::ProxyName;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
-use super::directory::fnv;
+use super::sealed::fnv;
 
 /// The file's name in the state directory. It stays when its holder has gone: who removed it could
 /// take it from under the next one.

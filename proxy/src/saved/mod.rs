@@ -8,7 +8,8 @@
 //! - `complaints`: what is said of writes that fail
 //! - `cookie_key`: the key that sticky cookies are signed with
 //! - [`lock`]: whose the state directory is
-//! - [`directory`]: what is saved, and how a file proves that it is whole and this proxy's own
+//! - `sealed`: a file that proves that it is whole and this proxy's own
+//! - [`directory`]: what is saved in such files
 //! - [`saver`]: the task that writes
 
 mod complaints;
@@ -16,6 +17,7 @@ mod cookie_key;
 pub mod directory;
 pub mod lock;
 pub mod saver;
+mod sealed;
 
 pub use directory::{Loaded, SavedApp, StateDir};
 pub use lock::StateLock;

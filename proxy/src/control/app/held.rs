@@ -23,7 +23,7 @@ impl AppRun {
         let right = |hold: &&Arc<Hold>| hold.token == held.put.token && hold.stop == stop;
         let new = || {
             let (token, spec) = (held.put.token.clone(), Arc::clone(&held.put.value));
-            let until = held.until.filter(|_| !held.over).map(|until| until.at);
+            let until = held.end().map(|end| end.at);
             Arc::new(Hold::new(token, spec, stop, until, &self.hall))
         };
         Some(present.filter(right).cloned().unwrap_or_else(new))
@@ -64,7 +64,7 @@ impl AppRun {
             mode: held.put.value.mode,
             state: held.state(),
             waiting,
-            until: held.until.filter(|_| !held.over).map(|until| until.shown),
+            until: held.end().map(|end| end.shown),
             leases: self.leases(),
         })
     }

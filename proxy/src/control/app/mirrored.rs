@@ -27,11 +27,11 @@ impl AppRun {
             self.end_copies();
             return None;
         };
-        let (token, mirror) = (timed.put.token, timed.put.value);
+        let (token, mirror) = (timed.put.token.clone(), Arc::clone(&timed.put.value));
         if self.copies.as_ref().is_some_and(|copies| copies.token != token) {
             self.end_copies();
         }
-        let release = timed.until.and_then(|_| self.standby(mirror.slot)).cloned();
+        let release = timed.end().and_then(|_| self.standby(mirror.slot)).cloned();
         let threads = context.threads;
         let copies = self.copies.get_or_insert_with(|| {
             let (pairs, aside) = (Arc::new(Pairs::new(threads)), Aside::new(threads));
@@ -80,7 +80,7 @@ impl AppRun {
         Some(MirrorStatus {
             token: copies.token.clone(),
             release: mirror.map(|mirror| mirror.release().token.clone()),
-            until: timed.until.map(|until| until.shown),
+            until: timed.end().map(|end| end.shown),
             counts: copies.pairs.mirrored(),
         })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use shunt_config::status::Refusal;
 use shunt_config::store::Entry;
 
 use super::*;
