@@ -45,10 +45,13 @@ impl Reaper<'_> {
             .wait(limit, tell, |keys, fleet| {
                 let holding = fleet.reaching(keys, token);
                 if let Some((name, _)) = fleet.stays(token).next() {
-                    return Ok(Look::Wait(name.to_string(), format!("{name} lets visitors stay")));
+                    return Ok(Look::Wait(
+                        format!("{name} visitors"),
+                        format!("{name} lets visitors stay"),
+                    ));
                 }
                 Ok(match (late(fleet), holding.is_empty()) {
-                    (Some((name, why)), _) => Look::Wait(name.to_string(), why),
+                    (Some((name, why)), _) => Look::Wait(format!("{name} late"), why),
                     (None, true) => Look::Done(()),
                     (None, false) => Look::Wait(join(holding.keys()), leases(&holding)),
                 })

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2e::until;
 use shunt_config::key::AppKey;
-use shunt_config::record::{Deploy, Stage};
+use shunt_config::record::{Before, Deploy, Stage};
 use shunt_config::store::Txn;
 use shunt_config::{Slot, Token};
 use shunt_controller::lock::who;
@@ -79,7 +79,7 @@ async fn waits_in(site: &Site, step: &str, token: &Token) {
     let progress = format!(r#"{{"event":"progress","step":"{step}","text":"#);
     until(&format!("it says what `{step}` waits for"), async || {
         let log = resume.log();
-        let said = |line: &str| line.starts_with(&progress) && line.contains("1 on lb1");
+        let said = |line: &str| line.starts_with(&progress) && line.contains("1 request on lb1");
         log.lines().any(said).then_some(())
     })
     .await;
@@ -97,7 +97,9 @@ async fn waits_in(site: &Site, step: &str, token: &Token) {
 #[tokio::test]
 async fn what_a_way_back_waits_for_is_said_as_in_any_step() {
     let site = Site::with_two_releases().await;
-    let own = Deploy { stage: Stage::Announced, ..record() };
+    let app = site.keys().await.app.map(|kept| kept.text());
+    let before = Before { active: Some("blue".to_owned()), app };
+    let own = Deploy { stage: Stage::Announced, before, ..record() };
     let release = format!(r#"{{"targets":["127.0.0.1:9002"],"deploy":"{}"}}"#, own.id);
     let token = site.put(AppKey::Slot(Slot::Green), &release).await;
     site.put(AppKey::Deploy, &serde_json::to_string(&own).unwrap()).await;
