@@ -177,11 +177,12 @@ impl DeployFile {
 impl DeployFile {
     /// What is no mistake and will not do what it seems to.
     pub fn doubts(&self) -> Vec<String> {
-        let watched = self.strategy == Strategy::Canary || self.limits.bake.is_some();
+        let bakes = self.limits.bake.is_some();
+        let watched = self.strategy == Strategy::Canary || bakes || self.mirror.is_some();
         if self.strategy == Strategy::Hold || !watched {
             let asked = !self.checks.is_empty();
             let said = "guard.checks: nothing is asked, since no release is watched: that is what \
-                        `bake` in [deploy], and the strategy `canary`, do";
+                        `bake` in [deploy], the strategy `canary`, and [mirror], do";
             return asked.then(|| said.to_owned()).into_iter().collect();
         }
         let too_late = |check: &&Check| {

@@ -457,6 +457,7 @@ fn checks_that_nothing_would_come_of_are_doubted() {
     assert!(doubts("[deploy]\nstrategy = \"hold\"\nbake = \"5m\"\n").contains("nothing is asked"));
     assert!(doubts("[deploy]\nbake = \"20s\"\n").contains("over before 3 failures in a row"));
     assert_eq!(doubts("[deploy]\nbake = \"21s\"\n"), "");
+    assert_eq!(doubts("[mirror]\n"), "");
 }
 
 #[test]
