@@ -1,7 +1,22 @@
 # An image with shunt-proxy (its entry point) and shuntctl.
 #
 #   docker build --tag shunt .
-#   docker run --publish 80:8080 --volume ./proxy.toml:/etc/shunt/proxy.toml:ro shunt
+#   cat > proxy.toml <<'END'
+#   name = "lb1"                          # else the container's id, which is another each time
+#   [[listen]]
+#   address = "0.0.0.0:8080"
+#   [store]
+#   directory = "/var/lib/shunt/store"    # for more than one machine: etcd = ["http://10.0.0.2:2379"]
+#   [admin]
+#   address = "0.0.0.0:9180"
+#   END
+#   docker run --detach --name shunt --publish 80:8080 --publish 127.0.0.1:9180:9180 \
+#       --volume "$PWD/proxy.toml:/etc/shunt/proxy.toml:ro" \
+#       --volume shunt-store:/var/lib/shunt --volume shunt-state:/var/lib/shunt-proxy shunt
+#   docker exec --env SHUNT_STORE=/var/lib/shunt/store shunt shuntctl status
+#
+# From inside, 127.0.0.1 is the container: targets need another address of the machine (`bind` in [run]). For TLS,
+# listen on 8443 as well, publish 443:8443, and mount the directory of certificates.
 #
 # Works with the legacy builder as well as with BuildKit.
 

@@ -61,6 +61,7 @@ mod tests {
         let init = Init { app: "api".parse().unwrap(), image: "acme/api".to_owned() };
         let file = DeployFile::parse("shunt.toml", &init.text()).unwrap();
         assert_eq!((file.app.as_str(), file.image.as_deref()), ("api", Some("acme/api")));
+        assert!(file.store.is_some(), "a deploy knows where to write");
         let uncommented: Vec<&str> =
             TEMPLATE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
         let all = DeployFile::parse("shunt.toml", &uncommented.join("\n")).unwrap();
