@@ -140,6 +140,6 @@ fn how_much_is_allowed_is_shown_and_is_the_more_the_fewer_requests_the_old_relea
     let few = "1760 requests, 9.9 % errors, against 0.0 % of 200 of the old release (";
     assert!(!found && said.starts_with(few), "{said}");
     let (found, said) = shown(2000);
-    assert!(found && said.ends_with("of 2000 of the old release (2.8 % are allowed)"), "{said}");
+    assert!(found && said.ends_with("of 2000 of the old release (1.7 % are allowed)"), "{said}");
     assert!(shown(0).1.ends_with("(50.0 % are allowed)"), "as many as `max_errors` says");
 }
