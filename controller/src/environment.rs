@@ -213,14 +213,42 @@ async fn printed(
     }
 }
 
-/// The lines of `text` without what a shell writes of its commands after `set -x`: in those are values that were
-/// never printed, of a command that failed before it came to that.
+/// The lines of `text` before a shell begins to write of its commands there, after `set -x`: in what it
+/// writes are values that were never printed, of a command that failed before it came to that. One of
+/// several lines is written as it is, so nobody can tell where a command ends.
 fn untraced(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
-    let lines = text.lines().map(str::to_owned);
-    let (traced, mut shown): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with('+'));
-    if !traced.is_empty() {
-        shown.push(format!("({} lines of a shell's trace are not shown)", traced.len()));
+    let breaks = text.match_indices(['\n', '\r']).map(|(at, _)| at + 1);
+    let traced = std::iter::once(0)
+        .chain(breaks)
+        .find(|at| text.get(*at..).is_some_and(|rest| rest.starts_with('+')));
+    let before = traced.and_then(|at| text.get(..at)).unwrap_or(&text);
+    let mut shown: Vec<_> = before.lines().map(str::to_owned).collect();
+    if traced.is_some() {
+        let why = "what came after that is not shown: a shell's trace may have values in it";
+        shown.push(format!("({why}; `set -x` makes it)"));
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_shown_from_the_first_line_of_a_trace_on() {
+        for (text, shown) in [
+            ("", vec![]),
+            ("no trace: 1 + 1\n", vec!["no trace: 1 + 1"]),
+            ("one\n++ cat key.pem\n+ KEY='begin\nhunter-two\nend'\nlost\n", vec!["one"]),
+            ("+ KEY=hunter-two\n", vec![]),
+            ("50 %\r+ KEY=hunter-two\n", vec!["50 %\r"]),
+        ] {
+            let mut lines = untraced(text.as_bytes());
+            if text.contains("hunter") {
+                assert!(lines.pop().unwrap().contains("`set -x`"), "{text}");
+            }
+            assert_eq!(lines, shown);
+        }
+    }
 }

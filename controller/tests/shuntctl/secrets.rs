@@ -19,21 +19,32 @@ fn all(run: &Run) -> String {
 #[tokio::test]
 async fn what_commands_say_beside_their_values_is_shown_once_these_are_known_and_without_them() {
     // The first one says what only the second one prints.
-    let settings = "secret_command = 'set -x; KEY=hunter-two; echo both first-hunter and $KEY >&2; \
+    let settings = "secret_command = 'KEY=hunter-two; echo both first-hunter and $KEY >&2; set -x; \
                     echo \"KEY=$KEY\"'\nsecrets = { OTHER = \"echo first-hunter\" }\n";
     let (_, run) = deploy(settings).await;
     let run = run.says("run.secret_command | both *** and ***");
-    let run = run.says("run.secret_command | (3 lines of a shell's trace are not shown)");
+    let run = run.says("run.secret_command | (what came after that is not shown: a shell's trace");
     assert!(!all(&run).contains("hunter"), "{}", all(&run));
 }
 
 #[tokio::test]
 async fn what_a_command_says_that_fails_is_shown_without_what_it_had_of_its_values() {
-    let settings = "secret_command = 'set -x; PASS=hunter-two; echo \"KEY=first-hunter\"; \
-                    echo no right to first-hunter >&2; exit 3'\n";
+    let settings = "secret_command = 'echo \"KEY=first-hunter\"; echo no right to first-hunter >&2; \
+                    set -x; PASS=hunter-two; exit 3'\n";
     let (_, run) = deploy(settings).await;
     let run = run.ended_with(2).says("| no right to ***");
     let run = run.says("run.secret_command: the command ended with exit status: 3");
+    assert!(!all(&run).contains("hunter"), "{}", all(&run));
+}
+
+#[tokio::test]
+async fn no_line_of_a_value_that_a_shells_trace_shows_over_several_is_seen() {
+    let settings = "secrets = { KEY = 'echo first; set -x; KEY=\"$(printf \"%s\\n\" begin \
+                    hunter-two end)\"; false && echo; exit 3' }\n";
+    let settings = settings.replace("echo first;", "echo first >&2;");
+    let (_, run) = deploy(&settings).await;
+    let run = run.ended_with(2).says("run.secrets.KEY | first");
+    let run = run.says("run.secrets.KEY | (what came after that is not shown");
     assert!(!all(&run).contains("hunter"), "{}", all(&run));
 }
 
