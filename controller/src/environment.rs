@@ -1,7 +1,7 @@
 //! The variables of an app's containers, gathered from where the deploy file says: before anything
 //! is started, and with all that is missing named at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -26,6 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Bytes of a file with variables at most: a container takes no more of them.
 const LARGEST: u64 = 1 << 20;
+
+/// The variables of containers.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// All of them.
+    pub all: Vec<(Variable, Secret)>,
+    /// Those whose values are not to be seen: what is in files, and in the deploy file itself, may be.
+    pub secret: BTreeSet<Variable>,
+}
 
 /// The secret that is found at `source`, a file's path being relative to `directory`; why not, if it is
 /// not there.
@@ -53,7 +62,7 @@ pub async fn resolve(
     wanted: &Environment,
     directory: &Path,
     report: &Report,
-) -> Result<Vec<(Variable, Secret)>, Failure> {
+) -> Result<Gathered, Failure> {
     let (mut found, mut mistakes) = at_hand(wanted, directory);
     wanted.from.iter().filter_map(|name| found.get(name)).for_each(|secret| report.hide(secret));
     let (mut secrets, mut said) = (BTreeMap::new(), Vec::new());
@@ -84,10 +93,12 @@ pub async fn resolve(
         let said = "not all variables of the containers are to be had";
         return Err(Failure::mistakes(said, &mistakes));
     }
+    let named = wanted.from.iter().chain(secrets.keys());
+    let secret = named.filter(|name| !wanted.literals.contains_key(*name)).cloned().collect();
     found.extend(secrets);
     let literal = |(name, value): (&Variable, &String)| (name.clone(), Secret::new(value));
     found.extend(wanted.literals.iter().map(literal));
-    Ok(found.into_iter().collect())
+    Ok(Gathered { all: found.into_iter().collect(), secret })
 }
 
 /// What is to be had without running anything, and what is wrong with it.

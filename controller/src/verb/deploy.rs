@@ -89,8 +89,8 @@ impl Deploy {
             return show(context, &*context.store_to_look()?, &job).await;
         }
         let wanted = &job.file.run.settings.environment;
-        job.environment =
-            environment::resolve(wanted, context.directory(), &context.report).await?;
+        let gathered = environment::resolve(wanted, context.directory(), &context.report).await?;
+        (job.environment, job.secrets) = (gathered.all, gathered.secret);
         job.pass_key = key(context, None, job.file.preview_key.as_deref())?;
         let store = context.store()?;
         let fleet = Fleet::read(&*store, Some(&job.file.app)).await?;
