@@ -1,7 +1,7 @@
 //! The variables of an app's containers, gathered from where the deploy file says: before anything
 //! is started, and with all that is missing named at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -26,6 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Bytes of a file with variables at most: a container takes no more of them.
 const LARGEST: u64 = 1 << 20;
+
+/// The variables of containers.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// All of them.
+    pub all: Vec<(Variable, Secret)>,
+    /// Those whose values are not to be seen: what is in files, and in the deploy file itself, may be.
+    pub secret: BTreeSet<Variable>,
+}
 
 /// The secret that is found at `source`, a file's path being relative to `directory`; why not, if it is
 /// not there.
@@ -53,7 +62,7 @@ pub async fn resolve(
     wanted: &Environment,
     directory: &Path,
     report: &Report,
-) -> Result<Vec<(Variable, Secret)>, Failure> {
+) -> Result<Gathered, Failure> {
     let (mut found, mut mistakes) = at_hand(wanted, directory);
     wanted.from.iter().filter_map(|name| found.get(name)).for_each(|secret| report.hide(secret));
     let (mut secrets, mut said) = (BTreeMap::new(), Vec::new());
@@ -84,10 +93,12 @@ pub async fn resolve(
         let said = "not all variables of the containers are to be had";
         return Err(Failure::mistakes(said, &mistakes));
     }
+    let named = wanted.from.iter().chain(secrets.keys());
+    let secret = named.filter(|name| !wanted.literals.contains_key(*name)).cloned().collect();
     found.extend(secrets);
     let literal = |(name, value): (&Variable, &String)| (name.clone(), Secret::new(value));
     found.extend(wanted.literals.iter().map(literal));
-    Ok(found.into_iter().collect())
+    Ok(Gathered { all: found.into_iter().collect(), secret })
 }
 
 /// What is to be had without running anything, and what is wrong with it.
@@ -213,14 +224,42 @@ async fn printed(
     }
 }
 
-/// The lines of `text` without what a shell writes of its commands after `set -x`: in those are values that were
-/// never printed, of a command that failed before it came to that.
+/// The lines of `text` before a shell begins to write of its commands there, after `set -x`: in what it
+/// writes are values that were never printed, of a command that failed before it came to that. One of
+/// several lines is written as it is, so nobody can tell where a command ends.
 fn untraced(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
-    let lines = text.lines().map(str::to_owned);
-    let (traced, mut shown): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with('+'));
-    if !traced.is_empty() {
-        shown.push(format!("({} lines of a shell's trace are not shown)", traced.len()));
+    let breaks = text.match_indices(['\n', '\r']).map(|(at, _)| at + 1);
+    let traced = std::iter::once(0)
+        .chain(breaks)
+        .find(|at| text.get(*at..).is_some_and(|rest| rest.starts_with('+')));
+    let before = traced.and_then(|at| text.get(..at)).unwrap_or(&text);
+    let mut shown: Vec<_> = before.lines().map(str::to_owned).collect();
+    if traced.is_some() {
+        let why = "what came after that is not shown: a shell's trace may have values in it";
+        shown.push(format!("({why}; `set -x` makes it)"));
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_shown_from_the_first_line_of_a_trace_on() {
+        for (text, shown) in [
+            ("", vec![]),
+            ("no trace: 1 + 1\n", vec!["no trace: 1 + 1"]),
+            ("one\n++ cat key.pem\n+ KEY='begin\nhunter-two\nend'\nlost\n", vec!["one"]),
+            ("+ KEY=hunter-two\n", vec![]),
+            ("50 %\r+ KEY=hunter-two\n", vec!["50 %\r"]),
+        ] {
+            let mut lines = untraced(text.as_bytes());
+            if text.contains("hunter") {
+                assert!(lines.pop().unwrap().contains("`set -x`"), "{text}");
+            }
+            assert_eq!(lines, shown);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use crate::report::{Hidden, Report};
+use crate::report::{Hidden, LACK, Report};
 use crate::time::show;
 
 mod variables;
@@ -104,7 +104,8 @@ impl Hook<'_> {
     }
 
     /// The same, with each line of its output given to `each`: how it ended, and its last lines. What is
-    /// `hidden` is in none of them: they are written into keys, too, where others read them.
+    /// `hidden` is in none of them: they are written into keys, too, where others read them. Where it lacks
+    /// something, one line says so in the place of all.
     ///
     /// # Cancel safety
     ///
@@ -256,6 +257,14 @@ impl Output {
     }
 
     fn line(&mut self, line: &[u8], each: &mut impl FnMut(&str)) {
+        if self.hidden.lacks() {
+            if self.last.is_empty() {
+                let said = format!("({LACK})");
+                each(&said);
+                self.last.push_back(said);
+            }
+            return;
+        }
         let line = String::from_utf8_lossy(line);
         let line = self.hidden.cover(line.trim_end()).into_owned();
         each(&line);

@@ -24,7 +24,7 @@ mod word;
 mod writer;
 
 use ci::Ci;
-pub use hidden::Hidden;
+pub use hidden::{Hidden, LACK};
 pub use last_word::LastWord;
 use outlet::say;
 pub use outlet::{Errors, flush, flushed};
@@ -109,8 +109,8 @@ impl Report {
 
     /// Something that is wrong and no matter here: beside what is written, which may be for a script.
     pub fn warn(&self, text: &str) {
-        let text = format!("warning: {}\n", plain(text));
-        say(Word::Error(self.hidden.cover(&text).into_owned().into_bytes()), Urgency::Kept);
+        let text = format!("warning: {}\n", plain(&self.covered(text)));
+        say(Word::Error(self.ci.harmless(&text).into_owned().into_bytes()), Urgency::Kept);
     }
 
     /// A line for people only, or several.
@@ -135,7 +135,7 @@ impl Report {
             let plain = colour::without(line);
             let event = json!({ "event": "output", "hook": name, "line": plain });
             self.events.store(true, Ordering::Relaxed);
-            return self.say(&json_text(&event), Urgency::Spare);
+            return put(self.json(event), Urgency::Spare);
         }
         let prefix = self.paint(&format!("     {name} |"), Paint::Dim);
         let line = if self.colour { colour::kept(line) } else { plain(&colour::without(line)) };
@@ -152,7 +152,7 @@ impl Report {
     /// A value as a line of its own, for scripts only.
     pub fn value(&self, value: &Value) {
         if self.json {
-            self.raw(&json_text(value));
+            put(self.json(value.clone()), Urgency::Kept);
         }
     }
 
@@ -162,7 +162,7 @@ impl Report {
             return;
         }
         self.events.store(true, Ordering::Relaxed);
-        self.raw(&json_text(&event(name, fields)));
+        put(self.json(event(name, fields)), Urgency::Kept);
     }
 
     /// The last word of a run, and its exit code.
@@ -177,7 +177,7 @@ impl Report {
             Err(failure) => failure,
         };
         self.end(Ended::Failed, "");
-        self.marks(self.ci.failed(&failure));
+        marks(self.ci.failed(&self.covered(&failure.said)));
         say(self.word(&failure), Urgency::Kept);
         failure.exit
     }
@@ -189,8 +189,8 @@ impl Report {
 
     fn word(&self, failure: &Failure) -> Word {
         if self.json {
-            let line = json_text(&event("end", last_word::end(failure)));
-            return Word::Text(format!("{}\n", self.shown(&line)));
+            let line = self.json(event("end", last_word::end(failure)));
+            return Word::Text(format!("{line}\n"));
         }
         let colour = stderr().is_terminal() && self.colour;
         let error = if colour { "\x1b[31merror\x1b[0m" } else { "error" };
@@ -205,37 +205,26 @@ impl Report {
         }
     }
 
-    /// Writes what a pipeline's own page makes of the run.
-    fn marks(&self, marks: Option<String>) {
-        if let Some(marks) = marks {
-            put(self.hidden.cover(&marks).into_owned(), Urgency::Kept);
-        }
-    }
-
     /// Writes lines for people.
     fn write(&self, text: &str) {
         for line in text.split('\n') {
-            self.raw(&painted(&plain(line)));
+            self.say(&painted(&plain(line)), Urgency::Kept);
         }
-    }
-
-    /// Writes a line as it is.
-    fn raw(&self, line: &str) {
-        self.say(line, Urgency::Kept);
     }
 
     fn say(&self, line: &str, urgency: Urgency) {
         put(self.shown(line), urgency);
     }
 
-    /// `text` as it may be shown.
+    /// Text for people as it may be shown.
     fn shown(&self, text: &str) -> String {
-        let text = self.hidden.cover(text);
-        let text = match self.json {
-            true => self.ci.harmless_json(&text),
-            false => self.ci.harmless(&text),
-        };
-        text.into_owned()
+        self.ci.harmless(&self.hidden.cover(text)).into_owned()
+    }
+
+    /// `value` as it may be shown.
+    fn json(&self, mut value: Value) -> String {
+        self.hidden.cover_json(&mut value);
+        self.ci.harmless_json(&json_text(&value)).into_owned()
     }
 }
 
@@ -247,6 +236,14 @@ fn event(name: &str, fields: Value) -> Value {
         line.extend(fields);
     }
     Value::Object(line)
+}
+
+/// Writes what a pipeline's own page makes of the run. It is covered already: what is escaped there would not be
+/// known for what it is.
+fn marks(marks: Option<String>) {
+    if let Some(marks) = marks {
+        put(marks, Urgency::Kept);
+    }
 }
 
 fn put(mut line: String, urgency: Urgency) {

@@ -1,11 +1,13 @@
 //! How far a deploy has come, and what it takes to finish or undo it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Canary, Check, Compared, Finish, Hooks, Previous, Step, StepTime, Who};
+use crate::deploy_file::Variable;
 use crate::engine::Engine;
 use crate::guard::Guard;
 use crate::slot::Slot;
@@ -58,6 +60,10 @@ pub struct Deploy {
     /// The engines its containers run on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub engines: Vec<Engine>,
+    /// The variables of its containers whose values are not to be seen, by their names; `None` where that was
+    /// not written down. Whoever takes it over does not know these values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<BTreeSet<Variable>>,
     /// How long it waits for what.
     pub limits: Limits,
     /// What of the operator's own is run.
@@ -208,6 +214,11 @@ impl Deploy {
         self.plan.contains(&Step::Hold)
     }
 
+    /// Whether whoever takes it over may have values before them that are not to be seen, and not know them.
+    pub fn has_secrets(&self) -> bool {
+        self.secrets.as_ref().is_none_or(|names| !names.is_empty())
+    }
+
     /// Whether `step` was begun.
     pub fn has_begun(&self, step: Step) -> bool {
         self.steps.iter().any(|time| time.step == step)
@@ -266,6 +277,7 @@ mod tests {
             image: None,
             image_id: None,
             engines: vec![],
+            secrets: None,
             limits: Limits::default(),
             hooks: Hooks::default(),
             guard: Some(Guard::default()),
@@ -288,6 +300,7 @@ mod tests {
             stage: Stage::Announced,
             steps: vec![StepTime { step: Step::Pull, began: Timestamp::UNIX_EPOCH, ended: None }],
             engines: vec!["ssh://root@10.0.0.11".parse::<EngineUrl>().unwrap().into()],
+            secrets: Some(["KEY".parse().unwrap()].into()),
             replaced: Some(Token::from("1-2-3")),
             undo: Some(who),
             earlier: Some(Box::new(earlier.clone())),
@@ -295,6 +308,10 @@ mod tests {
         };
         let written = serde_json::to_vec(&record).unwrap();
         assert_eq!(Deploy::parse(&written).unwrap(), record);
+        // Where nothing was written down of them, there may be some.
+        let none = Deploy { secrets: Some(BTreeSet::new()), ..record.clone() };
+        let unknown = Deploy { secrets: None, ..record.clone() };
+        assert_eq!([&record, &unknown, &none].map(Deploy::has_secrets), [true, true, false]);
         assert_eq!(record.after(Step::Start), [Step::Flip, Step::Retire]);
         assert!(record.after(Step::Retire).is_empty() && record.after(Step::Drain).is_empty());
     }

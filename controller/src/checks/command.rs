@@ -27,7 +27,10 @@ pub(super) async fn run(
         Ok(ended) => ended,
         Err(never) => match never {},
     };
-    let last = last.last().map_or_else(String::new, |line| format!(" (`{line}`)"));
+    let last = last.last().map_or_else(String::new, |line| match hidden.lacks() {
+        true => format!(" {line}"),
+        false => format!(" (`{line}`)"),
+    });
     let said = format!("{ending}{last}");
     match ending {
         Ending::Exit(status) if status.success() => Answer::Good(said),

@@ -17,6 +17,10 @@ impl Run<'_> {
     /// Ends the deploy: closes it if it is done, puts right what failed, lets go of the lock.
     pub(super) async fn end(self, done: Result<(), Trouble>) -> Result<(), Failure> {
         let (report, on_failure) = (self.report, self.on_failure());
+        let done = match report.hidden().lacks() {
+            true => done.map_err(Trouble::in_own_words),
+            false => done,
+        };
         let ended = Box::pin(self.end_by(done)).await;
         if let (Err(failure), Some(hook)) = (&ended, on_failure) {
             hook.run(report, failure).await;

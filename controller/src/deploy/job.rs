@@ -1,5 +1,7 @@
 //! What a deploy is asked to do.
 
+use std::collections::BTreeSet;
+
 use shunt_config::deploy_file::{DeployFile, Variable, sound_image};
 use shunt_config::pass::PassKey;
 use shunt_config::secret::Secret;
@@ -21,6 +23,8 @@ pub struct Job {
     pub version: Option<String>,
     /// The variables of its containers.
     pub environment: Vec<(Variable, Secret)>,
+    /// Those of them whose values are not to be seen.
+    pub secrets: BTreeSet<Variable>,
     /// Whether it waits for visitors who stay on the old release, whatever the file says.
     pub wait_sessions: bool,
     /// What passes to its previews are signed with.
@@ -56,6 +60,7 @@ impl Job {
             image_id: None,
             version,
             environment: Vec::new(),
+            secrets: BTreeSet::new(),
             wait_sessions: false,
             pass_key: None,
         })
@@ -90,6 +95,7 @@ impl Job {
             image_id: None,
             version: Some(tag.to_owned()),
             environment: Vec::new(),
+            secrets: BTreeSet::new(),
             wait_sessions: false,
             pass_key: None,
         })

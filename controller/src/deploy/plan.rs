@@ -80,6 +80,7 @@ impl Plan {
             image: job.image.clone(),
             image_id: job.image_id.clone(),
             engines: hosts.iter().map(|host| host.engine.clone()).collect(),
+            secrets: Some(job.secrets.clone()),
             limits: job.file.limits,
             hooks: job.file.hooks.clone(),
             guard: Some(job.file.guard),

@@ -28,6 +28,8 @@ pub async fn recover(
     let version = record.version.as_deref().unwrap_or("a release");
     let name = format!("the deploy of {version} that {} began", record.who);
     report.note(&format!("{name} is half done"));
+    // Its secrets are not in the record: what its containers, checks and hooks write may have them in it.
+    let _uncovered = record.has_secrets().then(|| report.hidden().lack());
     let mut run = Run::new(report, store, &held, keys, record.clone()).await?;
     run.forgotten = forgotten.to_vec();
     let ended = match record.stage {

@@ -12,6 +12,7 @@ use crate::fence::NotDone;
 use crate::hook::HookFailed;
 use crate::journal::WriteError;
 use crate::judge::Finding;
+use crate::report::LACK;
 use crate::stop::Stop;
 
 /// Why a step of a deploy failed. What that means depends on how far the deploy had come.
@@ -40,6 +41,29 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// The same without what containers and hooks wrote, for those who do not know what has to be covered in
+    /// that.
+    pub(super) fn in_own_words(mut self) -> Self {
+        let details = match &mut self {
+            Self::Unhealthy(_, details) | Self::Workers(_, details) => details,
+            Self::Found(Finding::Ended(_, last)) => last,
+            // A hook's lines were left out when they came.
+            _ => return self,
+        };
+        let foreign = |line: &str| line.starts_with("| ") || line.starts_with("the last lines of ");
+        let all = details.len();
+        details.retain(|line| !foreign(line));
+        let mut less = details.len() < all;
+        for line in details.iter_mut() {
+            // What the check of the image itself has written comes behind that.
+            if let Some((own, _)) = line.split_once("HEALTHCHECK fails: ") {
+                (*line, less) = (format!("{own}HEALTHCHECK fails"), true);
+            }
+        }
+        details.extend(less.then(|| format!("({LACK})")));
+        self
+    }
+
     /// The trouble in words, and the exit code it means while traffic is as it was.
     pub(super) fn failure(&self, id: &str) -> Failure {
         match self {
@@ -129,5 +153,27 @@ impl From<WriteError> for Trouble {
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Other(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_our_own_words_alone_there_is_no_line_of_a_container_and_it_says_so() {
+        let lines = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let failing = "jobs: the image's HEALTHCHECK fails: hunter-two";
+        let all = lines(&[failing, "the last lines of jobs:", "| hunter-two"]);
+        for trouble in [
+            Trouble::Workers("no".to_owned(), all.clone()),
+            Trouble::Found(Finding::Ended("jobs ended".to_owned(), all)),
+        ] {
+            let left = trouble.in_own_words().failure("id").details;
+            assert_eq!(left[0], "jobs: the image's HEALTHCHECK fails");
+            assert_eq!(left[1..], [format!("({LACK})")]);
+        }
+        let own = Trouble::Unhealthy("no".to_owned(), lines(&["jobs: ended with code 1"]));
+        assert_eq!(own.in_own_words().failure("id").details, ["jobs: ended with code 1"]);
     }
 }

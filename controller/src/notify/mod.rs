@@ -73,8 +73,11 @@ impl<'a> Notifier<'a> {
         let wanted =
             |notify: &Notify| notify.events.contains(&event) && event.severity() >= notify.severity;
         for (notify, url) in self.targets.iter().filter(|(notify, _)| wanted(notify)) {
-            let body = self.report.covered(&self.body(notify.kind, event, reason).to_string());
-            let task = tokio::spawn(send(url.clone(), body));
+            // Before it is made into text, and again: what is escaped there would not be known.
+            let reason = reason.map(|reason| self.report.covered(reason));
+            let mut body = self.body(notify.kind, event, reason.as_deref());
+            self.report.hidden().cover_json(&mut body);
+            let task = tokio::spawn(send(url.clone(), body.to_string()));
             self.tasks.push((notify.name.clone(), task));
         }
     }

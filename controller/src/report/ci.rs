@@ -14,6 +14,9 @@ use super::{Ended, plain};
 use crate::exit::Failure;
 use crate::time::show;
 
+/// Where its runner ends a line.
+const ENDS: [char; 2] = ['\n', '\r'];
+
 /// Whose pipeline this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Host {
@@ -48,10 +51,10 @@ impl Ci {
     }
 
     /// `lines` of others without what GitHub takes for commands of a step: `::` at the beginning of a line,
-    /// and its older `##[` anywhere in it. What is only looked at is not to be done.
+    /// which it ends at `\r`, too, and its older `##[` anywhere in it. What is only looked at is not to be done.
     pub(super) fn harmless<'a>(&self, lines: &'a str) -> Cow<'a, str> {
         let begins = |line: &str| line.trim_start().starts_with("::");
-        match self.github && (lines.contains("##[") || lines.lines().any(begins)) {
+        match self.github && (lines.contains("##[") || lines.split(ENDS).any(begins)) {
             true => Cow::Owned(broken_up(lines)),
             false => Cow::Borrowed(lines),
         }
@@ -105,9 +108,9 @@ impl Ci {
     }
 
     /// A failure, on top of the page.
-    pub(super) fn failed(&self, failure: &Failure) -> Option<String> {
+    pub(super) fn failed(&self, said: &str) -> Option<String> {
         (self.host? == Host::GitHub)
-            .then(|| format!("::error title=shuntctl::{}", data(&broken_up(&failure.said))))
+            .then(|| format!("::error title=shuntctl::{}", data(&broken_up(said))))
     }
 
     /// Adds the steps to the page of the run, if there were any. A page is no reason to fail for.
@@ -116,19 +119,19 @@ impl Ci {
         let Some(path) = self.summary.as_ref().filter(|_| !steps.is_empty()) else { return };
         let mut text = "| step | | | took |\n|---|---|---|---|\n".to_owned();
         for row in steps.iter() {
-            let cells = row.iter().map(|cell| plain(cell).replace('|', "\\|"));
+            let cells = row.iter().map(|cell| plain(&cover(cell)).replace('|', "\\|"));
             // Writing to a String does not fail.
             let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
         }
         if let Err(failure) = result {
             // What stands by itself after an empty line is shown as it is.
-            let _ = write!(text, "\n**{}**\n\n", plain(&failure.said));
+            let _ = write!(text, "\n**{}**\n\n", plain(&cover(&failure.said)));
             for detail in &failure.details {
-                let _ = writeln!(text, "    {}", plain(detail));
+                let _ = writeln!(text, "    {}", plain(&cover(detail)));
             }
         }
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let _ = file.and_then(|mut file| file.write_all(cover(&text).as_bytes()));
+        let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
     }
 }
 
@@ -148,7 +151,7 @@ fn broken_up(lines: &str) -> String {
             None => format!("{indent}{rest}"),
         }
     };
-    lines.split('\n').map(line).collect::<Vec<_>>().join("\n")
+    lines.split_inclusive(ENDS).map(line).collect()
 }
 
 /// GitHub's escapes.
@@ -167,6 +170,8 @@ mod tests {
             ("a ##[error]b ##[set-env]", "a ## [error]b ## [set-env]"),
             ("  ::stop-commands::x\nb ::c", "  : :stop-commands::x\nb ::c"),
             ("::add-mask::e", ": :add-mask::e"),
+            ("x\r::stop-commands::abc", "x\r: :stop-commands::abc"),
+            ("x\r \r\n\t::c\n", "x\r \r\n\t: :c\n"),
             ("one\ntwo", "one\ntwo"),
         ] {
             assert_eq!(github.harmless(text), shown);

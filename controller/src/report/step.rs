@@ -9,7 +9,7 @@ use serde_json::json;
 use super::outlet::say;
 use super::text::plain;
 use super::word::{Urgency, Word};
-use super::{Paint, Report};
+use super::{Paint, Report, marks};
 use crate::time::show;
 
 /// A pipe is told what a step waits for only if that lasts.
@@ -45,7 +45,7 @@ impl Report {
             let what = self.hidden.cover(&plain(what)).into_owned();
             say(Word::Begin(name.to_owned(), what), Urgency::Kept);
         }
-        self.marks(self.ci.begin(name, &plain(what)));
+        marks(self.ci.begin(name, &plain(&self.covered(what))));
         let (began, waits) = (Instant::now(), BTreeSet::new());
         *self.running() = Some(Running { name: name.to_owned(), began, waits, last: None });
     }
@@ -80,7 +80,7 @@ impl Report {
             say(Word::Over, Urgency::Kept);
         }
         let elapsed = running.began.elapsed();
-        self.marks(self.ci.end(&running.name, ended, said, elapsed));
+        marks(self.ci.end(&running.name, ended, said, elapsed));
         let state = match ended {
             Ended::Done => "done",
             Ended::Skipped => "skipped",

@@ -58,8 +58,8 @@ impl Asked {
 pub(super) async fn serve(serve: Arc<Serve>, listener: TcpListener) {
     let (crowd, routes) = (Crowd::default(), Arc::new(routes()));
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 warn!("listener: {error}");
                 // For want of descriptors: the next accept would fail at once, too.
@@ -68,7 +68,7 @@ pub(super) async fn serve(serve: Arc<Serve>, listener: TcpListener) {
             }
         };
         let (serve, routes) = (Arc::clone(&serve), Arc::clone(&routes));
-        crowd.enter(|place| {
+        crowd.enter(peer.ip(), |place| {
             tokio::spawn(async move { one(&serve, &routes, stream, &place).await }).abort_handle()
         });
     }
@@ -103,6 +103,7 @@ async fn answer(
     place: &Place,
     request: Request<Incoming>,
 ) -> Answer {
+    let _asking = place.asks();
     let (head, body) = request.into_parts();
     let (what, parts) = match find(routes, head.method.as_str(), head.uri.path()) {
         Found::Route(what, parts) => (what, parts),

@@ -116,7 +116,8 @@ async fn lead_in<'a>(
     wait: Option<Duration>,
 ) -> Result<Run<'a>, Failure> {
     let wanted = &job.file.run.settings.environment;
-    job.environment = environment::resolve(wanted, context.directory(), &context.report).await?;
+    let gathered = environment::resolve(wanted, context.directory(), &context.report).await?;
+    (job.environment, job.secrets) = (gathered.all, gathered.secret);
     job.pass_key = key(context, None, job.file.preview_key.as_deref())?;
     let store = context.store()?;
     let fleet = Fleet::read(&*store, Some(&job.file.app)).await?;

@@ -176,7 +176,7 @@ async fn spec(
         return Err(Failure::usage(format!("{name} is gone, and its release names no image")));
     };
     let wanted = &file.run.settings.environment;
-    let environment = environment::resolve(wanted, context.directory(), &context.report).await?;
+    let gathered = environment::resolve(wanted, context.directory(), &context.report).await?;
     let (store, slot, deploy) = (&keys.store, one.slot, &one.deploy);
     let mut spec = Spec {
         name: name.clone(),
@@ -184,7 +184,7 @@ async fn spec(
         labels: engine::Labels::new(),
         publish: None,
         settings: file.run.settings.clone(),
-        environment,
+        environment: gathered.all,
         grace: limits(context, keys).stop,
     };
     if let Some(worker) = &one.worker {

@@ -1,5 +1,6 @@
 //! What keeps two controllers apart, on a real directory store.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub(crate) fn record() -> Deploy {
         mirrored: None,
         earlier: None,
         hooks: Hooks::default(),
+        secrets: Some(BTreeSet::new()),
     }
 }
 

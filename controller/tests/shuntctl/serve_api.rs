@@ -324,6 +324,27 @@ async fn whoever_shows_no_token_keeps_nobody_out_and_whoever_does_keeps_the_plac
 }
 
 #[tokio::test]
+async fn whoever_comes_often_and_says_nothing_keeps_nobody_out_who_comes_from_elsewhere() {
+    let site = Site::with_two_releases().await;
+    let daemon = Daemon::start(&site, "").await;
+    // It is far away: what it asks for comes when all the others are there.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut slow = socket.connect(daemon.address).await.unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..600 {
+        crowd.push(TcpStream::connect(daemon.address).await.unwrap());
+    }
+    let gone = async { while !matches!(crowd[0].read(&mut [0]).await, Ok(0) | Err(_)) {} };
+    timeout(Duration::from_mins(1), gone).await.expect("there is room for all of them");
+    let head = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    slow.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+}
+
+#[tokio::test]
 async fn a_directory_that_others_can_write_into_is_refused_with_the_way_out() {
     let site = Site::empty();
     write(&site, "");
