@@ -9,6 +9,7 @@ use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
+use jiff::Timestamp;
 use shunt_config::AppName;
 use shunt_config::store::{Store, StoreError};
 
@@ -60,6 +61,11 @@ impl<'a> Fence<'a> {
     /// The app.
     pub fn app(&self) -> &'a AppName {
         self.app
+    }
+
+    /// Since when the lock is held; just now, where it is not.
+    pub fn since(&self) -> Timestamp {
+        self.held.map_or_else(Timestamp::now, Held::since)
     }
 
     /// The app's keys as they stand now; an error if they show the lock lost.

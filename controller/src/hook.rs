@@ -1,38 +1,32 @@
 //! Commands of the operator's own, run at moments of a deploy: in a process group of their own, with
 //! their output shown line by line, and never for longer than they may.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::process::{ExitStatus, Stdio};
+use std::pin::pin;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use shunt_config::command::Command;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use crate::report::{Hidden, LACK, Report};
+use crate::report::{Hidden, Report};
 use crate::time::show;
 
+mod output;
+mod turn;
 mod variables;
 
+use output::Output;
+use turn::Taken;
+pub use turn::Turn;
 pub use variables::Variables;
 
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// How long the output of a hook that has ended is waited for: what it has left running in the
-/// background may hold on to it for ever.
-const REST: Duration = Duration::from_secs(1);
-
-/// Bytes of one line that are shown as one.
-const LINE: usize = 4096;
-
-/// Lines of its output that are shown again if a hook fails.
-const LAST: usize = 5;
 
 /// A command, and what it is run with.
 #[derive(Clone, Debug)]
@@ -45,6 +39,8 @@ pub struct Hook<'a> {
     pub timeout: Duration,
     /// What it is told in its environment.
     pub variables: Variables,
+    /// Where it waits for other hooks of the app, if it does.
+    pub turn: Option<Turn>,
 }
 
 /// How a command ended.
@@ -85,7 +81,8 @@ pub struct HookFailed {
 
 impl Hook<'_> {
     /// Runs it to its end, or until `stop` is done: then it is ended, and what `stop` said is
-    /// returned. Ended means TERM to its process group, and KILL after ten seconds.
+    /// returned. Ended means TERM to its process group, and KILL after ten seconds. Before it begins it
+    /// waits for its turn, for as long as it may take itself.
     ///
     /// # Cancel safety
     ///
@@ -95,17 +92,29 @@ impl Hook<'_> {
         report: &Report,
         stop: impl Future<Output = S>,
     ) -> Result<Result<(), HookFailed>, S> {
-        let (ending, last) =
-            self.end(report.hidden(), |line| report.hook(self.name, line), stop).await?;
+        let mut stop = pin!(stop);
+        let taken = match &self.turn {
+            None => Ok(Taken::none()),
+            Some(turn) => tokio::select! {
+                taken = turn.take(self.name, self.timeout, report) => taken,
+                stop = &mut stop => return Err(stop),
+            },
+        };
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(said) => return Ok(Err(HookFailed { said, last: Vec::new() })),
+        };
+        let each = |line: &str| report.hook(self.name, line);
+        let (ending, last) = self.watched(&taken, report.hidden(), each, stop).await?;
         Ok(match ending {
             Ending::Exit(status) if status.success() => Ok(()),
             ending => Err(HookFailed { said: format!("the hook `{}` {ending}", self.name), last }),
         })
     }
 
-    /// The same, with each line of its output given to `each`: how it ended, and its last lines. What is
-    /// `hidden` is in none of them: they are written into keys, too, where others read them. Where it lacks
-    /// something, one line says so in the place of all.
+    /// The same without a turn, and with each line of its output given to `each`: how it ended, and its
+    /// last lines. What is `hidden` is in none of them: they are written into keys, too, where others read
+    /// them. Where it lacks something, one line says so in the place of all.
     ///
     /// # Cancel safety
     ///
@@ -113,10 +122,20 @@ impl Hook<'_> {
     pub async fn end<S>(
         &self,
         hidden: &Hidden,
+        each: impl FnMut(&str),
+        stop: impl Future<Output = S>,
+    ) -> Result<(Ending, Vec<String>), S> {
+        self.watched(&Taken::none(), hidden, each, stop).await
+    }
+
+    async fn watched<S>(
+        &self,
+        taken: &Taken,
+        hidden: &Hidden,
         mut each: impl FnMut(&str),
         stop: impl Future<Output = S>,
     ) -> Result<(Ending, Vec<String>), S> {
-        let (mut group, mut output) = match self.start(hidden) {
+        let (mut group, mut output) = match self.start(taken, hidden) {
             Ok(started) => started,
             Err(error) => return Ok((Ending::NotRun(error), Vec::new())),
         };
@@ -137,7 +156,7 @@ impl Hook<'_> {
         Ok((ending, output.last.into()))
     }
 
-    fn start(&self, hidden: &Hidden) -> std::io::Result<(Group, Output)> {
+    fn start(&self, taken: &Taken, hidden: &Hidden) -> std::io::Result<(Group, Output)> {
         // One pipe for both, so that lines come in the order in which they were written.
         let (reader, writer) = std::io::pipe()?;
         let words = self.command.words();
@@ -146,15 +165,13 @@ impl Hook<'_> {
         command
             .args(arguments)
             .envs(self.variables.0.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)
             .process_group(0);
-        let child = command.spawn()?;
+        let child = taken.start(&mut command)?;
         let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pipe = Receiver::from_owned_fd(reader.into())?;
-        let (hidden, last) = (hidden.clone(), VecDeque::new());
-        let output = Output { pipe, hidden, part: Vec::new(), last, over: false };
+        let output = Output::of(pipe, hidden.clone());
         Ok((Group { child, id }, output))
     }
 }
@@ -207,71 +224,6 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
-    }
-}
-
-/// What a hook writes, line by line.
-struct Output {
-    pipe: Receiver,
-    hidden: Hidden,
-    part: Vec<u8>,
-    last: VecDeque<String>,
-    over: bool,
-}
-
-impl Output {
-    /// Reads a piece.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancelling loses nothing: what was read is shown before anything is waited for again.
-    async fn more(&mut self, each: &mut impl FnMut(&str)) {
-        self.part.reserve(LINE);
-        if matches!(self.pipe.read_buf(&mut self.part).await, Ok(0) | Err(_)) {
-            self.over = true;
-        }
-        while let Some(end) = self.part.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.part.drain(..=end).collect();
-            self.line(&line, each);
-        }
-        // What begins before the cut and may be a value that is not to be shown has to be here whole.
-        while self.part.len() >= LINE + self.hidden.longest() {
-            let cut = self.hidden.cut(&self.part, LINE);
-            let line: Vec<u8> = self.part.drain(..cut).collect();
-            self.line(&line, each);
-        }
-        if self.over && !self.part.is_empty() {
-            let line = std::mem::take(&mut self.part);
-            self.line(&line, each);
-        }
-    }
-
-    /// Reads what is left of a hook that has ended.
-    async fn rest(&mut self, each: &mut impl FnMut(&str)) {
-        let all = async {
-            while !self.over {
-                self.more(each).await;
-            }
-        };
-        let _ = timeout(REST, all).await;
-    }
-
-    fn line(&mut self, line: &[u8], each: &mut impl FnMut(&str)) {
-        if self.hidden.lacks() {
-            if self.last.is_empty() {
-                let said = format!("({LACK})");
-                each(&said);
-                self.last.push_back(said);
-            }
-            return;
-        }
-        let line = String::from_utf8_lossy(line);
-        let line = self.hidden.cover(line.trim_end()).into_owned();
-        each(&line);
-        self.last.push_back(line);
-        if self.last.len() > LAST {
-            self.last.pop_front();
-        }
     }
 }
 

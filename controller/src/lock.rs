@@ -56,6 +56,11 @@ impl Held {
         self.session.rest()
     }
 
+    /// Since when it is held, by this machine's clock.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
     /// Whether the deploy `id` began before the lock was taken. A later one is another holder's.
     pub fn is_older(&self, id: &str) -> bool {
         history::began(id).is_none_or(|began| began <= self.since)
@@ -170,11 +175,18 @@ pub fn is_held(keys: &AppKeys) -> bool {
 }
 
 /// Whether it is certain that the holder of the lock does not run any more, and has left nothing under
-/// way: what an engine or a `migrate` was asked goes on without whoever asked, and has the rest of the
-/// lease to come to its end.
+/// way: what an engine or a hook was asked goes on without whoever asked, and has the rest of the lease to
+/// come to its end. A deploy alone writes down what it is at; of any other holder nobody knows.
 pub fn abandoned(keys: &AppKeys) -> bool {
-    let ended = keys.lock.as_ref().and_then(Kept::ok).is_some_and(has_ended);
-    ended && keys.deploy.as_ref().is_none_or(|kept| kept.ok().is_some_and(stands_still))
+    let Some(lock) = keys.lock.as_ref().and_then(Kept::ok) else { return false };
+    let own = keys.record().filter(|deploy| is_own(lock, deploy));
+    has_ended(lock) && own.is_some_and(stands_still)
+}
+
+/// Whether `deploy` was begun by the holder of `lock`, and with it: whoever takes another's back acts on
+/// engines without a word of that there.
+fn is_own(lock: &record::Lock, deploy: &Deploy) -> bool {
+    deploy.who == lock.who && deploy.began >= lock.since
 }
 
 fn has_ended(lock: &record::Lock) -> bool {
@@ -186,8 +198,11 @@ fn stands_still(deploy: &Deploy) -> bool {
     let acts = |step| {
         matches!(step, Step::Stop | Step::Migrate | Step::Start | Step::Workers | Step::Retire)
     };
-    let acting = deploy.step().is_some_and(|time| time.ended.is_none() && acts(time.step));
-    !deploy.unfinished() || (!acting && deploy.stage != Stage::Undoing)
+    // Where a step broke off after the acknowledgement, it may be about its end, which is no step.
+    let late = deploy.stage == Stage::Acknowledged;
+    let acting =
+        deploy.step().is_some_and(|time| time.ended.is_none() && (late || acts(time.step)));
+    deploy.unfinished() && !acting && deploy.stage != Stage::Undoing
 }
 
 /// Who holds the lock, for what and since when, in words.

@@ -11,6 +11,7 @@ use shunt_config::engine::EngineUrl;
 use shunt_config::secret::Secret;
 use shunt_config::store::{Store, StoreError};
 use shunt_config::{AppName, Release, Slot};
+use tokio::time::sleep;
 
 use crate::app_keys::AppKeys;
 use crate::engine::{self, Container, Engine, EngineError, label};
@@ -18,9 +19,16 @@ use crate::exit::Failure;
 use crate::fence::{Fence, NotDone};
 use crate::lock::take;
 use crate::report::Report;
+use crate::time::show;
 
-/// How often they are looked at, at most: someone who puts `active` all the time is not followed for ever.
+mod ending;
+
+/// How often something is done about them, at most: someone who puts `active` all the time is not followed
+/// for ever.
 const LOOKS: u32 = 5;
+
+/// How often one that may be ending is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A worker, and where it is.
 #[derive(Clone, Debug)]
@@ -146,7 +154,7 @@ async fn acted(
 /// the lock. The traffic is where it should be already: what fails here is told, and no failure.
 pub async fn follow(report: &Report, fence: &Fence<'_>) {
     let mut followed = Followed::default();
-    if let Err(error) = try_follow(fence, &mut followed).await {
+    if let Err(error) = try_follow(report, fence, &mut followed).await {
         report.note(&format!("the workers are left as they are: {}", Failure::from(error)));
     }
     let Followed { started, stopped, left } = followed;
@@ -191,25 +199,56 @@ struct Followed {
     left: BTreeSet<String>,
 }
 
-/// Looks again after it has acted: `active` may have been put meanwhile, which takes no lock, and a
-/// worker may have ended that was still ending when it was looked at.
-async fn try_follow(fence: &Fence<'_>, followed: &mut Followed) -> Result<(), StoreError> {
-    for _ in 0..LOOKS {
+/// Looks again after it has acted: `active` may have been put meanwhile, which takes no lock. And it looks
+/// again as long as a worker that is to run may be ending: one that runs by then was not told to.
+async fn try_follow(
+    report: &Report,
+    fence: &Fence<'_>,
+    followed: &mut Followed,
+) -> Result<(), StoreError> {
+    let (mut looks, mut told, mut woken) = (0, false, BTreeSet::new());
+    while looks < LOOKS {
         let keys = fence.keys().await?;
         let slot = keys.active().and_then(shunt_config::Active::only);
         let Some(active) = slot.and_then(|slot| keys.slot(slot)?.ok()) else { return Ok(()) };
         let found = of_app(&keys).await;
         let (own, others) = split(found.placed, active.deploy.as_ref());
         let grace = keys.record().map(|record| record.limits).unwrap_or_default().stop;
+        if looks == 0 && own.iter().any(is_awake) && ending::was_stopping(&keys) {
+            halt(fence, &own, grace).await?;
+            looks += 1;
+            continue;
+        }
+        let doubtful = |one: &Placed| is_awake(one) && !woken.contains(&one.container.id);
+        let in_doubt = own.iter().any(doubtful);
+        let asleep = own.iter().filter(|one| !is_awake(one));
+        woken.extend(asleep.map(|one| one.container.id.clone()));
         let (started, stopped) = (wake(fence, &own).await?, halt(fence, &others, grace).await?);
         followed.started += started.done;
         followed.stopped += stopped.done;
         let silent = found.silent.into_iter().map(|(_, error)| error);
         let failed = silent.chain(started.failed).chain(stopped.failed);
         followed.left = failed.map(|error| error.to_string()).collect();
-        if started.done + stopped.done == 0 {
+        if started.done + stopped.done > 0 {
+            looks += 1;
+            continue;
+        }
+        let left = ending::left(fence.since(), &keys, grace);
+        if !in_doubt || left.is_zero() {
             break;
         }
+        if !std::mem::replace(&mut told, true) {
+            let left = show(left);
+            report.note(&format!(
+                "waiting for {left} at most: workers that run may have been told to end by a run that was \
+                 cut short"
+            ));
+        }
+        sleep(LOOK.min(left)).await;
     }
     Ok(())
+}
+
+fn is_awake(one: &Placed) -> bool {
+    one.container.running
 }

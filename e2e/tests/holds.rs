@@ -120,7 +120,7 @@ const SHORT: [&str; 6] =
 async fn a_deploy_that_holds_killed_at_any_step_is_repaired_and_loses_no_request() {
     // All that a plan may have, so that no step is left out.
     let more = "verify = \"true\"\nflipped = \"true\"\nfinish = \"true\"\n\
-                [workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n[deploy]\n";
+                [workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n[deploy]\nstop_timeout = \"1s\"\n";
     let settings = settings("true").replacen("[deploy]\n", more, 1);
     let shop = Shop::with(Store::etcd().await, &["lb1"], &settings).await;
     shop.deploy("0").await;

@@ -17,7 +17,7 @@ const SHORT: [&str; 6] = [
 ];
 
 /// What the deploy file asks for, so that the plan has every step that there is.
-const BAKE: &str = "[deploy]\nbake = \"100ms\"\n";
+const BAKE: &str = "[deploy]\nbake = \"100ms\"\nstop_timeout = \"1s\"\n";
 const HOOKS: &str = "[hooks]\nmigrate = \"true\"\nverify = [\"true\", \"true\"]\n\
     flipped = \"true\"\nfinish = \"true\"\n[workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n";
 

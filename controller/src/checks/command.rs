@@ -21,7 +21,7 @@ pub(super) async fn run(
     hidden: &Hidden,
 ) -> Answer {
     let variables = watched.variables().and("SHUNT_CHECK", &check.name);
-    let hook = Hook { name: "check", command, timeout: check.timeout, variables };
+    let hook = Hook { name: "check", command, timeout: check.timeout, variables, turn: None };
     let stop = pending::<std::convert::Infallible>();
     let (ending, last) = match hook.end(hidden, |_| {}, stop).await {
         Ok(ended) => ended,

@@ -8,7 +8,7 @@ use shunt_config::pass::MOST;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::exit::Failure;
-use crate::hook::{Hook, Variables};
+use crate::hook::{Hook, Turn, Variables};
 use crate::preview::View;
 
 impl Run<'_> {
@@ -32,7 +32,7 @@ impl Run<'_> {
     async fn hook(&self, name: &'static str, command: &Command) -> Result<(), Trouble> {
         let variables = self.variables(name);
         let timeout = self.journal.record().hooks.timeout;
-        let hook = Hook { name, command, timeout, variables };
+        let hook = Hook { name, command, timeout, variables, turn: Some(self.turn()) };
         let ran = hook.run(self.report, self.lookout.stopped()).await;
         ran?.map_err(Trouble::Hook)
     }
@@ -42,7 +42,8 @@ impl Run<'_> {
         let hooks = self.journal.record().hooks.clone();
         let Some(command) = &hooks.flipped else { return };
         let variables = self.variables("flipped");
-        let hook = Hook { name: "flipped", command, timeout: hooks.timeout, variables };
+        let (name, timeout) = ("flipped", hooks.timeout);
+        let hook = Hook { name, command, timeout, variables, turn: Some(self.turn()) };
         if let Ok(Err(failed)) = hook.run(self.report, self.lookout.stopped()).await {
             self.report.note(&format!("{}; the flip stands", failed.said));
         }
@@ -56,7 +57,12 @@ impl Run<'_> {
             command: record.hooks.failed.clone()?,
             timeout: record.hooks.timeout,
             variables: self.variables(step),
+            turn: self.turn(),
         })
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::of(&self.sight.keys.store, &self.app)
     }
 
     fn variables(&self, step: &str) -> Variables {
@@ -94,13 +100,18 @@ pub(super) struct OnFailure {
     command: Command,
     timeout: std::time::Duration,
     variables: Variables,
+    turn: Turn,
 }
 
 impl OnFailure {
     pub(super) async fn run(self, report: &crate::report::Report, failure: &Failure) {
         let variables = self.variables.and("SHUNT_REASON", report.covered(&failure.said));
         let (name, command, timeout) = ("failed", &self.command, self.timeout);
-        let hook = Hook { name, command, timeout, variables };
+        // It waits for its turn and does not keep it: the lock is let go of by now, and it may be a deploy.
+        if let Err(said) = self.turn.take(name, timeout, report).await {
+            return report.note(&said);
+        }
+        let hook = Hook { name, command, timeout, variables, turn: None };
         if let Ok(Err(failed)) = hook.run(report, pending::<()>()).await {
             report.note(&failed.said);
         }

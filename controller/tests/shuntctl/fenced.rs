@@ -12,7 +12,8 @@ const ROUTE: &str = "hosts = [\"www.example.com\"]";
 const HOLD: &str = "replicas = 2\n[deploy]\nstrategy = \"hold\"\ndrain_timeout = \"2s\"\n\
                     health_deadline = \"3s\"\n";
 
-const WORKERS: &str = "[workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n";
+const WORKERS: &str = "[workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n\
+                       [deploy]\nstop_timeout = \"100ms\"\n";
 
 /// Images of these versions on an engine behind a gate.
 async fn behind_a_gate(versions: &[&str], settings: &str) -> (Shop, Gate) {

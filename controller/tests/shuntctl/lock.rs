@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustix::process::Signal;
 use shunt_config::key::AppKey;
-use shunt_config::record::{Deploy, Lock, Process, Stage, Step, StepTime};
+use shunt_config::record::{Deploy, Lock, Process, Stage, Step, StepTime, Who};
 use shunt_config::store::{LEASE_TTL, Session, Txn};
 use shunt_controller::lock::who;
 use shunt_controller::process::{self, ProcessId};
@@ -90,12 +90,44 @@ async fn what_a_holder_that_has_ended_left_under_way_has_the_rest_of_its_lease()
         run.says("and has ended");
         session.close().await.unwrap();
     }
+    // It may have gone on to its end, which is no step.
+    let session = held_by(&site, ended()).await;
+    let late = Deploy { stage: Stage::Acknowledged, ..left_in(Step::Bake) };
+    site.put(AppKey::Deploy, &serde_json::to_string(&late).unwrap()).await;
+    site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(4);
+    session.close().await.unwrap();
     let session = held_by(&site, ended()).await;
     let undoing = Deploy { stage: Stage::Undoing, ..left_in(Step::Prove) };
     site.put(AppKey::Deploy, &serde_json::to_string(&undoing).unwrap()).await;
     site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(4);
     session.close().await.unwrap();
     site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(0).says("is undone");
+}
+
+/// No record says what an `undo`, a `flip`, a `retire` or whoever takes back another's deploy has asked for.
+#[tokio::test]
+async fn a_holder_that_has_ended_and_wrote_no_record_of_its_own_has_the_rest_of_its_lease() {
+    let site = Site::with_two_releases().await;
+    let earlier = left_in(Step::Prove);
+    let session = held_by(&site, ended()).await;
+    let over = Deploy { stage: Stage::Warm, ..left_in(Step::Drain) };
+    let elsewhere = Deploy { who: Who { pid: 1, ..who() }, ..left_in(Step::Prove) };
+    for (what, left) in [
+        ("no record", None),
+        ("one that was there before", Some(earlier)),
+        ("one of another", Some(elsewhere)),
+        ("one that is over", Some(over)),
+    ] {
+        if let Some(left) = left {
+            site.put(AppKey::Deploy, &serde_json::to_string(&left).unwrap()).await;
+        }
+        let before = site.everything().await;
+        let run = site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(4);
+        run.says("and has ended");
+        assert_eq!(site.everything().await, before, "{what}");
+    }
+    session.close().await.unwrap();
+    site.run(&["resume", "web", "--lock-wait", "100ms"]).await.ended_with(0);
 }
 
 #[tokio::test]

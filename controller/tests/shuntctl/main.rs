@@ -10,6 +10,7 @@ mod checks;
 mod command_line;
 mod daemon;
 mod deploys;
+mod ending;
 mod fence;
 mod fenced;
 mod flip;

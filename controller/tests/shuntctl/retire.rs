@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use e2e::until;
+use shunt_config::command::Command;
 use shunt_config::key::AppKey;
+use shunt_config::record::{Draining, Finish};
 use shunt_config::status::AppStatus;
 use shunt_config::{Active, Slot};
 
@@ -183,4 +186,47 @@ async fn a_lost_proxy_keeps_what_was_run_by_hand_from_being_forgotten() {
     site.run(&["proxy", "forget", "lb2"]).await.ended_with(0);
     site.run(&["flip", "web"]).await.ended_with(0);
     assert!(site.keys().await.draining.is_empty());
+}
+
+/// A hook goes on when whoever runs it is killed, and its lock is free by then.
+#[tokio::test]
+async fn a_hook_whose_run_was_killed_is_over_before_the_next_one_begins() {
+    let site = Site::with_two_releases().await;
+    let _proxy = Words::of("lb1", &site).await.obeys();
+    let line = "echo begun >> said; until test -e go; do sleep 0.05; done; echo over >> said";
+    let finish = Finish {
+        command: Command::Shell(line.to_owned()),
+        timeout: std::time::Duration::from_mins(1),
+        deploy: "d1".to_owned(),
+        slot: Slot::Green,
+        version: None,
+        image: None,
+    };
+    let draining = Draining {
+        slot: Slot::Green,
+        value: "127.0.0.1:9009".to_owned(),
+        since: jiff::Timestamp::now(),
+        sessions: None,
+        ended: None,
+        lost: [].into(),
+        finish: Some(finish),
+    };
+    let key = AppKey::Draining("1f-7-00c0ffee".into());
+    site.put(key, &serde_json::to_string(&draining).unwrap()).await;
+    let path = site.directory.path().join("said");
+    let said = || std::fs::read_to_string(&path).unwrap_or_default();
+
+    let first = site.begin(&["retire", "web"], None);
+    until("the hook begins", async || (said() == "begun\n").then_some(())).await;
+    first.kill().await;
+    let mut next = site.begin(&["retire", "web"], None);
+    let waits = "`finish` waits: another hook of `web` runs on this machine";
+    until("the next run waits", async || {
+        assert_eq!(said(), "begun\n", "{}", next.log());
+        next.log().contains(waits).then_some(())
+    })
+    .await;
+    site.write("go", "");
+    assert!(next.ended().await.success(), "{}", next.log());
+    assert_eq!(said(), "begun\nover\nbegun\nover\n", "{}", next.log());
 }

@@ -4,9 +4,10 @@ use rustix::process::Signal;
 
 use crate::shop::Shop;
 
-/// The demo app is as good a worker as any.
+/// The demo app is as good a worker as any. One that runs is known to go on only once a stop would be over.
 const WORKERS: &str = "env = { A = \"run\", B = \"run\" }\n[workers.jobs]\ncommand = [\"--port\", \"9\"]\n\
-    replicas = 2\nsettle = \"1s\"\nenv = { B = \"jobs\" }\nmemory = \"64MiB\"\n";
+    replicas = 2\nsettle = \"1s\"\nenv = { B = \"jobs\" }\nmemory = \"64MiB\"\n\
+    [deploy]\nstop_timeout = \"100ms\"\n";
 
 /// The workers there are: of which version, and whether they run.
 async fn workers(shop: &Shop) -> Vec<String> {
