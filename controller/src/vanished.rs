@@ -2,20 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::Serialize;
 use shunt_config::engine::EngineUrl;
 use shunt_config::{AppName, Release, Slot, Token};
-use tokio::time::timeout;
 
 use crate::app_keys::AppKeys;
-use crate::engine::{self, Container, Engine, EngineError, label};
-use crate::time::show;
-
-/// How long an engine may take to say what is there.
-const LIMIT: Duration = Duration::from_secs(10);
+use crate::engine::{self, Container, Engine, EngineError, Life, label};
 
 /// A container that should run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -108,19 +102,10 @@ impl Engines {
         release: &Serving,
         named: &shunt_config::Engine,
     ) -> Result<(Arc<dyn Engine>, Vec<Container>), EngineError> {
-        let listed = async {
-            let engine = match self.0.get(&named.url) {
-                Some(open) => Arc::clone(open),
-                None => engine::open(named).await?,
-            };
-            let there = engine.list(&label::of_deploy(app, &release.deploy)).await?;
-            Ok((engine, there))
-        };
-        let late = || EngineError::Unreachable {
-            engine: named.url.to_string(),
-            reason: format!("no answer within {}", show(LIMIT)),
-        };
-        timeout(LIMIT, listed).await.unwrap_or_else(|_| Err(late()))
+        let labels = label::of_deploy(app, &release.deploy);
+        let Some(open) = self.0.get(&named.url) else { return engine::look(named, &labels).await };
+        let there = engine::in_time(open.name(), open.list(&labels)).await?;
+        Ok((Arc::clone(open), there))
     }
 
     /// Keeps one that has answered, and has one that has not opened anew.
@@ -159,7 +144,8 @@ pub async fn look(keys: &AppKeys, engines: &mut Engines) -> Look {
     found
 }
 
-/// What of `serving` should run on its `nth` engine, and is not among what is `there`, running.
+/// What of `serving` should run on its `nth` engine, and neither does so nor will by itself, as what is
+/// `there` shows.
 fn missing(
     app: &AppName,
     serving: &Serving,
@@ -181,7 +167,7 @@ fn missing(
                 && label::number(c, label::REPLICA) == Some(replica)
         };
         let found = there.iter().find(same);
-        if found.is_some_and(|container| container.running) {
+        if found.is_some_and(|container| container.life != Life::Over) {
             continue;
         }
         let middle = worker.as_ref().map_or_else(String::new, |worker| format!("{worker}-"));
@@ -242,6 +228,7 @@ mod tests {
 
     #[test]
     fn what_runs_is_not_missing_and_what_has_ended_is_there_to_be_started() {
+        use Life::{Over, Returns, Runs};
         let (app, token) = ("web".parse().unwrap(), Token::from("1-2-3"));
         let serving = |alone| Serving {
             slot: Slot::Green,
@@ -250,19 +237,21 @@ mod tests {
             deploy: "d".to_owned(),
             alone,
         };
-        let container = |replica: &str, running| Container {
+        let container = |replica: &str, life| Container {
             id: format!("id{replica}"),
             name: String::new(),
             labels: [(label::REPLICA.to_owned(), replica.to_owned())].into(),
-            running,
+            life,
         };
         let engine = serving(true).release.engines[0].clone();
         let look = |alone, there: &[Container]| missing(&app, &serving(alone), 0, &engine, there);
-        assert!(look(false, &[container("0", true), container("1", true)]).is_empty());
-        let ended = look(false, &[container("0", true), container("1", false)]);
+        assert!(look(false, &[container("0", Runs), container("1", Runs)]).is_empty());
+        // Its engine starts it again.
+        assert!(look(false, &[container("0", Runs), container("1", Returns)]).is_empty());
+        let ended = look(false, &[container("0", Runs), container("1", Over)]);
         assert_eq!(ended.len(), 1);
         assert_eq!(ended[0].container.as_deref(), Some("id1"));
-        let gone = look(true, &[container("1", true)]);
+        let gone = look(true, &[container("1", Runs)]);
         let names: Vec<_> = gone.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["web-green-d-0", "web-green-d-jobs-0"]);
         assert!(gone.iter().all(|one| one.container.is_none()));

@@ -14,7 +14,7 @@ use shunt_config::{AppName, Release, Slot};
 use tokio::time::sleep;
 
 use crate::app_keys::AppKeys;
-use crate::engine::{self, Container, Engine, EngineError, label};
+use crate::engine::{self, Container, Engine, EngineError, Life, label};
 use crate::exit::Failure;
 use crate::fence::{Fence, NotDone};
 use crate::lock::take;
@@ -67,15 +67,20 @@ pub struct Found {
 
 /// All workers of the app of `keys`, on whatever engine its keys name.
 pub async fn of_app(keys: &AppKeys) -> Found {
+    of_app_on(keys, |_| true).await
+}
+
+/// The same on those engines that are `wanted`.
+pub async fn of_app_on(keys: &AppKeys, wanted: impl Fn(&EngineUrl) -> bool) -> Found {
+    let engines = releases(keys).flat_map(|release| release.engines);
     let engines: BTreeMap<_, _> =
-        releases(keys).flat_map(|r| r.engines).map(|e| (e.url.clone(), e)).collect();
+        engines.filter(|e| wanted(&e.url)).map(|e| (e.url.clone(), e)).collect();
     let mut labels = label::of_app(&keys.name, &keys.store);
     labels.insert(label::WORKER.to_owned(), String::new());
     let labels = &labels;
     let all = engines.values().map(|named| async move {
         let listed = async {
-            let engine = engine::open(named).await?;
-            let containers = engine.list(labels).await?;
+            let (engine, containers) = engine::look(named, labels).await?;
             let placed = |container| Placed { engine: Arc::clone(&engine), container };
             Ok(containers.into_iter().map(placed).collect::<Vec<_>>())
         };
@@ -124,15 +129,15 @@ impl Acted {
     }
 }
 
-/// Starts those that do not run.
+/// Starts those that do not run; one that its engine starts again by itself is left to that.
 pub async fn wake(fence: &Fence<'_>, all: &[Placed]) -> Result<Acted, StoreError> {
-    let asleep = all.iter().filter(|one| !one.container.running);
+    let asleep = all.iter().filter(|one| !is_awake(one));
     acted(asleep.map(|one| fence.act(one.engine.wake(&one.container.id)))).await
 }
 
-/// Stops those that run.
+/// Stops those that run, or will by themselves.
 pub async fn halt(fence: &Fence<'_>, all: &[Placed], grace: Duration) -> Result<Acted, StoreError> {
-    let awake = all.iter().filter(|one| one.container.running);
+    let awake = all.iter().filter(|one| is_awake(one));
     acted(awake.map(|one| fence.act(one.engine.halt(&one.container.id, grace)))).await
 }
 
@@ -249,6 +254,7 @@ async fn try_follow(
     Ok(())
 }
 
+/// Whether it runs, or will by itself.
 fn is_awake(one: &Placed) -> bool {
-    one.container.running
+    one.container.life != Life::Over
 }

@@ -3,7 +3,6 @@
 //! Each part looks at what is there and may be repeated, so that a way back that was cut short is
 //! gone again from its beginning.
 
-use shunt_config::engine::EngineUrl;
 use shunt_config::key::AppKey;
 use shunt_config::record::{Deploy, Stage, Step};
 use shunt_config::store::Txn;
@@ -12,6 +11,7 @@ use shunt_config::{Active, App, Token};
 use super::exposure::Exposure;
 use super::run::{Run, lasts};
 use super::trouble::Trouble;
+use super::wake::Asleep;
 use crate::announce::displace;
 use crate::app_keys::{AppKeys, Kept};
 use crate::journal::WriteError;
@@ -35,16 +35,21 @@ impl Run<'_> {
     async fn put_back(&mut self) -> Result<Option<String>, Trouble> {
         let held = self.is_held().await?;
         let stopped = held && self.journal.record().has_begun(Step::Stop);
-        let mut silent = Vec::new();
+        let mut asleep = Asleep::default();
         if stopped {
             // Before anything else: who takes over from here has to go back as well.
             self.retry(Self::mark_undoing).await?;
-            silent = self.wake_others().await?;
+            asleep = self.wake_others().await?;
         }
         self.retry(Self::put_active_back).await?;
         self.retry(Self::put_slot_back).await?;
         if held {
-            self.let_back(stopped, &silent).await?;
+            self.let_back(stopped, &asleep).await?;
+        }
+        if stopped {
+            // Nobody who visits the app waits any more.
+            self.wake_late(asleep.late).await?;
+            self.workers_follow().await;
         }
         self.remove_containers().await
     }
@@ -70,17 +75,16 @@ impl Run<'_> {
         Err(Stop::Superseded("the app's keys change all the time".to_owned()).into())
     }
 
-    /// Lets requests through to the old release, once it serves if it was `stopped`; as far as its engines
-    /// are not `silent`.
-    async fn let_back(&mut self, stopped: bool, silent: &[EngineUrl]) -> Result<(), Trouble> {
+    /// Lets requests through to the old release, once it serves if it was `stopped`; as far as it is not
+    /// `asleep`.
+    async fn let_back(&mut self, stopped: bool, asleep: &Asleep) -> Result<(), Trouble> {
         let keys = self.journal.refresh().await?;
         if self.holds(&keys) {
             // All the time nothing was sent to the new release.
             self.exposure = Exposure::Hidden;
         }
         if stopped {
-            self.served_again(silent).await?;
-            self.workers_follow().await;
+            self.served_again(&asleep.urls()).await?;
         }
         let keys = self.journal.refresh().await?;
         self.lift(&keys).await?;
@@ -150,6 +154,9 @@ impl Run<'_> {
     async fn remove_containers(&mut self) -> Result<Option<String>, Trouble> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record().clone();
+        if !record.has_begun(Step::Start) {
+            return Ok(None);
+        }
         let in_slot = keys.slot(record.slot).and_then(Kept::ok);
         if in_slot.is_some_and(|release| release.deploy.as_ref() == Some(&record.id)) {
             return Ok(Some(format!("`{}` gets requests by someone else's flip", record.slot)));

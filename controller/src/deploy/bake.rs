@@ -6,7 +6,6 @@ use shunt_config::record::{Deploy, Step};
 use shunt_config::{Active, Token};
 use tokio::time::Instant;
 
-use super::lives::ended;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::ack::Ask;
@@ -91,7 +90,7 @@ impl<'a> Run<'a> {
         let before = begun.map_or(Duration::ZERO, |time| age(time.began));
         let limit = bake.saturating_sub(before);
         let (new, old) = (new.token.clone(), previous.token.clone());
-        let (mut checks, serving) = (self.ask_checks(&keys, &new), self.serving().await);
+        let (mut checks, lives) = (self.ask_checks(&keys, &new), self.lives());
         let mut vigil = Vigil::new(Watch::after(rules, &self.sight.fleet, new, old), before);
         let report = self.report;
         let look = |keys: &AppKeys, fleet: &Fleet| {
@@ -109,7 +108,7 @@ impl<'a> Run<'a> {
         let waited = tokio::select! {
             waited = self.sight.wait(limit, &mut tell, look) => waited,
             broken = checks.broken() => return Err(Trouble::Found(Finding::Check(broken))),
-            found = ended(&serving) => return Err(Trouble::Found(found)),
+            found = lives.ended() => return Err(Trouble::Found(found)),
             stop = self.lookout.stopped() => return Err(stop.into()),
         };
         match waited {

@@ -12,7 +12,6 @@ use shunt_config::{Active, Token};
 use super::bake::{Broken, Vigil};
 use super::exposure::Exposure;
 use super::job::Job;
-use super::lives::ended;
 use super::run::Run;
 use super::settings::divided;
 use super::trouble::Trouble;
@@ -115,7 +114,7 @@ impl<'a> Run<'a> {
             return Ok(Over::Done);
         };
         let expected = Expected::of(&keys);
-        let serving = self.serving().await;
+        let lives = self.lives();
         let (vigil, checks) = std::mem::take(watch);
         let mut vigil = vigil.or_else(|| Vigil::beside(&record, &self.sight.fleet, &token));
         let mut checks = checks.unwrap_or_else(|| self.ask_checks(&keys, &token));
@@ -146,7 +145,7 @@ impl<'a> Run<'a> {
             let limit = Left::of(canary, 0).and_then(|left| left.time()).unwrap_or(LONG);
             let waited = tokio::select! {
                 waited = self.sight.wait(limit, &mut tell, &mut look) => waited,
-                found = ended(&serving) => return Err(Trouble::Found(found)),
+                found = lives.ended() => return Err(Trouble::Found(found)),
                 broken = checks.broken() => return Err(Trouble::Found(Finding::Check(broken))),
                 stop = self.lookout.stopped() => return Err(stop.into()),
             };

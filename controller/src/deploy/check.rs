@@ -12,7 +12,7 @@ use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::Kept;
-use crate::engine::{Container, Engine, EngineError, State};
+use crate::engine::{Container, Engine, EngineError, State, in_time};
 use crate::probe::{Down, probe};
 use crate::time::show;
 
@@ -189,7 +189,7 @@ pub(super) async fn last_lines(replica: &Replica) -> Vec<String> {
 
 pub(super) async fn last_lines_of(engine: &dyn Engine, container: &Container) -> Vec<String> {
     let name = &container.name;
-    match engine.logs(&container.id, LAST_LINES).await {
+    match in_time(engine.name(), engine.logs(&container.id, LAST_LINES)).await {
         Ok(lines) if lines.is_empty() => vec![format!("{name} has written nothing")],
         Ok(lines) => std::iter::once(format!("the last lines of {name}:"))
             .chain(lines.into_iter().map(|line| format!("| {line}")))

@@ -17,24 +17,30 @@ use crate::keeping::named;
 /// Engines, as far as they answer.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
-    /// Those that do.
-    pub(super) engines: Vec<(EngineUrl, Arc<dyn Engine>)>,
+    /// Those that do, and the containers of the app on them that are not this deploy's.
+    pub(super) answered: Vec<(Arc<dyn Engine>, Vec<Container>)>,
     /// Those that do not.
     pub(super) silent: Vec<(EngineUrl, EngineError)>,
 }
 
 impl Run<'_> {
     /// The engines that releases of the app run on, but for those that are given up.
-    pub(super) async fn engines(&self, keys: &AppKeys) -> Reached {
+    pub(super) fn engines(&self, keys: &AppKeys) -> Vec<shunt_config::Engine> {
         let own = self.journal.record().engines.iter().cloned();
         let all: BTreeMap<_, _> = named(keys).chain(own).map(|e| (e.url.clone(), e)).collect();
-        let all = all.values().filter(|engine| !self.forgotten.contains(&engine.url));
-        let opened = all.map(|engine| async { (engine.url.clone(), engine::open(engine).await) });
+        all.into_values().filter(|engine| !self.forgotten.contains(&engine.url)).collect()
+    }
+
+    /// What they say, once each of them has answered or is given up.
+    pub(super) async fn reach(&self, keys: &AppKeys) -> Reached {
+        let engines = self.engines(keys);
+        let asked =
+            engines.iter().map(|named| async move { (named, self.others(named, keys).await) });
         let mut reached = Reached::default();
-        for (url, opened) in join_all(opened).await {
-            match opened {
-                Ok(engine) => reached.engines.push((url, engine)),
-                Err(error) => reached.silent.push((url, error)),
+        for (named, others) in join_all(asked).await {
+            match others {
+                Ok(others) => reached.answered.push(others),
+                Err(error) => reached.silent.push((named.url.clone(), error)),
             }
         }
         reached
@@ -43,23 +49,24 @@ impl Run<'_> {
     /// An error if an engine that something of the app may run on does not answer: what runs there could
     /// not be stopped.
     pub(super) async fn all_answer(&self, keys: &AppKeys) -> Result<(), Trouble> {
-        let Some((url, error)) = self.engines(keys).await.silent.into_iter().next() else {
+        let Some((url, error)) = self.reach(keys).await.silent.into_iter().next() else {
             return Ok(());
         };
         let hint = format!("nothing is held and nothing was stopped. {}", without(keys, &url));
         Err(Failure::from(error).hint(hint).into())
     }
 
-    /// Containers of the app that are not this deploy's.
+    /// The containers of the app on the engine `named` that are not this deploy's.
     pub(super) async fn others(
         &self,
-        engine: &dyn Engine,
+        named: &shunt_config::Engine,
         keys: &AppKeys,
-    ) -> Result<Vec<Container>, EngineError> {
+    ) -> Result<(Arc<dyn Engine>, Vec<Container>), EngineError> {
         let own = &self.journal.record().id;
-        let mut all = engine.list(&label::of_app(&self.app, &keys.store)).await?;
+        let labels = label::of_app(&self.app, &keys.store);
+        let (engine, mut all) = engine::look(named, &labels).await?;
         all.retain(|container| container.labels.get(label::DEPLOY) != Some(own));
-        Ok(all)
+        Ok((engine, all))
     }
 }
 

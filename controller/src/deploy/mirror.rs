@@ -12,7 +12,7 @@ use shunt_config::store::Txn;
 
 use super::bake::Broken;
 use super::job::Job;
-use super::lives::ended;
+use super::lives::Lives;
 use super::run::Run;
 use super::trial::Trial;
 use super::trouble::Trouble;
@@ -28,7 +28,6 @@ use crate::report::Ended;
 use crate::sight::Waited;
 use crate::stop::Stop;
 use crate::time::show;
-use crate::workers::Placed;
 
 /// What else may take its time while requests are copied. Should nobody come to end that, it ends by
 /// itself.
@@ -52,14 +51,14 @@ impl Run<'_> {
         let response = job.file.timeouts.over(&defaults).response;
         let more = wanted.lasts.max(response.saturating_add(TOLD));
         let (asked, expected) = self.put_mirror(wanted, more).await?;
-        let serving = self.serving().await;
-        self.copied_by_all(wanted, &asked, &serving).await?;
+        let lives = self.lives();
+        self.copied_by_all(wanted, &asked, &lives).await?;
         let keys = self.journal.refresh().await?;
         let mut checks = self.ask_checks(&keys, &asked.release);
         // No visitor is on it.
         checks.share(0);
         let mut trial = Trial::new(wanted, self.journal.record().guard, asked, expected);
-        let watched = self.watch_copies(&mut trial, &mut checks, more, &serving).await;
+        let watched = self.watch_copies(&mut trial, &mut checks, more, &lives).await;
         let compared = Compared::of(wanted.percent, &trial.counts);
         match watched {
             Ok(()) => {
@@ -142,13 +141,13 @@ impl Run<'_> {
         &mut self,
         wanted: &Mirroring,
         asked: &Asked,
-        serving: &[Placed],
+        lives: &Lives,
     ) -> Result<(), Trouble> {
         let (report, limit) = (self.report, self.journal.record().limits.flip);
         let mut tell = |key: &str, text: &str| report.progress(key, text);
         let taken = tokio::select! {
             taken = acknowledged(&mut self.sight, asked, limit, &mut tell) => taken,
-            found = ended(serving) => return Err(not_healthy(&found)),
+            found = lives.ended() => return Err(not_healthy(&found)),
             stop = self.lookout.stopped() => return Err(stop.into()),
         };
         match taken {
@@ -177,7 +176,7 @@ impl Run<'_> {
         trial: &mut Trial,
         checks: &mut Checks<'_>,
         more: Duration,
-        serving: &[Placed],
+        lives: &Lives,
     ) -> Result<(), Trouble> {
         let report = self.report;
         let mut tell = |key: &str, text: &str| report.progress(key, text);
@@ -188,7 +187,7 @@ impl Run<'_> {
             let waited = tokio::select! {
                 waited = self.sight.wait(limit, &mut tell, look) => waited,
                 broken = checks.broken() => return Err(Trouble::Found(Finding::Check(broken))),
-                found = ended(serving) => return Err(Trouble::Found(found)),
+                found = lives.ended() => return Err(Trouble::Found(found)),
                 stop = self.lookout.stopped() => return Err(stop.into()),
             };
             match waited {

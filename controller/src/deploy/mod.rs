@@ -29,6 +29,7 @@ mod stop;
 mod trial;
 mod trouble;
 mod units;
+mod wake;
 mod warm_up;
 mod words;
 mod workers;

@@ -10,7 +10,7 @@ use super::host::{Host, Replica};
 use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::engine::{self, Container, EngineError, Labels, Publish, Spec, label};
+use crate::engine::{self, Container, EngineError, Labels, Life, Publish, Spec, label};
 use crate::exit::{Exit, Failure};
 use crate::fence::NotDone;
 use crate::port::Ports;
@@ -76,7 +76,7 @@ impl Run<'_> {
     ) -> Result<Replica, Trouble> {
         let (engine, fence) = (&host.engine, self.journal.fence());
         match old {
-            Some(old) if old.running => {
+            Some(old) if old.life == Life::Runs => {
                 let port = label::number(old, label::PORT).unwrap_or_default();
                 return Ok(host.replica(old.clone(), port));
             }

@@ -1,15 +1,13 @@
-//! The step in which the old release is stopped, and the way back to it: for releases that must not run
-//! side by side.
+//! The step in which the old release is stopped, and how it serves again on the way back: for releases that
+//! must not run side by side.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use shunt_config::engine::EngineUrl;
 use shunt_config::health::Check;
 use shunt_config::hold::Then;
-use shunt_config::record::Step;
 use shunt_config::{Active, Health, Release, Slot, Token};
 use tokio::time::{Instant, sleep};
 
@@ -17,9 +15,8 @@ use super::engines::Reached;
 use super::run::Run;
 use super::trouble::Trouble;
 use crate::app_keys::{AppKeys, Kept};
-use crate::engine::{Engine, label};
+use crate::engine::{Life, label};
 use crate::exit::{Exit, Failure};
-use crate::fence::NotDone;
 use crate::fleet::Fleet;
 use crate::probe::{Down, probe};
 use crate::sight::{Look, Waited};
@@ -38,82 +35,6 @@ impl Run<'_> {
         self.held_by_all(&token, limits.drain, true).await?;
         let stopped = self.stop_others().await?;
         Ok(format!("{stopped} container(s) stopped, to be started again if need be"))
-    }
-
-    /// Stops what runs of this deploy, and starts again what a key names of the others: the way back to a
-    /// release that must not run beside this one. The engines that did not do it, each told of: a host that
-    /// is away keeps no other from serving again.
-    pub(super) async fn wake_others(&mut self) -> Result<Vec<EngineUrl>, Trouble> {
-        let keys = self.journal.refresh().await?;
-        let deploys = deploys(&keys, self.journal.record().replaced.as_ref());
-        let Reached { engines, silent } = self.engines(&keys).await;
-        let mut silent: Vec<_> =
-            silent.into_iter().map(|(url, error)| (url, error.into())).collect();
-        let run = &*self;
-        let halts = engines
-            .iter()
-            .map(|(url, engine)| async move { (url, engine, run.halt_own(&**engine).await) });
-        let mut halted = Vec::new();
-        for (url, engine, done) in join_all(halts).await {
-            match done {
-                Ok(()) => halted.push((url, engine)),
-                Err(error) => silent.push((url.clone(), error)),
-            }
-        }
-        let (keys, deploys) = (&keys, &deploys);
-        let wakes = halted.into_iter().map(|(url, engine)| async move {
-            (url, run.wake_named(&**engine, keys, deploys).await)
-        });
-        for (url, done) in join_all(wakes).await {
-            if let Err(error) = done {
-                silent.push((url.clone(), error));
-            }
-        }
-        let mut urls = Vec::new();
-        for (url, error) in silent {
-            match error {
-                NotDone::Engine(error) => {
-                    let app = &self.app;
-                    let hint = format!("`shuntctl resume {app} --forget {url}` gives it up");
-                    self.report.note(&format!("not put back there: {error}; {hint}"));
-                }
-                lost @ NotDone::Store(_) => return Err(lost.into()),
-            }
-            urls.push(url);
-        }
-        Ok(urls)
-    }
-
-    async fn halt_own(&self, engine: &dyn Engine) -> Result<(), NotDone> {
-        let (fence, record) = (self.journal.fence(), self.journal.record());
-        for container in engine.list(&label::of_deploy(&self.app, &record.id)).await? {
-            fence.act(engine.halt(&container.id, record.limits.stop)).await?;
-        }
-        Ok(())
-    }
-
-    async fn wake_named(
-        &self,
-        engine: &dyn Engine,
-        keys: &AppKeys,
-        deploys: &BTreeSet<String>,
-    ) -> Result<(), NotDone> {
-        let (fence, record) = (self.journal.fence(), self.journal.record());
-        // Whoever was cut short in stopping it may have told it to end: then it would, at any moment.
-        let stop = record.steps.iter().rev().find(|time| time.step == Step::Stop);
-        let ending = stop.is_some_and(|time| time.ended.is_none());
-        for container in self.others(engine, keys).await? {
-            let again = container.labels.get(label::DEPLOY).is_some_and(|id| deploys.contains(id));
-            // Workers follow what is active, in the end.
-            if !again || label::is_worker(&container) {
-                continue;
-            }
-            if ending && container.running {
-                fence.act(engine.halt(&container.id, record.limits.stop)).await?;
-            }
-            fence.act(engine.wake(&container.id)).await?;
-        }
-        Ok(())
     }
 
     /// Waits until what is active is healthy, as asked from here if it can be, and every live proxy has proved
@@ -216,17 +137,17 @@ impl Run<'_> {
         let keys = self.journal.refresh().await?;
         let (grace, fence) = (self.journal.record().limits.stop, self.journal.fence());
         let deploys = deploys(&keys, None);
-        let Reached { engines, silent } = self.engines(&keys).await;
+        let Reached { answered, silent } = self.reach(&keys).await;
         if let Some((_, error)) = silent.into_iter().next() {
             return Err(error.into());
         }
         let mut stopped = 0;
-        for (_, engine) in engines {
-            for container in self.others(&*engine, &keys).await? {
+        for (engine, others) in answered {
+            for container in others {
                 let id = container.labels.get(label::DEPLOY);
                 let held = self.journal.held();
                 let older = |id: &String| held.is_older(id) || deploys.contains(id);
-                if container.running && id.is_none_or(older) {
+                if container.life != Life::Over && id.is_none_or(older) {
                     fence.act(engine.halt(&container.id, grace)).await?;
                     stopped += 1;
                 }
@@ -237,13 +158,13 @@ impl Run<'_> {
 }
 
 /// What gets requests.
-fn active(keys: &AppKeys) -> impl Iterator<Item = &Kept<Release>> {
+pub(super) fn active(keys: &AppKeys) -> impl Iterator<Item = &Kept<Release>> {
     let shares = keys.active().into_iter().flat_map(Active::shares);
     shares.filter_map(|(slot, _)| keys.slot(slot))
 }
 
 /// The deploys of releases that are in a slot, or will be put back into one.
-fn deploys(keys: &AppKeys, replaced: Option<&Token>) -> BTreeSet<String> {
+pub(super) fn deploys(keys: &AppKeys, replaced: Option<&Token>) -> BTreeSet<String> {
     let slots = Slot::BOTH.into_iter().filter_map(|slot| keys.slot(slot)?.ok()?.deploy.clone());
     let replaced = replaced.and_then(|token| keys.draining.get(token)?.ok()?.release()?.deploy);
     slots.chain(replaced).collect()

@@ -15,10 +15,10 @@ use super::host::Host;
 use super::job::Job;
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::engine::{Container, EngineError, Spec, State, label};
+use crate::engine::{Container, EngineError, Life, Spec, State, label};
 use crate::fence::NotDone;
 use crate::time::show;
-use crate::workers::{self, Placed};
+use crate::workers::{self, Found, Placed};
 
 /// How often a worker is looked at until it is taken to be sound.
 const LOOK: Duration = Duration::from_millis(200);
@@ -80,21 +80,35 @@ impl Run<'_> {
     /// Starts the new workers, and stops the old ones once the new ones run.
     pub(super) async fn workers(&mut self) -> Result<String, Trouble> {
         let keys = self.journal.refresh().await?;
-        let (id, grace) = (self.journal.record().id.clone(), self.journal.record().limits.stop);
-        let mut found = workers::of_app(&keys).await;
-        let fence = self.journal.fence();
-        // Where the new ones are, they have to be found; an old one that is out of reach is told.
-        let own = &self.journal.record().engines;
-        let given_up = |url: &EngineUrl| self.forgotten.contains(url);
-        let needed = |url: &EngineUrl| own.iter().any(|engine| engine.url == *url);
-        let is_missed = |(url, _): &(EngineUrl, EngineError)| needed(url) && !given_up(url);
-        if let Some(at) = found.silent.iter().position(is_missed) {
-            return Err(found.silent.swap_remove(at).1.into());
-        }
-        for (_, error) in &found.silent {
+        let grace = self.journal.record().limits.stop;
+        let needed =
+            |url: &EngineUrl| self.journal.record().engines.iter().any(|engine| engine.url == *url);
+        // The new ones need not wait for an engine that only old ones are on.
+        let elsewhere = workers::of_app_on(&keys, |url| !needed(url));
+        let begun = self.begin_workers(workers::of_app_on(&keys, needed));
+        let (begun, elsewhere) = tokio::try_join!(begun, async { Ok(elsewhere.await) })?;
+        let (new, mut old, silent) = begun;
+        old.extend(elsewhere.placed);
+        for (_, error) in silent.iter().chain(&elsewhere.silent) {
             self.report.note(&format!("old workers may go on: {error}"));
         }
-        let (new, old) = workers::split(found.placed, Some(&id));
+        let stopped = workers::halt(&self.journal.fence(), &old, grace).await?.all()?;
+        Ok(format!("{new} run, {stopped} old one(s) stopped"))
+    }
+
+    /// Starts those of the new workers that are `found` on the engines of this deploy, and waits until they are
+    /// sound: how many, and what else was found.
+    async fn begin_workers(
+        &self,
+        found: impl Future<Output = Found>,
+    ) -> Result<(usize, Vec<Placed>, Vec<(EngineUrl, EngineError)>), Trouble> {
+        let (fence, record) = (self.journal.fence(), self.journal.record());
+        let Found { placed, mut silent } = found.await;
+        // They have to be found; an old one that is out of reach is told.
+        if let Some(at) = silent.iter().position(|(url, _)| !self.forgotten.contains(url)) {
+            return Err(silent.swap_remove(at).1.into());
+        }
+        let (new, old) = workers::split(placed, Some(&record.id));
         workers::wake(&fence, &new).await?.all()?;
         let settled = join_all(new.iter().map(|worker| self.settled(worker)));
         let settled = tokio::select! {
@@ -102,13 +116,12 @@ impl Run<'_> {
             stop = self.lookout.stopped() => return Err(stop.into()),
         };
         let details: Vec<String> = settled.into_iter().filter_map(Result::err).flatten().collect();
-        if !details.is_empty() {
-            workers::halt(&fence, &started(new), grace).await?.all()?;
-            let said = "the new workers do not run; the old ones go on".to_owned();
-            return Err(Trouble::Workers(said, details));
+        if details.is_empty() {
+            return Ok((new.len(), old, silent));
         }
-        let stopped = workers::halt(&fence, &old, grace).await?.all()?;
-        Ok(format!("{} run, {stopped} old one(s) stopped", new.len()))
+        workers::halt(&fence, &started(new), record.limits.stop).await?.all()?;
+        let said = "the new workers do not run; the old ones go on".to_owned();
+        Err(Trouble::Workers(said, details))
     }
 
     /// Waits until `worker` has run for long enough; it fails at once if it ends.
@@ -145,7 +158,7 @@ impl Run<'_> {
 /// The same as they are after they were started.
 fn started(mut all: Vec<Placed>) -> Vec<Placed> {
     for one in &mut all {
-        one.container.running = true;
+        one.container.life = Life::Runs;
     }
     all
 }

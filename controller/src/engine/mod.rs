@@ -35,6 +35,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// others waiting.
 const OPEN: Duration = Duration::from_secs(15);
 
+/// How long an engine may take to say what is on it, or how a container is: whoever asks has somebody to
+/// keep waiting.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// Containers' labels.
 pub type Labels = BTreeMap<String, String>;
 
@@ -163,7 +167,19 @@ pub struct Container {
     /// Its labels.
     pub labels: Labels,
     /// Whether it runs.
-    pub running: bool,
+    pub life: Life,
+}
+
+/// Whether a container runs, or will by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It runs.
+    Runs,
+    /// It does not at this moment, and will again unless it is stopped: its engine starts it again after
+    /// it has ended, or someone has paused it.
+    Returns,
+    /// It was not started yet, or has ended: only a start brings it back.
+    Over,
 }
 
 /// Whether a container runs.
@@ -238,6 +254,31 @@ pub async fn open(engine: &shunt_config::Engine) -> Result<Arc<dyn Engine>, Engi
     timeout(OPEN, opened).await.unwrap_or_else(|_| {
         let reason = format!("no answer within {}", show(OPEN));
         Err(EngineError::Unreachable { engine: engine.to_string(), reason })
+    })
+}
+
+/// The containers with all of `labels` on `engine`, which is opened for that. One that hangs is given up
+/// after 10 seconds.
+pub async fn look(
+    engine: &shunt_config::Engine,
+    labels: &Labels,
+) -> Result<(Arc<dyn Engine>, Vec<Container>), EngineError> {
+    let looked = async {
+        let engine = open(engine).await?;
+        let containers = engine.list(labels).await?;
+        Ok((engine, containers))
+    };
+    in_time(&engine.to_string(), looked).await
+}
+
+/// What `engine` answers, if it does so within 10 seconds.
+pub async fn in_time<T>(
+    engine: &str,
+    asked: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    timeout(ANSWER, asked).await.unwrap_or_else(|_| {
+        let reason = format!("no answer within {}", show(ANSWER));
+        Err(EngineError::Unreachable { engine: engine.to_owned(), reason })
     })
 }
 

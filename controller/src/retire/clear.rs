@@ -87,7 +87,12 @@ pub(super) async fn clear(
         Ok(cleared)
     });
     let all: Result<Vec<_>, StoreError> = join_all(all).await.into_iter().collect();
-    Ok(all?.into_iter().fold(Cleared::default(), Cleared::and))
+    let cleared = all?.into_iter().fold(Cleared::default(), Cleared::and);
+    if !cleared.missed.is_empty() {
+        // Who has waited for an engine in vain has not looked at the lock meanwhile.
+        fence.keys().await?;
+    }
+    Ok(cleared)
 }
 
 async fn clear_one(
@@ -98,8 +103,7 @@ async fn clear_one(
     fate: &impl Fn(&AppKeys, &Fleet, &Container) -> Fate,
     cleared: &mut Cleared,
 ) -> Result<(), NotDone> {
-    let engine = engine::open(engine).await?;
-    let all = engine.list(labels).await?;
+    let (engine, all) = engine::look(engine, labels).await?;
     let all = all.iter().map(|container| async {
         let (keys, fleet) = fence.look().await?;
         let fate = fate(&keys, &fleet, container);

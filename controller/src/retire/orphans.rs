@@ -7,7 +7,7 @@ use super::clear::{Cleared, Fate, clear};
 use super::doubt::unsure;
 use crate::ack::join;
 use crate::app_keys::AppKeys;
-use crate::engine::{Container, Labels, label};
+use crate::engine::{Container, Labels, Life, label};
 use crate::exit::Failure;
 use crate::fleet::Fleet;
 use crate::history;
@@ -95,7 +95,7 @@ fn is_placed(keys: &AppKeys, deploy: &str) -> bool {
 
 /// Whether a container of the deploy `id`, which no key names, is one that is kept for its output.
 pub(super) fn is_shelved(keys: &AppKeys, container: &Container, id: &str) -> bool {
-    !container.running && history::went_through(keys, id)
+    container.life == Life::Over && history::went_through(keys, id)
 }
 
 /// The deploys that any key of the app names; `None` if a key that might name one cannot be read.

@@ -96,11 +96,11 @@ impl Reaper<'_> {
         dry: bool,
         pruned: &mut Vec<Pruned>,
     ) -> Result<(), NotDone> {
-        let engine = engine::open(engine).await?;
+        let labels = label::of_app(&keys.name, &keys.store);
+        let (engine, all) = engine::look(engine, &labels).await?;
         let mut tell = |what: What| {
             pruned.push(Pruned { engine: engine.name().to_owned(), what });
         };
-        let all = engine.list(&label::of_app(&keys.name, &keys.store)).await?;
         let gone = surplus(&all, keys, named, count.releases);
         let fence = self.fence(&keys.name);
         for container in &gone {

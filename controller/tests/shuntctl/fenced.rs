@@ -1,6 +1,9 @@
 //! What is done on a real engine by one who has lost the lock, or by two at once, and where an engine is
 //! away. A gate before the engine says when it is reached.
 
+use std::time::Duration;
+
+use e2e::wait::within;
 use rustix::process::Signal;
 use shunt_config::key::AppKey;
 
@@ -11,6 +14,13 @@ const ROUTE: &str = "hosts = [\"www.example.com\"]";
 
 const HOLD: &str = "replicas = 2\n[deploy]\nstrategy = \"hold\"\ndrain_timeout = \"2s\"\n\
                     health_deadline = \"3s\"\n";
+
+/// A bake, or a canary, that no test waits for, and a check that shows that it goes on.
+const WATCHED: [&str; 2] = [
+    "[deploy]\nbake = \"5m\"\n[guard.checks.beat]\ninterval = \"100ms\"\ncommand = \"echo >> beats\"\n",
+    "[deploy]\nstrategy = \"canary\"\n[canary]\nsteps = [{ percent = 10, pause = true }]\n\
+     [guard.checks.beat]\ninterval = \"100ms\"\ncommand = \"echo >> beats\"\n",
+];
 
 const WORKERS: &str = "[workers.jobs]\ncommand = [\"--port\", \"9\"]\nsettle = \"100ms\"\n\
                        [deploy]\nstop_timeout = \"100ms\"\n";
@@ -231,4 +241,36 @@ async fn a_deploy_that_is_told_to_stop_ends_soon_although_its_engine_hangs() {
     assert_eq!(shop.slots().await, "blue: 1 -");
     shop.site.run(&["resume"]).await.ended_with(0);
     assert_eq!(shop.containers().await, ["1"]);
+}
+
+#[tokio::test]
+async fn an_engine_that_hangs_keeps_nobody_from_watching_a_release_nor_from_ending_that() {
+    let (shop, gate) = behind_a_gate(&["1", "2"], "").await;
+    let _proxy = shop.obedient("lb1").await;
+    shop.deploy("1").await.ended_with(0);
+    let beats = shop.site.directory.path().join("beats");
+    for (settings, moment) in WATCHED.into_iter().zip(["before bake", "before canary"]) {
+        shop.write_file_for(&format!("[{:?}]", gate.host()), ROUTE, settings);
+        let mut deploy = shop.stopped_at(moment, "2").await;
+        assert!(!beats.exists(), "{moment}: {}", deploy.log());
+        gate.keep_back("/containers/json");
+        deploy.signal(Signal::USR1);
+        gate.has_one().await;
+        // An engine's own time is a minute.
+        let soon = Duration::from_secs(30);
+        within(soon, "a check is asked", async || beats.exists().then_some(())).await;
+        gate.hang();
+        match moment {
+            "before bake" => deploy.signal(Signal::TERM),
+            _ => drop(shop.site.start(&["undo"]).wait_with_output().await.unwrap()),
+        }
+        assert_eq!(deploy.ended().await.code(), Some(6), "{moment}: {}", deploy.log());
+        let said = "not all that was started is removed";
+        assert!(deploy.log().contains(said), "{moment}: {}", deploy.log());
+        assert_eq!(shop.slots().await, "blue: 1 -", "{moment}");
+        gate.let_go();
+        shop.site.run(&["resume"]).await.ended_with(0);
+        assert_eq!(shop.containers().await, ["1"], "{moment}");
+        std::fs::remove_file(&beats).unwrap();
+    }
 }

@@ -1,20 +1,28 @@
 //! Deploys by strategy `hold` on a real engine, with proxies that say what a test wants to hear.
 
-use e2e::until;
+use std::time::Duration;
+
+use e2e::wait::within;
+use e2e::{Engine, until};
 use rustix::process::Signal;
 use shunt_config::hold::Then;
 use shunt_config::key::AppKey;
 use shunt_config::record::Outcome;
 use shunt_config::{Active, Slot};
 
+use crate::gate::Gate;
 use crate::shop::Shop;
 
 const HOLD: &str = "[hooks]\nmigrate = \"true\"\n[deploy]\nstrategy = \"hold\"\n\
                     drain_timeout = \"2s\"\nhealth_deadline = \"20s\"\n";
 
-/// The versions of the containers that run.
+/// How many containers run on the first host.
 async fn running(shop: &Shop) -> usize {
-    let all = shop.engine.containers().await;
+    running_on(&shop.engine).await
+}
+
+async fn running_on(engine: &Engine) -> usize {
+    let all = engine.containers().await;
     all.iter().filter(|container| container.state == "running").count()
 }
 
@@ -166,4 +174,38 @@ async fn a_host_that_is_gone_for_good_is_left_behind_as_the_refusals_say() {
     shop.site.run(&["resume", "web", "--forget", &gone]).await.ended_with(0);
     shop.deploy("3").await.ended_with(0);
     assert_eq!((shop.slots().await, running(&shop).await), ("blue: 3 -".to_owned(), 1));
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_keeps_visitors_from_none_of_what_is_on_another_and_comes_after_that() {
+    const ROUTE: &str = "hosts = [\"www.example.com\"]";
+    let shop = Shop::open(&["1", "2"], "").await;
+    let two = shop.second_host(&["1", "2"], ROUTE, "").await;
+    let gate = Gate::before(&two.host());
+    let host = |engine: String, at: &Engine| {
+        format!("{{ engine = \"{engine}\", address = \"{}\" }}", at.address())
+    };
+    let hosts = [host(shop.engine.host(), &shop.engine), host(gate.host(), &two)];
+    let failing = HOLD.replace("\"true\"", "\"exit 3\"");
+    let settings = format!("replicas = 2\n{failing}");
+    let hosts = format!("[{}]", hosts.join(", "));
+    let _proxy = shop.obedient("lb1").await;
+    shop.write_file_for(&hosts, ROUTE, "replicas = 2\n");
+    shop.deploy("1").await.ended_with(0);
+    shop.write_file_for(&hosts, ROUTE, &settings);
+    let mut deploy = shop.stopped_at("before migrate", "2").await;
+    assert_eq!((running(&shop).await, running_on(&two).await), (0, 0), "{}", deploy.log());
+    gate.keep_back("/containers/json");
+    deploy.signal(Signal::USR1);
+    gate.has_one().await;
+    // An engine's own time is a minute.
+    within(Duration::from_secs(30), "requests are let through", async || {
+        shop.site.keys().await.hold.is_none().then_some(())
+    })
+    .await;
+    assert_eq!(running(&shop).await, 1, "{}", deploy.log());
+    assert_eq!(deploy.ended().await.code(), Some(9), "{}", deploy.log());
+    // It was kept waiting once; the next time it is asked it answers.
+    assert_eq!((running(&shop).await, running_on(&two).await), (1, 1), "{}", deploy.log());
+    assert_eq!(shop.slots().await, "blue: 1 -");
 }

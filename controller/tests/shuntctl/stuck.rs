@@ -6,7 +6,7 @@ use std::process::Stdio;
 use e2e::until;
 use rustix::process::{Pid, Signal, kill_process};
 use shunt_config::key::AppKey;
-use shunt_config::record::{Deploy, Step};
+use shunt_config::record::{Deploy, Step, StepTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -118,7 +118,8 @@ async fn a_way_back_that_lasts_says_so_and_ends_without_an_engine_that_breaks_of
     let engine = engine(&path, false);
     let url = format!("unix://{}", path.display()).parse().unwrap();
     let engines = vec![shunt_config::Engine { url, files: None }];
-    let own = Deploy { engines, ..record() };
+    let steps = vec![StepTime { step: Step::Start, began: jiff::Timestamp::now(), ended: None }];
+    let own = Deploy { engines, steps, ..record() };
     site.put(AppKey::Deploy, &serde_json::to_string(&own).unwrap()).await;
     let mut resume = site.begin(&["resume", "web"], None);
     resume.said("  …  put back     not over yet: traffic, keys and containers").await;

@@ -1,5 +1,6 @@
 //! Containers of a release that get no requests, on a real engine.
 
+use e2e::until;
 use rustix::process::Signal;
 
 use crate::shop::Shop;
@@ -110,4 +111,51 @@ async fn a_deploy_killed_before_its_workers_is_finished_by_another_without_the_f
     shop.site.run(&["resume", "web"]).await.ended_with(0).says("is finished");
     let after = ["jobs 1 exited", "jobs 1 exited", "jobs 2 running", "jobs 2 running"];
     assert_eq!(workers(&shop).await, after);
+}
+
+/// A worker that lives on for long enough to be taken for sound.
+const ENDS: &str = "[workers.jobs]\ncommand = [\"--port\", \"9\", \"--exit-after\", \"1s\"]\n\
+    settle = \"10ms\"\n";
+
+/// Waits until the worker of `version` has ended so often that its engine takes its time to start it again.
+async fn is_to_come_back(shop: &Shop, version: &str) {
+    until("its engine waits", async || {
+        for container in shop.engine.containers().await {
+            let waits = container.state == "restarting"
+                && container.labels.contains_key("shunt.worker")
+                && shop.version(&container.id).await == version;
+            if waits {
+                let format = "{{.RestartCount}}";
+                let count =
+                    shop.engine.docker(&["inspect", "--format", format, &container.id]).await;
+                return (count.parse::<u32>().unwrap() >= 5).then_some(());
+            }
+        }
+        None
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_would_come_back_by_itself_is_stopped_like_what_runs() {
+    let shop = Shop::open(&["1", "2", "3"], WORKERS).await;
+    let _proxy = shop.obedient("lb1").await;
+    shop.deploy("1").await.ended_with(0);
+    shop.write_file("hosts = [\"www.example.com\"]", ENDS);
+    shop.deploy("2").await.ended_with(0);
+    is_to_come_back(&shop, "2").await;
+    shop.site.run(&["undo"]).await.ended_with(0).says("workers: 2 started, 1 stopped");
+    let back = ["jobs 1 running", "jobs 1 running", "jobs 2 exited"];
+    assert_eq!(workers(&shop).await, back);
+    let all = shop.engine.containers().await;
+    for container in all.iter().filter(|container| container.state == "running") {
+        shop.engine.docker(&["pause", &container.id]).await;
+    }
+    let hold = "[hooks]\nmigrate = \"true\"\n[deploy]\nstrategy = \"hold\"\n";
+    shop.write_file("hosts = [\"www.example.com\"]", hold);
+    let deploy = shop.stopped_at("before migrate", "3").await;
+    // Both releases, and the workers of the one that was active.
+    assert!(deploy.log().contains(" 4 container(s) stopped"), "{}", deploy.log());
+    let all = shop.engine.containers().await;
+    assert!(all.iter().all(|container| container.state == "exited"), "{all:#?}");
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
-use bollard::models::{ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
+use bollard::models::{
+    ContainerSummaryStateEnum, ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum,
+};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveImageOptions, StartContainerOptions, StopContainerOptionsBuilder,
@@ -17,7 +19,7 @@ use shunt_config::deploy_file::Pull;
 use shunt_config::engine::EngineUrl;
 
 use super::image::complete;
-use super::{Container, Each, Engine, EngineError, Image, Labels, Spec, State};
+use super::{Container, Each, Engine, EngineError, Image, Labels, Life, Spec, State};
 use crate::report::Tell;
 
 mod create;
@@ -130,7 +132,7 @@ impl Engine for Docker {
                 None => self.failed(&error),
             });
         }
-        Ok(Container { running: true, ..container })
+        Ok(Container { life: Life::Runs, ..container })
     }
 
     async fn create(&self, spec: &Spec) -> Result<Container, EngineError> {
@@ -140,7 +142,7 @@ impl Engine for Docker {
             return Err(error);
         }
         let (name, labels) = (spec.name.clone(), spec.labels.clone());
-        Ok(Container { id, name, labels, running: false })
+        Ok(Container { id, name, labels, life: Life::Over })
     }
 
     async fn wake(&self, id: &str) -> Result<(), EngineError> {
@@ -185,7 +187,7 @@ impl Engine for Docker {
                 id: summary.id?,
                 name: name.trim_start_matches('/').to_owned(),
                 labels: summary.labels.unwrap_or_default().into_iter().collect(),
-                running: summary.state == Some(bollard::models::ContainerSummaryStateEnum::RUNNING),
+                life: life(summary.state),
             })
         };
         Ok(found.into_iter().filter_map(container).collect())
@@ -272,5 +274,16 @@ impl Engine for Docker {
             Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
             removed => removed.map_err(|error| self.failed(&error)),
         }
+    }
+}
+
+/// What Docker's word for it means.
+fn life(state: Option<ContainerSummaryStateEnum>) -> Life {
+    use ContainerSummaryStateEnum as Said;
+    match state {
+        Some(Said::RUNNING) => Life::Runs,
+        Some(Said::CREATED | Said::EXITED | Said::REMOVING | Said::DEAD) => Life::Over,
+        // It restarts, or is paused. Whatever else it may be, it is not known to be over.
+        _ => Life::Returns,
     }
 }

@@ -13,7 +13,7 @@ use shunt_config::command::Command;
 use shunt_config::deploy_file::Pull;
 use shunt_config::engine::EngineUrl;
 
-use super::{Container, Each, Engine, EngineError, Image, Labels, Spec, State};
+use super::{Container, Each, Engine, EngineError, Image, Labels, Life, Spec, State};
 use crate::report::Tell;
 
 mod shell;
@@ -114,7 +114,7 @@ impl Engine for Systemd {
         match ran.code {
             0 => {
                 let (name, labels) = (spec.name.clone(), spec.labels.clone());
-                Ok(Container { id: id.to_string(), name, labels, running: true })
+                Ok(Container { id: id.to_string(), name, labels, life: Life::Runs })
             }
             NOT_OURS => Err(self.refused(ran.reason())),
             _ => {

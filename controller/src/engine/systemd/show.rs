@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shunt_config::engine::is_unit;
 
 use super::unit::Id;
-use crate::engine::{Container, Labels, State, label};
+use crate::engine::{Container, Labels, Life, State, label};
 
 /// The units that `list.sh` tells of. What is no drop-in of ours is passed over.
 pub(super) fn units(text: &str) -> Vec<Container> {
@@ -20,16 +20,35 @@ pub(super) fn units(text: &str) -> Vec<Container> {
             .collect();
         let deploy = labels.get(label::DEPLOY)?.clone();
         let id = Id { unit: name.to_owned(), deploy };
-        let state = said.get("ActiveState").copied().unwrap_or_default();
-        let running = ["active", "reloading", "activating"].contains(&state);
         is_unit(name).then(|| Container {
             id: id.to_string(),
             name: name.to_owned(),
             labels,
-            running,
+            life: life(&said),
         })
     };
     blocks.filter_map(unit).collect()
+}
+
+fn life(said: &BTreeMap<&str, &str>) -> Life {
+    let get = |key: &str| said.get(key).copied().unwrap_or_default();
+    match (get("ActiveState"), get("SubState")) {
+        ("activating", sub) if waits(sub) => Life::Returns,
+        ("active" | "reloading" | "refreshing" | "activating", _) => Life::Runs,
+        // It may be on its way from an end to its next start.
+        ("deactivating", _) => Life::Returns,
+        ("inactive" | "failed", _) if is_queued(get("Job")) => Life::Returns,
+        _ => Life::Over,
+    }
+}
+
+/// Whether a unit in this sub-state waits until it is started again.
+fn waits(sub: &str) -> bool {
+    sub.starts_with("auto-restart")
+}
+
+fn is_queued(job: &str) -> bool {
+    !matches!(job, "" | "0")
 }
 
 /// The state that `state.sh` tells of.
@@ -46,12 +65,11 @@ pub(super) fn state(text: &str) -> State {
         _ if get("LoadState") != "loaded" => {
             State::Ended(format!("cannot be loaded: {}", get("LoadState")))
         }
-        // It waits until it is started again.
-        ("activating", "auto-restart") => State::Ended(format!("{}{again}", ending(get))),
+        ("activating", sub) if waits(sub) => State::Ended(format!("{}{again}", ending(get))),
         ("active" | "reloading" | "activating", _) if restarts == 0 => State::Running,
         ("active" | "reloading" | "activating", _) => State::Ended(format!("ended{again}")),
         // Its start is in the queue.
-        ("inactive", _) if !matches!(get("Job"), "" | "0") => State::Running,
+        ("inactive", _) if is_queued(get("Job")) => State::Running,
         ("inactive", _) if get("ExecMainCode") == "0" => State::Ended("does not run".to_owned()),
         ("deactivating", _) => State::Ended("is being stopped".to_owned()),
         _ => State::Ended(format!("{}{again}", ending(get))),
@@ -134,16 +152,28 @@ mod tests {
 
     #[test]
     fn units_are_listed_with_what_is_written_down_of_them_and_strangers_are_passed_over() {
+        use Life::{Over, Returns, Runs};
         let text = "unit=web-blue@9001.service\nshunt.app=web\nshunt.deploy=20260101T000000-1\n\
                     shunt.port=9001\nActiveState=active\n\
                     unit=web-blue@9002.service\nshunt.app=web\nshunt.deploy=20260101T000000-1\n\
                     ActiveState=failed\n\
+                    unit=web-blue@9003.service\nshunt.deploy=20260101T000000-1\n\
+                    ActiveState=activating\nSubState=auto-restart\n\
+                    unit=web-blue@9004.service\nshunt.deploy=20260101T000000-1\n\
+                    ActiveState=activating\nSubState=start\nJob=17\n\
+                    unit=web-blue@9005.service\nshunt.deploy=20260101T000000-1\n\
+                    ActiveState=deactivating\nSubState=stop-sigterm\n\
+                    unit=web-blue@9006.service\nshunt.deploy=20260101T000000-1\n\
+                    ActiveState=inactive\nSubState=dead\nJob=18\n\
+                    unit=web-blue@9007.service\nshunt.deploy=20260101T000000-1\n\
+                    ActiveState=inactive\nSubState=dead\nJob=\n\
                     unit=other@1.service\nActiveState=active\n\
                     unit=we ird@1.service\nshunt.deploy=x\nActiveState=active\n";
         let all = units(text);
-        assert_eq!(all.len(), 2, "{all:#?}");
+        assert_eq!(all.len(), 7, "{all:#?}");
         assert_eq!(all[0].id, "web-blue@9001.service/20260101T000000-1");
-        assert_eq!((all[0].running, all[1].running), (true, false));
+        let lives: Vec<_> = all.iter().map(|unit| unit.life).collect();
+        assert_eq!(lives, [Runs, Over, Returns, Runs, Returns, Returns, Over]);
         assert_eq!(label::number(&all[0], label::PORT), Some(9001));
         assert!(units("").is_empty() && units("unit=").is_empty());
     }

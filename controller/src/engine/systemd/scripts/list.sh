@@ -5,6 +5,6 @@ for file in /etc/systemd/system/*.service.d/50-shunt.conf; do
 	unit=${unit##*/}
 	printf 'unit=%s\n' "$unit"
 	grep '^shunt\.' "$file"
-	systemctl show --property=ActiveState -- "$unit"
+	systemctl show --property=ActiveState,SubState,Job -- "$unit"
 done
 exit 0
