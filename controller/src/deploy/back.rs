@@ -154,9 +154,6 @@ impl Run<'_> {
     async fn remove_containers(&mut self) -> Result<Option<String>, Trouble> {
         let keys = self.journal.refresh().await?;
         let record = self.journal.record().clone();
-        if !record.has_begun(Step::Start) {
-            return Ok(None);
-        }
         let in_slot = keys.slot(record.slot).and_then(Kept::ok);
         if in_slot.is_some_and(|release| release.deploy.as_ref() == Some(&record.id)) {
             return Ok(Some(format!("`{}` gets requests by someone else's flip", record.slot)));
@@ -168,6 +165,8 @@ impl Run<'_> {
         let retired = match announcement(&keys, &record) {
             Some(token) if possible => reaper.retire(&mut self.sight, &token, &mut tell).await?,
             Some(token) => reaper.discard(&mut self.sight, &token, &mut tell).await?,
+            // Nothing was started, so no engine is asked for it.
+            None if !record.has_begun(Step::Start) => return Ok(None),
             None => {
                 let engines = &record.engines;
                 let cleared = match possible {
