@@ -193,7 +193,7 @@ async fn a_lost_proxy_keeps_what_was_run_by_hand_from_being_forgotten() {
 async fn a_hook_whose_run_was_killed_is_over_before_the_next_one_begins() {
     let site = Site::with_two_releases().await;
     let _proxy = Words::of("lb1", &site).await.obeys();
-    let line = "echo begun >> said; until test -e go; do sleep 0.05; done; echo over >> said";
+    let line = "echo begun >> said; until test -e go || ! test -e said; do sleep 0.05; done; echo over >> said";
     let finish = Finish {
         command: Command::Shell(line.to_owned()),
         timeout: std::time::Duration::from_mins(1),
