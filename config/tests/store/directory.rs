@@ -392,21 +392,6 @@ async fn a_directory_that_may_not_be_read_deletes_none_of_its_apps_keys() {
     reader.kill().await;
 }
 
-/// "No such directory" would send its operator to look for a slip of the pen.
-#[tokio::test]
-async fn a_directory_that_one_may_not_reach_is_not_told_to_be_missing() {
-    let (fixture, logs) = (Fixture::directory(), TempDir::new().unwrap());
-    watched_by_nobody(&fixture, &logs).await.kill().await;
-    let above = fixture.path("").parent().unwrap().to_owned();
-    mode(&above, 0o700);
-    let mut reader = child::start_as_nobody("reader", &fixture.flag(), logs.path());
-    let said = reader.said("lost:").await;
-    assert!(said.contains("ermission denied"), "{said}");
-    mode(&above, 0o755);
-    reader.said("sees: apps/api/active blue").await;
-    reader.kill().await;
-}
-
 #[tokio::test]
 async fn what_stands_in_the_place_of_a_file_is_a_fault_of_its_key_until_a_file_is_put() {
     use std::os::unix::fs::symlink;

@@ -119,6 +119,16 @@ async fn a_deploy_without_active_is_planned_only_where_nobody_serves() {
     run.says("no tag is named: this is web:latest");
 }
 
+/// "No such directory" would send its operator to look for a slip of the pen.
+#[tokio::test]
+async fn a_directory_store_that_cannot_be_reached_is_not_told_to_be_missing() {
+    let site = Site::empty();
+    let file = site.write("file", "");
+    let store = file.join("store").display().to_string();
+    let run = site.run(&["--store", &store, "list"]).await.ended_with(7).says("Not a directory");
+    assert!(!run.errors.contains("no such directory"), "{}", run.errors);
+}
+
 #[tokio::test]
 async fn nobody_but_a_proxy_makes_a_directory_store_and_who_only_looks_makes_nothing_in_it() {
     let site = Site::empty();
