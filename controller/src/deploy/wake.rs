@@ -95,7 +95,7 @@ impl Run<'_> {
             })
             .collect();
         let (mut over, mut woken) = (BTreeSet::new(), BTreeSet::new());
-        while over.len() < engines.len() {
+        while !waking.is_empty() {
             tokio::select! {
                 Some((url, done)) = waking.next() => {
                     over.insert(url.clone());
