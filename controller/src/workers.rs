@@ -23,6 +23,8 @@ use crate::time::show;
 
 mod ending;
 
+pub(crate) use ending::left_stopping;
+
 /// How often something is done about them, at most: someone who puts `active` all the time is not followed
 /// for ever.
 const LOOKS: u32 = 5;

@@ -19,6 +19,7 @@ use super::trouble::Trouble;
 use crate::app_keys::AppKeys;
 use crate::engine::{self, Life, label};
 use crate::fence::NotDone;
+use crate::workers::left_stopping;
 
 /// How long engines that have not answered are waited for where another could start something again.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -155,8 +156,7 @@ impl Run<'_> {
         answered.set(answered.get() + 1);
         let (engine, others) = others?;
         // Whoever was cut short in stopping it may have told it to end: then it would, at any moment.
-        let stop = record.steps.iter().rev().find(|time| time.step == Step::Stop);
-        let ending = stop.is_some_and(|time| time.ended.is_none());
+        let ending = left_stopping(record);
         let mut woken = BTreeSet::new();
         for container in others {
             let id = container.labels.get(label::DEPLOY).filter(|id| deploys.contains(*id));

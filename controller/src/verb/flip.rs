@@ -8,7 +8,7 @@ use shunt_config::key::AppKey;
 use shunt_config::{Active, AppName, Slot, Token};
 use tokio::time::Instant;
 
-use crate::ack::{Ack, Taken, acknowledged, applied, join};
+use crate::ack::{Ack, Ask, Taken, acknowledged, applied, join};
 use crate::app_keys::{AppKeys, Kept};
 use crate::cli::time;
 use crate::context::Context;
@@ -88,7 +88,8 @@ impl Flip {
                 json!({ "app": self.app, "active": to.to_string(), "token": token }),
             );
             let expected = expected(&keys, token, to);
-            let mut done = wait_applied(report, &mut sight, &expected, self.timeout).await;
+            let mut done =
+                wait_applied(report, &mut sight, &expected, self.timeout, &FLIPPED).await;
             if done.is_ok() {
                 workers::follow_in_turn(report, &*store, &self.app, "flip", self.timeout).await;
                 done = self.drain(report, &mut sight, &left_behind(&keys, to)).await;
@@ -137,16 +138,32 @@ pub(crate) fn unsure(app: &AppName) -> String {
     format!("it may be written by now: `shuntctl status {app}` shows it")
 }
 
-/// Waits until every live proxy serves what is `expected`; a flip by hand stays as it is if not.
+/// What there is to do where proxies do not take what was put by hand, which stays as it is.
+pub(crate) struct Ways {
+    /// Where one refuses it.
+    pub(crate) refused: Option<&'static str>,
+    /// Where one takes its time.
+    pub(crate) late: &'static str,
+}
+
+/// Those after a flip.
+pub(crate) const FLIPPED: Ways = Ways {
+    refused: Some("`active` stays as it was put; `shuntctl undo` goes back"),
+    late: "`active` stays as it was put, and proxies go on with it when they can: `shuntctl status` \
+           shows who differs, `shuntctl undo` goes back",
+};
+
+/// Waits until every live proxy does what is `asked`.
 pub(crate) async fn wait_applied(
     report: &Report,
     sight: &mut Sight,
-    expected: &Expected,
+    asked: &impl Ask,
     limit: Duration,
+    ways: &Ways,
 ) -> Result<(), Failure> {
     report.begin("acknowledge", "by every live proxy");
     let mut tell = |key: &str, text: &str| report.progress(key, text);
-    match acknowledged(sight, expected, limit, &mut tell).await {
+    match acknowledged(sight, asked, limit, &mut tell).await {
         Taken::Applied { by, lost } => {
             report.end(Ended::Done, &applied(by, &lost));
             Ok(())
@@ -154,14 +171,15 @@ pub(crate) async fn wait_applied(
         Taken::Refused(why) => {
             let details = why.iter().map(|(proxy, reason)| format!("{proxy}: {reason}"));
             let said = format!("refused by {}", join(why.keys()));
-            let hint = "`active` stays as it was put; `shuntctl undo` goes back";
-            Err(Failure::new(Exit::Unacknowledged, said).details(details).hint(hint))
+            let failure = Failure::new(Exit::Unacknowledged, said).details(details);
+            Err(match ways.refused {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            })
         }
         Taken::TimedOut(waits) => {
             let said = format!("not acknowledged in time: {waits}");
-            let hint = "`active` stays as it was put, and proxies go on with it when they can: \
-                        `shuntctl status` shows who differs, `shuntctl undo` goes back";
-            Err(Failure::new(Exit::Unacknowledged, said).hint(hint))
+            Err(Failure::new(Exit::Unacknowledged, said).hint(ways.late))
         }
         Taken::Superseded(said) => {
             let hint = "theirs stays: look at `shuntctl status`";

@@ -26,7 +26,7 @@ use crate::report::{Ended, Report};
 use crate::sight::Sight;
 use crate::undo::{self, undo};
 use crate::verb::deploy::Deploy;
-use crate::verb::flip::{unsure, wait_applied};
+use crate::verb::flip::{FLIPPED, unsure, wait_applied};
 use crate::workers;
 
 mod heard;
@@ -126,7 +126,7 @@ impl Undo {
             let said = format!("undone in the store, but {}", failure.said);
             Failure { exit: Exit::Unacknowledged, said, ..failure }
         })?;
-        wait_applied(report, &mut sight, expected, self.timeout).await?;
+        wait_applied(report, &mut sight, expected, self.timeout, &FLIPPED).await?;
         self.clear_up(report, store, app, asked).await
     }
 

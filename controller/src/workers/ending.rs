@@ -35,8 +35,13 @@ fn changed(entry: &History) -> Option<Timestamp> {
 
 /// Whether a deploy was cut short in stopping all that ran: what is active, too, and at any moment.
 pub(super) fn was_stopping(keys: &AppKeys) -> bool {
-    let steps = keys.record().filter(|record| record.unfinished()).map(|record| &record.steps);
-    let stop = steps.and_then(|steps| steps.iter().rev().find(|time| time.step == Step::Stop));
+    keys.record().is_some_and(|record| record.unfinished() && left_stopping(record))
+}
+
+/// Whether the last stop of the deploy of `record` was not over when it was written: what it was to stop
+/// may end at any moment.
+pub(crate) fn left_stopping(record: &Deploy) -> bool {
+    let stop = record.steps.iter().rev().find(|time| time.step == Step::Stop);
     stop.is_some_and(|time| time.ended.is_none())
 }
 

@@ -8,19 +8,24 @@ use shunt_config::hold::{Hold as Spec, Mode};
 use shunt_config::key::AppKey;
 use shunt_config::store::Txn;
 
-use crate::ack::{Taken, acknowledged, join};
 use crate::app_keys::{AppKeys, Kept};
 use crate::context::Context;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::flip::{someone_serves, unlocked};
 use crate::history::Open;
 use crate::hold::Asked;
 use crate::lock::is_held;
-use crate::report::{Ended, Report};
+use crate::report::Ended;
 use crate::sight::Sight;
 use crate::verb::announce::changed_meanwhile;
-use crate::verb::flip::unsure;
+use crate::verb::flip::{Ways, unsure, wait_applied};
 use crate::verb::status::no_app;
+
+/// A refusal says enough.
+const WAYS: Ways = Ways {
+    refused: None,
+    late: "it stays as it was put, and proxies follow when they can: `shuntctl status` shows who differs",
+};
 
 /// A change of `hold` by hand.
 pub(super) struct Change<'a> {
@@ -50,7 +55,7 @@ impl Change<'_> {
         report.begin(self.verb, &format!("`{app}`"));
         if self.to.is_none() && keys.hold.is_none() {
             report.end(Ended::Skipped, &self.said());
-            return wait(report, &mut sight, &Asked::Free, limit).await;
+            return wait_applied(report, &mut sight, &Asked::Free, limit, &WAYS).await;
         }
         let entry = Open::plain(self.verb, &keys).reason(self.reason());
         let txn = entry.begin(self.txn(&keys)?, &keys);
@@ -64,7 +69,7 @@ impl Change<'_> {
         report.stands(format!("{} all the same; {}", self.said(), self.back()));
         report.event(self.verb, json!({ "app": app, "hold": self.to, "token": token }));
         let asked = token.map_or(Asked::Free, Asked::Held);
-        let done = wait(report, &mut sight, &asked, limit).await;
+        let done = wait_applied(report, &mut sight, &asked, limit, &WAYS).await;
         entry.end(&*store, &outcome, &done).await;
         done
     }
@@ -130,38 +135,6 @@ impl Change<'_> {
                 let lasts = spec.lasts().map(crate::time::show).unwrap_or_default();
                 format!("for {lasts}, then {}", spec.then())
             }),
-        }
-    }
-}
-
-/// Waits until every live proxy does what is `asked`; what was put stays as it is if not.
-async fn wait(
-    report: &Report,
-    sight: &mut Sight,
-    asked: &Asked,
-    limit: Duration,
-) -> Result<(), Failure> {
-    report.begin("acknowledge", "by every live proxy");
-    let mut tell = |key: &str, text: &str| report.progress(key, text);
-    match acknowledged(sight, asked, limit, &mut tell).await {
-        Taken::Applied { by, lost } => {
-            report.end(Ended::Done, &crate::ack::applied(by, &lost));
-            Ok(())
-        }
-        Taken::Refused(why) => {
-            let details = why.iter().map(|(proxy, reason)| format!("{proxy}: {reason}"));
-            let said = format!("refused by {}", join(why.keys()));
-            Err(Failure::new(Exit::Unacknowledged, said).details(details))
-        }
-        Taken::TimedOut(waits) => {
-            let said = format!("not acknowledged in time: {waits}");
-            let hint = "it stays as it was put, and proxies follow when they can: `shuntctl status` \
-                        shows who differs";
-            Err(Failure::new(Exit::Unacknowledged, said).hint(hint))
-        }
-        Taken::Superseded(said) => {
-            let hint = "theirs stays: look at `shuntctl status`";
-            Err(Failure::new(Exit::Superseded, said).hint(hint))
         }
     }
 }
